@@ -1,0 +1,201 @@
+//! What the program does: validated, plain values, free of clap's types.
+//!
+//! Refuses to parse and to check: `cli` builds a [`Config`] only from values that passed its
+//! checks, so everything here may be relied on (bounds are given with each field).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a run is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where the input comes from, in order; never empty.
+    pub sources: Vec<Source>,
+    /// What one relay does with the bytes.
+    pub relay: RelayConfig,
+    /// What is said about it, where and how often.
+    pub report: ReportConfig,
+}
+
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Standard input: no FILE arguments, or `-`.
+    Stdin,
+    /// A FILE argument.
+    File(PathBuf),
+}
+
+/// The part of the configuration that the pure core obeys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelayConfig {
+    /// C: the most bytes held, at least 1.
+    pub capacity: u64,
+    /// H, with L <= H <= C.
+    pub high_water: u64,
+    /// L, with L <= H.
+    pub low_water: u64,
+    /// The byte that ends a record: `\n`, or NUL with `-0`.
+    pub delimiter: u8,
+    /// What happens when an arriving record does not fit.
+    pub policy: Policy,
+    /// Count records although the policy does not need them (`-l`).
+    pub count_records: bool,
+    /// With `block`: the longest that one stall may last.
+    pub block_timeout: Option<Duration>,
+    /// End when no input came for so long.
+    pub idle_timeout: Option<Duration>,
+    /// After a terminating signal, write what is held for at most so long.
+    pub drain_timeout: Duration,
+    /// `--broken-pipe`.
+    pub broken_pipe: BrokenPipe,
+    /// Exit 3 from so much loss on.
+    pub fail_on_loss: Option<LossLimit>,
+    /// Put a record into the output where records are missing.
+    pub mark: Option<Mark>,
+    /// Limit of the output.
+    pub rate: Option<Rate>,
+    /// Take so much input, then act as at end of input (`-S` with a known size).
+    pub stop_after: Option<Amount>,
+    /// Makes every random choice of the run repeatable.
+    pub seed: u64,
+}
+
+/// What happens when the arriving record does not fit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Policy {
+    /// Stop reading at H, resume at L.
+    Block,
+    /// The arriving record is lost.
+    DropNewest,
+    /// Whole records leave from the head until the arrival fits.
+    DropOldest,
+    /// While pressured only chosen records are admitted.
+    Sample(Sample),
+    /// Stop reading, write what was accepted, exit 4.
+    Fail,
+}
+
+impl Policy {
+    /// The policy's name in flags and reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Policy::Block => "block",
+            Policy::DropNewest => "drop-newest",
+            Policy::DropOldest => "drop-oldest",
+            Policy::Sample(_) => "sample",
+            Policy::Fail => "fail",
+        }
+    }
+
+    /// Whether the policy may lose records; such a policy never stops reading and never
+    /// delivers a part of a record.
+    pub fn is_lossy(&self) -> bool {
+        !matches!(self, Policy::Block | Policy::Fail)
+    }
+}
+
+/// `--sample SPEC`: which records pass while pressured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sample {
+    /// Every Nth, N >= 1.
+    Every(u64),
+    /// Each with this chance, 0.0 to 1.0.
+    Chance(f64),
+    /// The chance follows measured output rate / input rate.
+    Adaptive,
+}
+
+/// What a vanished consumer means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenPipe {
+    /// Die by SIGPIPE, like cat.
+    Signal,
+    /// A normal ending.
+    Ok,
+}
+
+/// `--fail-on-loss[=N or P%]`: from how much loss on a run has failed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LossLimit {
+    /// At least so many records lost; at least 1.
+    Records(u64),
+    /// At least so many percent of the input's records lost (and at least one), 0 to 100.
+    Percent(f64),
+}
+
+/// The text of a mark, without its delimiter: pieces to be joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark(pub Vec<MarkPiece>);
+
+/// A piece of a mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MarkPiece {
+    /// Literal text; never contains the delimiter.
+    Text(String),
+    /// `{records}`: how many records are missing here.
+    Records,
+    /// `{bytes}`: how many bytes are missing here.
+    Bytes,
+    /// `{size}`: the same as a size for people, such as `1.5MiB`.
+    Size,
+}
+
+/// A limit of the output.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// How much a second; at least 1 of the unit.
+    pub per_second: Amount,
+    /// The most credit that may be saved up, in the same unit; at least 1.
+    pub burst: u64,
+}
+
+/// An amount in bytes or in records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// So many bytes.
+    Bytes(u64),
+    /// So many records.
+    Records(u64),
+}
+
+/// What is said about a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportConfig {
+    /// In which form.
+    pub mode: ReportMode,
+    /// Elsewhere than on stderr.
+    pub to: Option<PathBuf>,
+    /// Time between two periodic reports; at least 10 ms.
+    pub interval: Duration,
+    /// `-N`: a name in front.
+    pub name: Option<String>,
+    /// `-l`: the display counts records rather than bytes.
+    pub records: bool,
+    /// `-s`: how much is expected, for the share done and the time left.
+    pub expected: Option<Amount>,
+    /// `-v`: add a line of rate statistics at the end.
+    pub statistics: bool,
+}
+
+/// The form of the reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportMode {
+    /// A live line on a terminal, and a summary.
+    Bar,
+    /// A `key=value` line each interval, and a summary.
+    Plain,
+    /// A JSON object a line: each interval, each event, a summary.
+    Json,
+    /// A line when a loss episode begins, and a summary: where stderr is no terminal.
+    Summary,
+    /// Nothing but errors.
+    None,
+}
+
+impl ReportMode {
+    /// Whether a report is due at each interval.
+    pub fn is_periodic(self) -> bool {
+        matches!(self, ReportMode::Bar | ReportMode::Plain | ReportMode::Json)
+    }
+}

@@ -1,0 +1,104 @@
+//! The account: in = out + sum of lost by reason + held, in bytes and in records, at every moment.
+
+use std::ops::{AddAssign, Index, IndexMut};
+
+/// An amount of data: bytes, and the records that were completed by them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Bytes.
+    pub bytes: u64,
+    /// Records; a record counts when it is complete.
+    pub records: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.bytes += other.bytes;
+        self.records += other.records;
+    }
+}
+
+/// Why a record that came in will never go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// There was no room.
+    QueueFull,
+    /// `sample` did not choose it.
+    Sampled,
+    /// `priority` gave its place to a more valuable record.
+    Priority,
+    /// `red` shed it early.
+    Early,
+    /// It was older than `--max-age`.
+    Expired,
+    /// It was longer than the capacity.
+    Oversize,
+    /// The consumer went away.
+    BrokenPipe,
+    /// hwm ended before it could be written.
+    Shutdown,
+}
+
+impl Reason {
+    /// Every reason, in the order of the reports.
+    pub const ALL: [Reason; 8] = [
+        Reason::QueueFull,
+        Reason::Sampled,
+        Reason::Priority,
+        Reason::Early,
+        Reason::Expired,
+        Reason::Oversize,
+        Reason::BrokenPipe,
+        Reason::Shutdown,
+    ];
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::QueueFull => "queue_full",
+            Reason::Sampled => "sampled",
+            Reason::Priority => "priority",
+            Reason::Early => "early",
+            Reason::Expired => "expired",
+            Reason::Oversize => "oversize",
+            Reason::BrokenPipe => "broken_pipe",
+            Reason::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// What was lost, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses([Tally; Reason::ALL.len()]);
+
+impl Losses {
+    /// The sum over all reasons.
+    pub fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        for tally in self.0 {
+            total += tally;
+        }
+        total
+    }
+
+    /// The reasons that lost something, with how much.
+    pub fn by_reason(&self) -> impl Iterator<Item = (Reason, Tally)> + '_ {
+        Reason::ALL
+            .into_iter()
+            .map(|reason| (reason, self[reason]))
+            .filter(|(_, tally)| *tally != Tally::default())
+    }
+}
+
+impl Index<Reason> for Losses {
+    type Output = Tally;
+    fn index(&self, reason: Reason) -> &Tally {
+        &self.0[reason as usize]
+    }
+}
+
+impl IndexMut<Reason> for Losses {
+    fn index_mut(&mut self, reason: Reason) -> &mut Tally {
+        &mut self.0[reason as usize]
+    }
+}

@@ -1,0 +1,110 @@
+//! A read-only picture of a run: everything a report may say. Holds no logic but what follows
+//! from its own fields.
+
+use std::time::Duration;
+
+use super::account::{Losses, Tally};
+
+/// The whole account at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Time since the start, without the time the process was stopped.
+    pub elapsed: Duration,
+    /// Whether records are counted; if not, every `records` here means nothing and is reported
+    /// as unknown.
+    pub counts_records: bool,
+    /// What came in.
+    pub input: Tally,
+    /// What the system accepted on stdout, without marks.
+    pub output: Tally,
+    /// What will never go out.
+    pub lost: Losses,
+    /// What is held now.
+    pub held: Tally,
+    /// The marks written (`records`) and their bytes; in no other figure.
+    pub marks: Tally,
+    /// The most bytes held so far.
+    pub peak_held: u64,
+    /// C.
+    pub capacity: u64,
+    /// H.
+    pub high_water: u64,
+    /// L.
+    pub low_water: u64,
+    /// Flowing or pressured.
+    pub state: State,
+    /// The policy's name.
+    pub policy: &'static str,
+    /// Bytes a second over the interval since the last periodic report, or over the whole run in
+    /// the summary. None when no time has passed.
+    pub in_rate: Option<f64>,
+    /// The same for the output.
+    pub out_rate: Option<f64>,
+    /// Time spent with nothing to do but wait for input.
+    pub wait_input: Duration,
+    /// Time in which there was something to write and stdout took nothing.
+    pub wait_output: Duration,
+    /// Time in which the rate limit held output back.
+    pub wait_rate: Duration,
+    /// Time in which the policy had stopped reading.
+    pub read_paused: Duration,
+    /// Time in the pressured state.
+    pub pressured: Duration,
+    /// How often the state became pressured.
+    pub pressure_episodes: u64,
+    /// How many unbroken runs of lost records there were.
+    pub loss_episodes: u64,
+    /// The longest unbroken time in which stdout took nothing of what was offered.
+    pub longest_stall: Duration,
+    /// At the current rates; None when it does not fill.
+    pub seconds_to_full: Option<f64>,
+    /// The share of records that `sample` admits while pressured; None without such a share.
+    pub sample_rate: Option<f64>,
+    /// Which side is slow, over the whole run so far.
+    pub bottleneck: Bottleneck,
+    /// The exit status, in the summary (128 + N for an ending by signal N).
+    pub exit: Option<i32>,
+}
+
+/// The state between the watermarks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum State {
+    /// Held fell to L, or never reached H.
+    #[default]
+    Flowing,
+    /// Held reached H and has not fallen to L since.
+    Pressured,
+}
+
+impl State {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Flowing => "flowing",
+            State::Pressured => "pressured",
+        }
+    }
+}
+
+/// Which side is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bottleneck {
+    /// hwm mostly waited for input.
+    Producer,
+    /// hwm mostly waited for the output.
+    Consumer,
+    /// Neither wait is worth naming.
+    #[default]
+    None,
+}
+
+impl Bottleneck {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bottleneck::Producer => "producer",
+            Bottleneck::Consumer => "consumer",
+            Bottleneck::None => "none",
+        }
+    }
+}

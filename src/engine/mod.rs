@@ -1,0 +1,143 @@
+//! The loop, and the two seams it needs: a [`System`] below and a [`Reporter`] beside it.
+
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use crate::core::snapshot::Snapshot;
+
+/// All that the loop asks of the world. `sys` implements it with real descriptors; a simulator
+/// implements it with scripts. No call but [`System::wait`] may block for longer than a disk
+/// takes.
+pub trait System {
+    /// Time since the start of the run, without the time the process was stopped.
+    fn now(&mut self) -> Duration;
+
+    /// Reads at most `room.len()` (>= 1) bytes of input.
+    fn read(&mut self, room: &mut [u8]) -> Read;
+
+    /// Writes from the front of `parts` (not empty) to the output.
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Write;
+
+    /// Waits until something of `interest` can be done, a signal came, the output's reader went
+    /// away, or the time is `until`; whichever is first. May return early with nothing ready.
+    fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready;
+
+    /// The next signal that came, if any. Cheap when none came.
+    fn take_signal(&mut self) -> Option<Signal>;
+
+    /// Whether a read would deliver at least one byte, without taking it. End of input is no byte.
+    fn input_pending(&mut self) -> bool;
+
+    /// Ends reading for good: the producer learns it at its next write.
+    fn close_input(&mut self);
+
+    /// Ends writing for good: the consumer sees end of file.
+    fn close_output(&mut self);
+
+    /// Stops the process as SIGTSTP does by default; returns when it is continued. The time
+    /// between does not count.
+    fn suspend(&mut self);
+}
+
+/// The answer to [`System::read`].
+#[derive(Debug)]
+pub enum Read {
+    /// So many bytes (>= 1) came.
+    Bytes(usize),
+    /// Nothing now.
+    WouldBlock,
+    /// No more input, ever.
+    End,
+    /// A source failed; the next read goes on with the next source, or ends.
+    Failed(SourceError),
+}
+
+/// What went wrong with one source.
+#[derive(Debug)]
+pub struct SourceError {
+    /// `stdin` or the file's name, for people.
+    pub name: String,
+    /// What was tried: `open` or `read`, or another verb for people.
+    pub verb: &'static str,
+    /// The system's word.
+    pub error: io::Error,
+}
+
+/// The answer to [`System::write`].
+#[derive(Debug)]
+pub enum Write {
+    /// The output accepted so many bytes (>= 1) from the front.
+    Accepted(usize),
+    /// Nothing now.
+    WouldBlock,
+    /// So many bytes (>= 1) from the front are under way in a helper thread: not accepted yet,
+    /// and no longer to be taken back. A later call reports them as accepted; until then calls
+    /// answer `WouldBlock`.
+    UnderWay(usize),
+    /// The reader of the output is gone.
+    Gone,
+    /// Another failure.
+    Failed(io::Error),
+}
+
+/// What a wait is for, beside signals and the output's death, which always end it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Interest {
+    /// Something to read, or the end of input.
+    pub input: bool,
+    /// Room to write.
+    pub output: bool,
+}
+
+/// What a wait found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ready {
+    /// A read will not answer `WouldBlock`, or rarely.
+    pub input: bool,
+    /// A write will not answer `WouldBlock`, or rarely.
+    pub output: bool,
+    /// The reader of the output is gone.
+    pub output_gone: bool,
+}
+
+/// A signal that means something here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT, SIGTERM or SIGHUP, by number.
+    Terminate(i32),
+    /// SIGUSR1: print one report now.
+    Report,
+    /// SIGTSTP: the user wants the process to stop for a while.
+    Suspend,
+}
+
+/// Where reports go. No call may ever block: what cannot be said at once may be dropped, but for
+/// the summary, which [`Reporter::finish`] may wait for, within a bound.
+pub trait Reporter {
+    /// Something happened, or an interval passed.
+    fn report(&mut self, event: Event, snapshot: &Snapshot);
+
+    /// One line for people, without prefix and newline, in every mode: an error.
+    fn message(&mut self, line: String);
+
+    /// The process is about to stop: leave the terminal clean.
+    fn suspend(&mut self) {}
+
+    /// The last word. Waits for it to be written for a short, bounded time.
+    fn finish(&mut self, snapshot: &Snapshot);
+}
+
+/// What a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The interval passed.
+    Interval,
+    /// Held reached H.
+    Pressured,
+    /// Held fell to L.
+    Flowing,
+    /// A loss episode began.
+    Loss,
+    /// The user asked by SIGUSR1.
+    Asked,
+}

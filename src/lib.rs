@@ -1,0 +1,28 @@
+//! highwater: one process between a producer and a consumer.
+//!
+//! `hwm` relays stdin to stdout through a bounded buffer with a high- and a low-water mark, and
+//! when the consumer falls behind it does what the user chose. This is the map of the house:
+//!
+//! ```text
+//! main.rs     parse, run, exit
+//! cli/        what a user types                      -> config
+//! config.rs   what the program does: plain values
+//! core/       pure: no I/O, no clock, no threads; `now` comes in as an argument
+//! engine/     the loop: the only room that knows core and the system at once
+//! sys/        the only room that touches the system: descriptors, poll, signals
+//! report/     a core::Snapshot -> bar, plain, json, summary
+//! exit.rs     how a run ended -> exit status
+//! ```
+//!
+//! Arrows point one way: `main -> cli, engine, exit`; `cli -> config`; `engine -> core` and the
+//! two seams it defines, `engine::System` (implemented by `sys`, or by a simulator) and
+//! `engine::Reporter` (implemented by `report`). `core`, `config` and `sys` import nothing above
+//! them.
+
+pub mod cli;
+pub mod config;
+pub mod core;
+pub mod engine;
+pub mod exit;
+pub mod report;
+pub mod sys;
