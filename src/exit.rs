@@ -1,1 +1,59 @@
-//! (to be written)
+//! How a run ended -> exit status: the table of the contract's section 6, in one function.
+
+use crate::config::{BrokenPipe, LossLimit, RelayConfig};
+use crate::core::account::Tally;
+use crate::core::ending::Ending;
+
+/// SIGPIPE's number, the same on every Unix.
+const SIGPIPE: i32 = 13;
+
+/// What a shell sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// An exit status.
+    Status(u8),
+    /// Death by a signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The status as a shell shows it: 128 + N for a death by signal N.
+    pub fn as_shell(self) -> i32 {
+        match self {
+            Exit::Status(status) => i32::from(status),
+            Exit::Signal(number) => 128 + number,
+        }
+    }
+}
+
+/// Usage error.
+pub const USAGE: u8 = 2;
+/// Read or write error, a source that could not be opened.
+pub const FAILED: u8 = 1;
+
+/// The exit for an ending, given what came in and what of it was lost.
+pub fn of(ending: Ending, input: Tally, lost: Tally, config: &RelayConfig) -> Exit {
+    match ending {
+        Ending::EndOfInput if exceeds(config.fail_on_loss, input, lost) => Exit::Status(3),
+        Ending::EndOfInput => Exit::Status(0),
+        Ending::Overflow => Exit::Status(4),
+        Ending::Stalled => Exit::Status(5),
+        Ending::Idle => Exit::Status(6),
+        Ending::Signal(number) => Exit::Signal(number),
+        Ending::BrokenPipe => match config.broken_pipe {
+            BrokenPipe::Signal => Exit::Signal(SIGPIPE),
+            BrokenPipe::Ok => Exit::Status(0),
+        },
+        Ending::Failed => Exit::Status(FAILED),
+    }
+}
+
+fn exceeds(limit: Option<LossLimit>, input: Tally, lost: Tally) -> bool {
+    match limit {
+        None => false,
+        Some(LossLimit::Records(least)) => lost.records >= least.max(1),
+        Some(LossLimit::Percent(least)) => {
+            lost.records > 0 && lost.records as f64 * 100.0 >= least * input.records as f64
+        }
+    }
+}

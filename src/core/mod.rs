@@ -1,5 +1,30 @@
 //! The relay as a pure state machine: no I/O, no clock, no threads. Time comes in as `now`, the
 //! time since the run began without the time the process was stopped.
+//!
+//! What always holds, after every call (the names are those of the checks in the tests):
+//!
+//! 1. `balance`: in = out + sum of lost by reason + held, in bytes and, where counted, in records.
+//! 2. `cap`: held <= C.
+//! 3. `order`: what goes out, without marks, is a subsequence of the records that came in, each
+//!    unchanged and whole; with `block` and `fail`, a prefix of the same bytes, and all of them at
+//!    the end.
+//! 4. `exactness`: who is lost, and for which reason, depends only on the order of arriving bytes and
+//!    accepted writes, never on how reads are cut.
+//! 5. `marks`: the sum over all marks is the loss, but for what is lost after the last chance to
+//!    write one.
+//! 6. `watermarks`: the state becomes pressured when held grows to H or above, flowing when it
+//!    shrinks to L or below; changes alternate.
+//! 7. `wake`: a wait has something to wait for: an interest, or a deadline.
+//! 8. `end`: at the end nothing is held, and the ending follows from the history.
 
 pub mod account;
+pub mod ending;
+pub mod gaps;
+pub mod meter;
+pub mod pacer;
+pub mod policy;
+pub mod pressure;
+pub mod queue;
+pub mod relay;
+pub mod rng;
 pub mod snapshot;

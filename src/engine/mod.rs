@@ -1,5 +1,9 @@
 //! The loop, and the two seams it needs: a [`System`] below and a [`Reporter`] beside it.
 
+mod run;
+
+pub use run::run;
+
 use std::io::{self, IoSlice};
 use std::time::Duration;
 

@@ -1,0 +1,65 @@
+//! Where records are missing, for the marks: positions in the admitted stream, and how much was
+//! lost there. Losses next to each other are one gap.
+//!
+//! Bounded: when [`MOST_GAPS`] wait, a further loss joins the newest gap, so that its mark may come
+//! some records early; the sum of all marks stays exact.
+
+use std::collections::VecDeque;
+
+use super::account::Tally;
+
+/// 65,536 gaps of 24 bytes are 1.5 MiB, outside the capacity.
+pub const MOST_GAPS: usize = 65_536;
+
+struct Gap {
+    /// Admitted bytes before it.
+    position: u64,
+    lost: Tally,
+}
+
+/// See the module's header.
+#[derive(Default)]
+pub struct Gaps(VecDeque<Gap>);
+
+impl Gaps {
+    /// Records were lost behind everything admitted so far, `position` bytes.
+    pub fn lost_at_tail(&mut self, position: u64, lost: Tally) {
+        let is_full = self.0.len() >= MOST_GAPS;
+        match self.0.back_mut() {
+            Some(gap) if gap.position >= position || is_full => gap.lost += lost,
+            _ => self.0.push_back(Gap { position, lost }),
+        }
+    }
+
+    /// Records were lost at the head, which is now at `position`: what was missing before and among
+    /// them is missing there too.
+    pub fn lost_at_head(&mut self, position: u64, mut lost: Tally) {
+        while let Some(gap) = self.0.front()
+            && gap.position <= position
+        {
+            lost += gap.lost;
+            self.0.pop_front();
+        }
+        self.0.push_front(Gap { position, lost });
+    }
+
+    /// Position of the first gap.
+    pub fn first(&self) -> Option<u64> {
+        self.position(0)
+    }
+
+    /// Position of the gap number `index`, from 0.
+    pub fn position(&self, index: usize) -> Option<u64> {
+        self.0.get(index).map(|gap| gap.position)
+    }
+
+    /// What is missing at the first gap.
+    pub fn first_lost(&self) -> Option<Tally> {
+        self.0.front().map(|gap| gap.lost)
+    }
+
+    /// Takes the first gap out.
+    pub fn take_first(&mut self) {
+        self.0.pop_front();
+    }
+}

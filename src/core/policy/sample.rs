@@ -1,0 +1,140 @@
+//! `sample`: while pressured only chosen records are admitted; one that still does not fit is
+//! lost as in drop-newest.
+//!
+//! `adaptive` admits with the chance
+//!
+//! ```text
+//!            output rate     C - held
+//!   chance = ----------- x  ----------   (at most 1),   M = (H + L) / 2
+//!            input rate       C - M
+//! ```
+//!
+//! The first factor is what the consumer can take of what comes. It alone would hold the fill
+//! wherever it is; the second pulls it to M, so that it settles between the watermarks and
+//! room is left for a burst. Rates are exponential averages over about a second.
+
+use std::time::Duration;
+
+use super::{OnFull, Overflow, View};
+use crate::config::Sample;
+use crate::core::account::Reason;
+use crate::core::rng::Rng;
+use crate::core::snapshot::State;
+
+/// Time constant of the averaged rates, in seconds: long against scheduling noise, short against
+/// what a person calls slow.
+const AVERAGED_OVER_S: f64 = 1.0;
+
+/// Rates are not measured over less than this: a single read would look like a flood.
+const LEAST_SPAN: Duration = Duration::from_millis(10);
+
+/// See the module's header.
+pub struct Sampler {
+    chooser: Chooser,
+    rng: Rng,
+}
+
+enum Chooser {
+    Every { stride: u64, seen: u64 },
+    Chance(f64),
+    Adaptive(Rates),
+}
+
+impl Sampler {
+    /// A sampler whose choices follow from `rng`, and for `adaptive` from the rates too.
+    pub fn new(spec: Sample, rng: Rng) -> Self {
+        let chooser = match spec {
+            Sample::Every(stride) => Chooser::Every { stride, seen: 0 },
+            Sample::Chance(chance) => Chooser::Chance(chance),
+            Sample::Adaptive => Chooser::Adaptive(Rates::default()),
+        };
+        Self { chooser, rng }
+    }
+
+    fn chooses(&mut self, view: &View) -> bool {
+        match &mut self.chooser {
+            Chooser::Every { stride, seen } => {
+                *seen += 1;
+                *seen % *stride == 0
+            }
+            Chooser::Chance(chance) => self.rng.chance(*chance),
+            Chooser::Adaptive(rates) => self.rng.chance(adaptive_chance(rates, view)),
+        }
+    }
+}
+
+impl Overflow for Sampler {
+    fn on_full(&self) -> OnFull {
+        OnFull::LoseArrival
+    }
+
+    fn judges(&self, state: State) -> bool {
+        state == State::Pressured
+    }
+
+    fn judge(&mut self, view: &View) -> Option<Reason> {
+        (!self.chooses(view)).then_some(Reason::Sampled)
+    }
+
+    fn observe(&mut self, now: Duration, input: u64, output: u64) {
+        if let Chooser::Adaptive(rates) = &mut self.chooser {
+            rates.observe(now, input, output);
+        }
+    }
+
+    fn share(&self, view: &View) -> Option<f64> {
+        Some(match &self.chooser {
+            Chooser::Every { stride, .. } => 1.0 / *stride as f64,
+            Chooser::Chance(chance) => *chance,
+            Chooser::Adaptive(rates) => adaptive_chance(rates, view),
+        })
+    }
+}
+
+fn adaptive_chance(rates: &Rates, view: &View) -> f64 {
+    let middle = view.low_water + (view.high_water - view.low_water) / 2;
+    let room = view.capacity.saturating_sub(view.held) as f64;
+    let room_at_middle = (view.capacity - middle) as f64;
+    let pull = if room_at_middle > 0.0 {
+        room / room_at_middle
+    } else {
+        1.0
+    };
+    (rates.ratio() * pull).clamp(0.0, 1.0)
+}
+
+/// Output rate / input rate, averaged.
+#[derive(Default)]
+struct Rates {
+    /// When the last span ended, and the totals then.
+    last: Option<(Duration, u64, u64)>,
+    input: f64,
+    output: f64,
+}
+
+impl Rates {
+    fn observe(&mut self, now: Duration, input: u64, output: u64) {
+        let Some((then, input_then, output_then)) = self.last else {
+            self.last = Some((now, input, output));
+            return;
+        };
+        let span = now.saturating_sub(then);
+        if span < LEAST_SPAN {
+            return;
+        }
+        let seconds = span.as_secs_f64();
+        let weight = 1.0 - (-seconds / AVERAGED_OVER_S).exp();
+        self.input += weight * ((input - input_then) as f64 / seconds - self.input);
+        self.output += weight * ((output - output_then) as f64 / seconds - self.output);
+        self.last = Some((now, input, output));
+    }
+
+    /// 1 while nothing has come in that could be compared.
+    fn ratio(&self) -> f64 {
+        if self.input > 0.0 {
+            self.output / self.input
+        } else {
+            1.0
+        }
+    }
+}

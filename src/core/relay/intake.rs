@@ -1,0 +1,337 @@
+//! What came in: judged record by record where the policy must see each, in bulk where the
+//! outcome is the same.
+//!
+//! The rule is stated for single bytes, so that no outcome depends on how reads are cut. An
+//! arriving byte takes a place; where there is none, the policy makes room or the arriving record is
+//! doomed: what was held of it leaves, the rest is passed over. When a record's delimiter has a
+//! place, the policy may judge it. Every shortcut below says why it gives the same.
+
+use std::time::Duration;
+
+use super::{Change, Phase, Relay};
+use crate::config::Amount;
+use crate::core::account::{Reason, Tally};
+use crate::core::policy::OnFull;
+
+/// Which end of the queue a loss is at.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Tail = 0,
+    Head = 1,
+}
+
+impl Relay {
+    /// Room for the next read of at most `most` bytes (>= 1); [`Relay::received`] must follow.
+    pub fn room(&mut self, most: usize) -> &mut [u8] {
+        // Settled here because an emptied queue starts over in the same memory.
+        if self.queue.is_empty() {
+            self.settle();
+        }
+        self.queue.landing(most)
+    }
+
+    /// The first `count` (>= 1) bytes of the room were filled.
+    pub fn received(&mut self, count: usize, now: Duration) {
+        self.idle_since = now;
+        self.queue.land(count);
+        let is_last = self.cut_landed();
+        if self.overflow.is_some() {
+            self.judge_landed(now);
+        } else {
+            self.keep_landed(now);
+        }
+        if is_last {
+            self.input_ended(now);
+        }
+    }
+
+    /// With `-S`: cuts what landed where the input shall end. Returns whether it ends here.
+    fn cut_landed(&mut self) -> bool {
+        let landed = self.queue.landed();
+        match self.config.stop_after {
+            None => false,
+            Some(Amount::Bytes(end)) => self.meter.input.bytes + landed.len() as u64 >= end,
+            Some(Amount::Records(end)) => {
+                let missing = end - self.meter.input.records;
+                let last = memchr::memchr_iter(self.config.delimiter, landed)
+                    .nth(missing.saturating_sub(1) as usize);
+                if let Some(last) = last {
+                    self.queue.land(last + 1);
+                }
+                last.is_some()
+            }
+        }
+    }
+
+    /// Admits everything that landed.
+    fn keep_landed(&mut self, now: Duration) {
+        let (count, delimiters, unended) = self.survey_landed();
+        self.meter.input += Tally {
+            bytes: count as u64,
+            records: delimiters,
+        };
+        self.queue.keep(count, delimiters, unended);
+        self.grew(self.queue.len().min(self.config.capacity), now);
+    }
+
+    /// How many bytes landed, how many delimiters are among them, and how many bytes follow the
+    /// last of these.
+    fn survey_landed(&self) -> (usize, u64, u64) {
+        let landed = self.queue.landed();
+        if !self.counts_records {
+            return (landed.len(), 0, landed.len() as u64);
+        }
+        let delimiter = self.config.delimiter;
+        let delimiters = memchr::memchr_iter(delimiter, landed).count() as u64;
+        let unended = match memchr::memrchr(delimiter, landed) {
+            Some(last) => landed.len() - last - 1,
+            None => landed.len(),
+        };
+        (landed.len(), delimiters, unended as u64)
+    }
+
+    /// Lossy policies: decides on everything that landed.
+    fn judge_landed(&mut self, now: Duration) {
+        while !self.queue.landed().is_empty() {
+            if self.doomed.is_some() {
+                self.pass_over_doomed(now);
+            } else if !self.judge_in_bulk(now) {
+                self.judge_fragment(now);
+            }
+        }
+    }
+
+    /// Shortcuts that decide on all that landed at once; false where none applies.
+    fn judge_in_bulk(&mut self, now: Duration) -> bool {
+        let count = self.queue.landed().len() as u64;
+        let after = self.queue.len() + count;
+        // Not a byte reaches H, so no record is judged in the pressured state.
+        let stays_flowing = !self.pressure.is_pressured() && after < self.config.high_water;
+        let judges = self.judges() || (!stays_flowing && self.judges_pressured());
+        if judges {
+            return false;
+        }
+        if after <= self.config.capacity {
+            self.keep_landed(now);
+            return true;
+        }
+        match self.on_full() {
+            OnFull::EvictOldest => self.evict_in_bulk(after - self.config.capacity, now),
+            OnFull::LoseArrival => self.lose_in_bulk(now),
+        }
+    }
+
+    /// `EvictOldest`: admits all that landed and evicts what is too much from the head.
+    fn evict_in_bulk(&mut self, excess: u64, now: Duration) -> bool {
+        let arriving = self.queue.arriving() + self.queue.landed().len() as u64;
+        let Some(leaving) = self.queue.eviction_of(excess) else {
+            return false;
+        };
+        // Byte by byte the oldest records leave one after the other, each when the queue is
+        // full, until the same bytes are gone. Two things could differ and are excluded: an
+        // arriving record that would find nothing more to evict, and a single eviction large
+        // enough to make the state flowing in between.
+        let could_be_doomed = arriving + self.queue.begun() > self.config.capacity;
+        let could_flow = leaving >= self.config.capacity - self.config.low_water;
+        if could_be_doomed || could_flow {
+            return false;
+        }
+        self.keep_landed(now);
+        self.grew(self.config.capacity, now);
+        self.evict(leaving, now);
+        true
+    }
+
+    /// `LoseArrival` with not a byte of room: every record that begins here is lost.
+    fn lose_in_bulk(&mut self, now: Duration) -> bool {
+        if self.queue.len() < self.config.capacity || self.queue.arriving() > 0 {
+            return false;
+        }
+        let (count, delimiters, unended) = self.survey_landed();
+        if delimiters == 0 || count as u64 > self.config.capacity {
+            return false;
+        }
+        let lost = Tally {
+            bytes: count as u64 - unended,
+            records: delimiters,
+        };
+        self.meter.input += lost;
+        self.queue.discard(lost.bytes as usize);
+        self.lost_at(End::Tail, Reason::QueueFull, lost, self.queue.tail());
+        if unended > 0 {
+            self.doom(now);
+        }
+        true
+    }
+
+    /// The next piece that landed of one record, up to its end if that landed.
+    fn judge_fragment(&mut self, now: Duration) {
+        let landed = self.queue.landed();
+        let end = memchr::memchr(self.config.delimiter, landed);
+        let fragment = end.map_or(landed.len(), |at| at + 1);
+        let room = self.config.capacity - self.queue.len();
+        let fits = (fragment as u64).min(room) as usize;
+        if fits > 0 {
+            // The delimiter is counted when the record has passed the judgement.
+            self.queue.keep(fits, 0, fits as u64);
+            self.meter.input.bytes += fits as u64;
+            self.grew(self.queue.len(), now);
+        }
+        if fits < fragment {
+            self.make_room(now);
+        } else if end.is_some() {
+            self.judge_record(now);
+        }
+    }
+
+    /// The arriving record needs a byte more than there is.
+    fn make_room(&mut self, now: Duration) {
+        match self.on_full() {
+            OnFull::LoseArrival => self.doom(now),
+            OnFull::EvictOldest => match self.queue.eviction_of(1) {
+                Some(bytes) => self.evict(bytes, now),
+                None => self.doom(now),
+            },
+        }
+    }
+
+    fn evict(&mut self, bytes: u64, now: Duration) {
+        let from = self.queue.head();
+        let lost = self.queue.evict(bytes);
+        self.lost_at(End::Head, Reason::QueueFull, lost, from);
+        self.shrank(now);
+    }
+
+    /// The arriving record is lost; its bytes to come will be passed over.
+    fn doom(&mut self, now: Duration) {
+        let held = self.queue.retract();
+        self.meter.lost[Reason::QueueFull].bytes += held;
+        self.doomed = Some(held);
+        self.shrank(now);
+    }
+
+    /// Passes over what landed of a doomed record, and settles its reason at its end.
+    fn pass_over_doomed(&mut self, now: Duration) {
+        let landed = self.queue.landed();
+        let end = memchr::memchr(self.config.delimiter, landed);
+        let count = end.map_or(landed.len(), |at| at + 1);
+        self.queue.discard(count);
+        self.meter.input.bytes += count as u64;
+        self.meter.lost[Reason::QueueFull].bytes += count as u64;
+        if let Some(bytes) = &mut self.doomed {
+            *bytes += count as u64;
+        }
+        if end.is_some() {
+            self.close_doomed(now);
+        }
+    }
+
+    /// The doomed record is complete: only now its length, and so its reason, is known.
+    fn close_doomed(&mut self, _now: Duration) {
+        let Some(bytes) = self.doomed.take() else {
+            return;
+        };
+        let reason = if bytes > self.config.capacity {
+            Reason::Oversize
+        } else {
+            self.judgement().unwrap_or(Reason::QueueFull)
+        };
+        self.meter.input.records += 1;
+        self.meter.lost[Reason::QueueFull].bytes -= bytes;
+        let lost = Tally { bytes, records: 1 };
+        self.lost_at(End::Tail, reason, lost, self.queue.tail());
+    }
+
+    /// The arriving record is complete and has a place.
+    fn judge_record(&mut self, now: Duration) {
+        self.meter.input.records += 1;
+        match self.judgement() {
+            None => self.queue.complete_arriving(),
+            Some(reason) => self.lose_whole_arriving(reason, now),
+        }
+    }
+
+    fn lose_whole_arriving(&mut self, reason: Reason, now: Duration) {
+        let bytes = self.queue.retract();
+        let lost = Tally { bytes, records: 1 };
+        self.lost_at(End::Tail, reason, lost, self.queue.tail());
+        self.shrank(now);
+    }
+
+    /// The input ended: whatever has come of the last record is all of it.
+    pub(super) fn complete_tail(&mut self, now: Duration) {
+        self.close_doomed(now);
+        if self.overflow.is_some() && self.queue.arriving() > 0 {
+            self.meter.input.records += 1;
+            match self.judgement() {
+                None => {
+                    self.queue.complete_tail();
+                }
+                Some(reason) => self.lose_whole_arriving(reason, now),
+            }
+        } else if self.queue.complete_tail() {
+            self.meter.input.records += 1;
+        }
+    }
+
+    /// A record whose end will never be seen is lost.
+    pub(super) fn lose_arriving(&mut self, reason: Reason, now: Duration) {
+        self.close_doomed(now);
+        if self.queue.arriving() > 0 {
+            self.meter.input.records += 1;
+            self.lose_whole_arriving(reason, now);
+        }
+    }
+
+    // ---- the policy's answers ---------------------------------------------------------------
+
+    fn on_full(&self) -> OnFull {
+        match &self.overflow {
+            Some(overflow) => overflow.on_full(),
+            None => OnFull::LoseArrival,
+        }
+    }
+
+    /// Whether the policy would judge a record that completes now.
+    fn judges(&self) -> bool {
+        let state = self.pressure.state();
+        self.overflow.as_ref().is_some_and(|o| o.judges(state))
+    }
+
+    fn judges_pressured(&self) -> bool {
+        let state = crate::core::snapshot::State::Pressured;
+        self.overflow.as_ref().is_some_and(|o| o.judges(state))
+    }
+
+    fn judgement(&mut self) -> Option<Reason> {
+        if !self.judges() {
+            return None;
+        }
+        let view = self.view();
+        self.overflow.as_mut()?.judge(&view)
+    }
+
+    /// Enters a loss into the account, and among the gaps; `from` is where in the admitted
+    /// stream the lost records began.
+    fn lost_at(&mut self, end: End, reason: Reason, lost: Tally, from: u64) {
+        self.meter.lost[reason] += lost;
+        let goes_on = self.last_loss.contains(&Some(from));
+        if !goes_on {
+            self.meter.loss_episodes += 1;
+            self.changed(Change::Loss);
+        }
+        let to = match end {
+            End::Tail => self.queue.tail(),
+            End::Head => self.queue.head(),
+        };
+        self.last_loss[end as usize] = Some(to);
+        if self.phase == Phase::Running
+            && let Some(marker) = &mut self.marker
+        {
+            match end {
+                End::Tail => marker.gaps.lost_at_tail(to, lost),
+                End::Head => marker.gaps.lost_at_head(to, lost),
+            }
+        }
+    }
+}

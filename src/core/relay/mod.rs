@@ -1,0 +1,436 @@
+//! The state machine of a relay: what it wants to read and write, when it must be woken, and what
+//! follows from what happened.
+//!
+//! ```text
+//!            end of input, overflow, idle,
+//!            signal (with a deadline)              nothing left to write
+//!   Running ------------------------------> Draining -----------------> Ended
+//!      |                                       |   deadline, 2nd signal   ^
+//!      |  consumer gone, write error, stalled  |   consumer gone, ...     |
+//!      +---------------------------------------+--------------------------+
+//! ```
+//!
+//! `intake` judges what came, `outlet` offers what may go, here are states and deadlines.
+
+mod intake;
+mod outlet;
+
+use std::time::Duration;
+
+use super::account::{Reason, Tally};
+use super::ending::Ending;
+use super::meter::{Activity, Meter};
+use super::pacer::Pacer;
+use super::policy::{self, Overflow, View};
+use super::pressure::Pressure;
+use super::queue::{CHUNK, Queue};
+use super::snapshot::Snapshot;
+use crate::config::{Amount, Policy, RelayConfig};
+use outlet::Marker;
+
+/// See the module's header.
+pub struct Relay {
+    config: RelayConfig,
+    counts_records: bool,
+    queue: Queue,
+    pressure: Pressure,
+    overflow: Option<Box<dyn Overflow>>,
+    pacer: Option<Pacer>,
+    marker: Option<Marker>,
+    meter: Meter,
+    /// The bytes so far of a record that is lost and whose end has not come; they are in the
+    /// account as `queue_full` until the end decides the reason.
+    doomed: Option<u64>,
+    /// Where the stream was cut by the last loss at its tail, and at its head.
+    last_loss: [Option<u64>; 2],
+    phase: Phase,
+    ending: Ending,
+    /// Since when input could have come and did not.
+    idle_since: Duration,
+    /// How long reading had been paused when it ended for good.
+    paused_in_all: Option<Duration>,
+    changes: Vec<Change>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Draining { until: Option<Duration> },
+    Ended,
+}
+
+/// What the relay wants from its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadWish {
+    /// Nothing; the input must not even be watched.
+    Nothing,
+    /// At most so many bytes (>= 1).
+    UpTo(usize),
+    /// Only to know whether there is more: [`Relay::overflowed`] if so.
+    Watch,
+}
+
+/// Something that happened and that reports may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The state became pressured.
+    Pressured,
+    /// The state became flowing.
+    Flowing,
+    /// A loss episode began.
+    Loss,
+}
+
+/// Changes between two calls of [`Relay::take_changes`] beyond this many are not remembered: a
+/// turn in which the state flaps more often is told by the account alone.
+const MOST_CHANGES: usize = 16;
+
+impl Relay {
+    /// A relay at the time zero, with nothing held.
+    pub fn new(config: RelayConfig) -> Self {
+        Self::with_chunk_size(config, CHUNK)
+    }
+
+    /// The same with a queue that takes memory `chunk_size` (>= 1) bytes at a time, for tests.
+    pub fn with_chunk_size(config: RelayConfig, chunk_size: usize) -> Self {
+        let counts_records = config.policy.is_lossy() || config.count_records;
+        let takes_nothing = matches!(
+            config.stop_after,
+            Some(Amount::Bytes(0) | Amount::Records(0))
+        );
+        Self {
+            counts_records,
+            queue: Queue::new(counts_records.then_some(config.delimiter), chunk_size),
+            pressure: Pressure::new(config.high_water, config.low_water),
+            overflow: policy::decider(config.policy, config.seed),
+            pacer: config.rate.map(Pacer::new),
+            marker: config
+                .mark
+                .clone()
+                .filter(|_| config.policy.is_lossy())
+                .map(|mark| Marker::new(mark, config.delimiter)),
+            meter: Meter::new(),
+            doomed: None,
+            last_loss: [None; 2],
+            phase: if takes_nothing {
+                Phase::Draining { until: None }
+            } else {
+                Phase::Running
+            },
+            ending: Ending::EndOfInput,
+            idle_since: Duration::ZERO,
+            paused_in_all: None,
+            changes: Vec::new(),
+            config,
+        }
+    }
+
+    // ---- what it wants ----------------------------------------------------------------------
+
+    /// What to read.
+    pub fn read_wish(&self) -> ReadWish {
+        if self.phase != Phase::Running {
+            return ReadWish::Nothing;
+        }
+        let room = self.config.capacity - self.queue.len();
+        let most = match self.config.policy {
+            Policy::Block if self.pressure.is_pressured() => return ReadWish::Nothing,
+            Policy::Fail if room == 0 => return ReadWish::Watch,
+            Policy::Block | Policy::Fail => room,
+            // Never stops reading. With a small buffer the reads are small too, so that the
+            // consumer gets its turns between them.
+            _ => self.config.capacity.max(4096),
+        };
+        let most = match self.config.stop_after {
+            Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
+            _ => most,
+        };
+        ReadWish::UpTo(most.min(CHUNK as u64) as usize)
+    }
+
+    /// When the loop must turn at the latest, though nothing can be read or written.
+    pub fn wake_at(&mut self, now: Duration) -> Option<Duration> {
+        let drained = match self.phase {
+            Phase::Draining { until } => until,
+            _ => None,
+        };
+        [
+            drained,
+            self.stall_deadline(),
+            self.idle_deadline(),
+            self.credit_at(now),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn stall_deadline(&self) -> Option<Duration> {
+        let timeout = self.config.block_timeout?;
+        let stalled = self.meter.stalled_since()?;
+        self.pressure
+            .is_pressured()
+            .then(|| stalled.max(self.pressure.since()).saturating_add(timeout))
+    }
+
+    fn idle_deadline(&self) -> Option<Duration> {
+        let timeout = self.config.idle_timeout?;
+        matches!(self.read_wish(), ReadWish::UpTo(_))
+            .then(|| self.idle_since.saturating_add(timeout))
+    }
+
+    /// Whether input is still taken, now or later.
+    pub fn takes_input(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    /// Why the run ended; None while it goes on.
+    pub fn ended(&self) -> Option<Ending> {
+        (self.phase == Phase::Ended).then_some(self.ending)
+    }
+
+    // ---- what happened ----------------------------------------------------------------------
+
+    /// A turn of the loop begins: keeps the times, and acts on deadlines that passed.
+    pub fn turn(&mut self, now: Duration) {
+        let busy = match self.meter.stalled_since() {
+            Some(_) => Activity::OutputBlocked,
+            None => Activity::Busy,
+        };
+        self.meter.enter(busy, now);
+        if let Some(overflow) = &mut self.overflow {
+            overflow.observe(now, self.meter.input.bytes, self.meter.output.bytes);
+        }
+        if self
+            .stall_deadline()
+            .is_some_and(|deadline| now >= deadline)
+        {
+            self.ending = self.ending.and(Ending::Stalled);
+            self.abandon(Reason::Shutdown, now);
+        }
+        if self.idle_deadline().is_some_and(|deadline| now >= deadline) {
+            self.ending = self.ending.and(Ending::Idle);
+            self.input_ended(now);
+        }
+        if let Phase::Draining { until: Some(until) } = self.phase
+            && now >= until
+        {
+            self.abandon(Reason::Shutdown, now);
+        }
+        self.end_if_drained();
+    }
+
+    /// The loop is about to wait.
+    pub fn waits(&mut self, now: Duration) {
+        let activity = if self.meter.stalled_since().is_some() {
+            Activity::OutputBlocked
+        } else if self.has_output() {
+            Activity::RateLimited
+        } else {
+            Activity::AwaitingInput
+        };
+        self.meter.enter(activity, now);
+    }
+
+    /// The input ended: a tail without a delimiter is a record too.
+    pub fn input_ended(&mut self, now: Duration) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.complete_tail(now);
+        self.paused_in_all = Some(self.read_paused(now));
+        self.phase = Phase::Draining { until: None };
+        self.end_if_drained();
+    }
+
+    /// There is more input than room, and the policy is `fail`.
+    pub fn overflowed(&mut self, now: Duration) {
+        self.ending = self.ending.and(Ending::Overflow);
+        self.input_ended(now);
+    }
+
+    /// A source could not be opened or read; others may follow.
+    pub fn source_failed(&mut self) {
+        self.ending = self.ending.and(Ending::Failed);
+    }
+
+    /// A terminating signal came: stop reading, and write for the drain timeout; a second one
+    /// ends at once.
+    pub fn signalled(&mut self, number: i32, now: Duration) {
+        if matches!(self.ending, Ending::Signal(_)) {
+            self.abandon(Reason::Shutdown, now);
+            return;
+        }
+        self.ending = self.ending.and(Ending::Signal(number));
+        if self.phase == Phase::Running && self.config.policy.is_lossy() {
+            self.lose_arriving(Reason::Shutdown, now);
+        }
+        self.input_ended(now);
+        if let Phase::Draining { until } = &mut self.phase {
+            let deadline = now.saturating_add(self.config.drain_timeout);
+            *until = Some(until.map_or(deadline, |earlier| earlier.min(deadline)));
+        }
+    }
+
+    /// The consumer is gone.
+    pub fn output_gone(&mut self, now: Duration) {
+        self.ending = self.ending.and(Ending::BrokenPipe);
+        self.abandon(Reason::BrokenPipe, now);
+    }
+
+    /// The output failed otherwise.
+    pub fn output_failed(&mut self, now: Duration) {
+        self.ending = self.ending.and(Ending::Failed);
+        self.abandon(Reason::Shutdown, now);
+    }
+
+    /// Bytes that came in so far.
+    pub fn input_bytes(&self) -> u64 {
+        self.meter.input.bytes
+    }
+
+    /// Bytes that went out so far, marks included.
+    pub fn output_bytes(&self) -> u64 {
+        self.meter.output.bytes + self.meter.marks.bytes
+    }
+
+    /// What happened since the last call, oldest first.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    // ---- pictures ---------------------------------------------------------------------------
+
+    /// The account now, with the rates since the last such picture.
+    pub fn interval_snapshot(&mut self, now: Duration) -> Snapshot {
+        let rates = self.meter.rates_of_interval(now);
+        let snapshot = self.snapshot(rates, now);
+        self.meter.end_interval(now);
+        snapshot
+    }
+
+    /// The account now, with the rates since the last interval's picture.
+    pub fn event_snapshot(&mut self, now: Duration) -> Snapshot {
+        let rates = self.meter.rates_of_interval(now);
+        self.snapshot(rates, now)
+    }
+
+    /// The account now, with the rates of the whole run.
+    pub fn summary_snapshot(&mut self, now: Duration) -> Snapshot {
+        let rates = self.meter.rates_overall(now);
+        self.snapshot(rates, now)
+    }
+
+    fn snapshot(&mut self, rates: (Option<f64>, Option<f64>), now: Duration) -> Snapshot {
+        let (in_rate, out_rate) = rates;
+        self.settle();
+        Snapshot {
+            elapsed: now,
+            counts_records: self.counts_records,
+            input: self.meter.input,
+            output: self.meter.output,
+            lost: self.meter.lost,
+            held: Tally {
+                bytes: self.queue.len(),
+                records: self.queue.records(),
+            },
+            marks: self.meter.marks,
+            peak_held: self.meter.peak_held,
+            capacity: self.config.capacity,
+            high_water: self.config.high_water,
+            low_water: self.config.low_water,
+            state: self.pressure.state(),
+            policy: self.config.policy.name(),
+            in_rate,
+            out_rate,
+            wait_input: self.meter.time(Activity::AwaitingInput),
+            wait_output: self.meter.time(Activity::OutputBlocked),
+            wait_rate: self.meter.time(Activity::RateLimited),
+            read_paused: self.read_paused(now),
+            pressured: self.pressure.total(now),
+            pressure_episodes: self.pressure.episodes(),
+            loss_episodes: self.meter.loss_episodes,
+            longest_stall: self.meter.longest_stall(now),
+            seconds_to_full: seconds_to_full(
+                self.config.capacity - self.queue.len(),
+                in_rate,
+                out_rate,
+            ),
+            sample_rate: self.overflow.as_ref().and_then(|o| o.share(&self.view())),
+            bottleneck: self.meter.bottleneck(now),
+            exit: None,
+        }
+    }
+
+    fn read_paused(&self, now: Duration) -> Duration {
+        match (self.paused_in_all, self.config.policy) {
+            (Some(in_all), _) => in_all,
+            (None, Policy::Block) => self.pressure.total(now),
+            _ => Duration::ZERO,
+        }
+    }
+
+    // ---- shared by intake and outlet --------------------------------------------------------
+
+    fn view(&self) -> View {
+        View {
+            state: self.pressure.state(),
+            held: self.queue.len(),
+            capacity: self.config.capacity,
+            high_water: self.config.high_water,
+            low_water: self.config.low_water,
+        }
+    }
+
+    fn grew(&mut self, held: u64, now: Duration) {
+        self.meter.peak_held = self.meter.peak_held.max(held);
+        if self.pressure.grew(held, now) {
+            self.changed(Change::Pressured);
+        }
+    }
+
+    fn shrank(&mut self, now: Duration) {
+        if self.pressure.shrank(self.queue.len(), now) {
+            // Reading goes on from here: the producer was not idle before, it was held.
+            self.idle_since = now;
+            self.changed(Change::Flowing);
+        }
+    }
+
+    fn changed(&mut self, change: Change) {
+        if self.changes.len() < MOST_CHANGES {
+            self.changes.push(change);
+        }
+    }
+
+    /// Everything held is lost, and the run is over.
+    fn abandon(&mut self, reason: Reason, now: Duration) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        if self.phase == Phase::Running {
+            if self.config.policy.is_lossy() {
+                self.lose_arriving(reason, now);
+            }
+            self.complete_tail(now);
+            self.paused_in_all = Some(self.read_paused(now));
+        }
+        self.settle();
+        self.meter.unstalled(now);
+        let lost = self.queue.clear();
+        self.meter.lost[reason] += lost;
+        self.shrank(now);
+        self.phase = Phase::Ended;
+    }
+
+    fn end_if_drained(&mut self) {
+        if matches!(self.phase, Phase::Draining { .. }) && !self.has_output() {
+            self.phase = Phase::Ended;
+        }
+    }
+}
+
+fn seconds_to_full(room: u64, in_rate: Option<f64>, out_rate: Option<f64>) -> Option<f64> {
+    let growth = in_rate? - out_rate?;
+    (growth > 0.0).then(|| room as f64 / growth)
+}

@@ -1,0 +1,269 @@
+//! What may go out, and the marks that stand where records are missing.
+//!
+//! A mark takes its text from a gap and may still change while none of its bytes went out: losses
+//! next to each other share one mark. It never splits a record, and it waits until a whole
+//! record follows it or the input has ended.
+
+use std::io::IoSlice;
+use std::time::Duration;
+
+use super::{Phase, Relay};
+use crate::config::{Mark, MarkPiece};
+use crate::core::account::Tally;
+use crate::core::gaps::Gaps;
+
+/// The marks of a relay.
+pub(super) struct Marker {
+    template: Mark,
+    delimiter: u8,
+    pub(super) gaps: Gaps,
+    /// The mark that goes out next, from `written` on; empty when there is none.
+    text: Vec<u8>,
+    written: usize,
+    /// A byte of `text` went out or is under way: it can't change any more, and its gap is gone.
+    is_begun: bool,
+}
+
+impl Marker {
+    pub(super) fn new(template: Mark, delimiter: u8) -> Self {
+        Self {
+            template,
+            delimiter,
+            gaps: Gaps::default(),
+            text: Vec::new(),
+            written: 0,
+            is_begun: false,
+        }
+    }
+
+    fn left(&self) -> &[u8] {
+        &self.text[self.written..]
+    }
+
+    /// Writes the text for what is missing at the first gap.
+    fn compose(&mut self) {
+        self.text.clear();
+        self.written = 0;
+        let Some(lost) = self.gaps.first_lost() else {
+            return;
+        };
+        for piece in &self.template.0 {
+            match piece {
+                MarkPiece::Text(text) => self.text.extend_from_slice(text.as_bytes()),
+                MarkPiece::Records => self.text.extend(lost.records.to_string().bytes()),
+                MarkPiece::Bytes => self.text.extend(lost.bytes.to_string().bytes()),
+                MarkPiece::Size => self.text.extend(size_for_people(lost.bytes).bytes()),
+            }
+        }
+        self.text.push(self.delimiter);
+    }
+
+    fn begin(&mut self) {
+        if !self.is_begun {
+            self.is_begun = true;
+            self.gaps.take_first();
+        }
+    }
+
+    /// So many bytes of the mark went out. Returns whether it is complete.
+    fn advance(&mut self, count: usize) -> bool {
+        self.begin();
+        self.written += count;
+        let complete = self.left().is_empty();
+        if complete {
+            self.text.clear();
+            self.written = 0;
+            self.is_begun = false;
+        }
+        complete
+    }
+}
+
+impl Relay {
+    /// Prepares the next [`Relay::offer`]; whether there is anything to write now.
+    pub fn write_wish(&mut self, now: Duration) -> bool {
+        self.compose_mark();
+        if !self.has_output() {
+            self.meter.unstalled(now);
+            return false;
+        }
+        self.pacer
+            .as_mut()
+            .is_none_or(|pacer| pacer.credit(now) > 0)
+    }
+
+    /// Fills `parts` from its front with what may go out next; returns how many parts. Only after
+    /// [`Relay::write_wish`] said yes.
+    pub fn offer<'a>(&'a mut self, now: Duration, parts: &mut [IoSlice<'a>]) -> usize {
+        let (credit, records) = match &mut self.pacer {
+            None => (u64::MAX, None),
+            Some(pacer) => match pacer.credit(now) {
+                credit if pacer.counts_records() => (u64::MAX, Some(credit)),
+                credit => (credit, None),
+            },
+        };
+        let this = &*self;
+        let mark = this.marker.as_ref().map_or(&[][..], Marker::left);
+        let mark = &mark[..mark
+            .len()
+            .min(usize::try_from(credit).unwrap_or(usize::MAX))];
+        let most = (credit - mark.len() as u64)
+            .min(this.bytes_before_next_gap())
+            .min(records.map_or(u64::MAX, |n| this.queue.bytes_of_records(n)));
+        let mut used = 0;
+        if !mark.is_empty() {
+            parts[0] = IoSlice::new(mark);
+            used = 1;
+        }
+        used + this
+            .queue
+            .offer(&mut parts[used..], most, this.offers_unended())
+    }
+
+    /// The output accepted the first `count` offered bytes.
+    pub fn sent(&mut self, count: usize, now: Duration) {
+        self.meter.unstalled(now);
+        let of_mark = self.mark_left().min(count);
+        if of_mark > 0 {
+            self.meter.marks.bytes += of_mark as u64;
+            if let Some(marker) = &mut self.marker
+                && marker.advance(of_mark)
+            {
+                self.meter.marks.records += 1;
+            }
+        }
+        let before = self.meter.output.records;
+        self.meter.output += Tally {
+            bytes: (count - of_mark) as u64,
+            records: self.queue.advance(count - of_mark),
+        };
+        self.spend(count, before);
+        self.shrank(now);
+        self.end_if_drained();
+    }
+
+    fn spend(&mut self, bytes: usize, records_before: u64) {
+        let Some(pacer) = &mut self.pacer else {
+            return;
+        };
+        if pacer.counts_records() {
+            self.meter.output.records += self.queue.settle();
+            pacer.spend(self.meter.output.records - records_before);
+        } else {
+            pacer.spend(bytes as u64);
+        }
+    }
+
+    /// The first `count` offered bytes can't be taken back, but are not accepted yet.
+    pub fn under_way(&mut self, count: usize) {
+        let of_mark = self.mark_left().min(count);
+        if of_mark > 0
+            && let Some(marker) = &mut self.marker
+        {
+            marker.begin();
+        }
+        self.queue.hand_over(count - of_mark);
+    }
+
+    /// The output took not all of what was offered.
+    pub fn output_blocked(&mut self, now: Duration) {
+        if self.has_output() {
+            self.meter.stalled(now);
+        }
+    }
+
+    /// When the rate limit lets something out again; None when it does not hold anything back.
+    pub(super) fn credit_at(&mut self, now: Duration) -> Option<Duration> {
+        let waiting = self.queue.len().max(1);
+        if !self.has_output() || self.meter.stalled_since().is_some() {
+            return None;
+        }
+        let pacer = self.pacer.as_mut()?;
+        let wanted = if pacer.counts_records() { 1 } else { waiting };
+        Some(pacer.ready_at(wanted, now))
+    }
+
+    /// Whether anything could go out, were the output ready and the rate unlimited.
+    pub(super) fn has_output(&self) -> bool {
+        let offered = if self.offers_unended() {
+            self.queue.len()
+        } else {
+            self.queue.complete()
+        };
+        offered > 0 || self.mark_left() > 0 || self.mark_is_due()
+    }
+
+    /// Brings the account's records up to date.
+    pub(super) fn settle(&mut self) {
+        self.meter.output.records += self.queue.settle();
+    }
+
+    /// `block` and `fail` never wait for a delimiter; a lossy policy offers whole records only.
+    fn offers_unended(&self) -> bool {
+        self.overflow.is_none()
+    }
+
+    fn mark_left(&self) -> usize {
+        self.marker.as_ref().map_or(0, |marker| marker.left().len())
+    }
+
+    /// Brings the text of a mark that has not begun up to date.
+    fn compose_mark(&mut self) {
+        let is_due = self.mark_is_due();
+        match &mut self.marker {
+            Some(marker) if is_due => marker.compose(),
+            Some(marker) if !marker.is_begun => marker.text.clear(),
+            _ => {}
+        }
+    }
+
+    /// Whether the next thing to go out is a mark that has not begun.
+    fn mark_is_due(&self) -> bool {
+        let Some(marker) = &self.marker else {
+            return false;
+        };
+        let is_at_head = marker.gaps.first() == Some(self.queue.head());
+        let behind_begun = self.queue.begun() > 0;
+        let record_follows = self.queue.complete() > 0;
+        let input_ended = self.phase != Phase::Running;
+        !marker.is_begun && is_at_head && !behind_begun && (record_follows || input_ended)
+    }
+
+    /// Bytes that may go out before the next mark must.
+    fn bytes_before_next_gap(&self) -> u64 {
+        let Some(marker) = &self.marker else {
+            return u64::MAX;
+        };
+        let head = self.queue.head();
+        // A gap at the head that is being offered now does not count, unless a begun record must go
+        // out before its mark can.
+        let skips =
+            !marker.is_begun && marker.gaps.first() == Some(head) && self.queue.begun() == 0;
+        match marker.gaps.position(usize::from(skips)) {
+            Some(position) => self.queue.begun() + (position - head),
+            None => u64::MAX,
+        }
+    }
+}
+
+/// `1.5MiB`, `340B`: three digits at most, units of 1024.
+fn size_for_people(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 999.5 {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let decimals = if value < 9.995 {
+        2
+    } else if value < 99.95 {
+        1
+    } else {
+        0
+    };
+    format!("{value:.decimals$}{}", UNITS[unit])
+}
