@@ -1,5 +1,5 @@
-//! Where records are missing, for the marks: positions in the admitted stream, and how much was
-//! lost there. Losses next to each other are one gap.
+//! Where records are missing: positions in the admitted stream, and how much was lost there. Losses
+//! next to each other are one gap, which is one loss episode and, with `--mark`, one mark.
 //!
 //! Bounded: when [`MOST_GAPS`] wait, a further loss joins the newest gap, so that its mark may come
 //! some records early; the sum of all marks stays exact.
@@ -22,25 +22,42 @@ struct Gap {
 pub struct Gaps(VecDeque<Gap>);
 
 impl Gaps {
-    /// Records were lost behind everything admitted so far, `position` bytes.
-    pub fn lost_at_tail(&mut self, position: u64, lost: Tally) {
+    /// Records were lost behind everything admitted so far, `position` bytes. Returns whether
+    /// that is a new gap.
+    pub fn lost_at_tail(&mut self, position: u64, lost: Tally) -> bool {
         let is_full = self.0.len() >= MOST_GAPS;
         match self.0.back_mut() {
-            Some(gap) if gap.position >= position || is_full => gap.lost += lost,
-            _ => self.0.push_back(Gap { position, lost }),
+            Some(gap) if gap.position == position || is_full => {
+                gap.lost += lost;
+                false
+            }
+            _ => {
+                self.0.push_back(Gap { position, lost });
+                true
+            }
         }
     }
 
-    /// Records were lost at the head, which is now at `position`: what was missing before and among
-    /// them is missing there too.
-    pub fn lost_at_head(&mut self, position: u64, mut lost: Tally) {
+    /// Records were lost at the head, from position `from` to `to`, which is the head now: what was
+    /// missing before and among them is missing there too. Returns whether nothing was missing
+    /// right before them.
+    pub fn lost_at_head(&mut self, from: u64, to: u64, mut lost: Tally) -> bool {
+        let is_new = self.first() != Some(from);
         while let Some(gap) = self.0.front()
-            && gap.position <= position
+            && gap.position <= to
         {
             lost += gap.lost;
             self.0.pop_front();
         }
-        self.0.push_front(Gap { position, lost });
+        self.0.push_front(Gap { position: to, lost });
+        is_new
+    }
+
+    /// The head has moved to `position`: gaps before it are history.
+    pub fn passed(&mut self, position: u64) {
+        while self.first().is_some_and(|first| first < position) {
+            self.0.pop_front();
+        }
     }
 
     /// Position of the first gap.

@@ -8,17 +8,10 @@
 
 use std::time::Duration;
 
-use super::{Change, Phase, Relay};
+use super::{Change, Relay};
 use crate::config::Amount;
 use crate::core::account::{Reason, Tally};
 use crate::core::policy::OnFull;
-
-/// Which end of the queue a loss is at.
-#[derive(Clone, Copy)]
-pub(super) enum End {
-    Tail = 0,
-    Head = 1,
-}
 
 impl Relay {
     /// Room for the next read of at most `most` bytes (>= 1); [`Relay::received`] must follow.
@@ -157,7 +150,7 @@ impl Relay {
         };
         self.meter.input += lost;
         self.queue.discard(lost.bytes as usize);
-        self.lost_at(End::Tail, Reason::QueueFull, lost, self.queue.tail());
+        self.lost_at_tail(Reason::QueueFull, lost);
         if unended > 0 {
             self.doom(now);
         }
@@ -197,8 +190,12 @@ impl Relay {
 
     fn evict(&mut self, bytes: u64, now: Duration) {
         let from = self.queue.head();
+        // A gap before a begun record that was set aside is history.
+        self.gaps.passed(from);
         let lost = self.queue.evict(bytes);
-        self.lost_at(End::Head, Reason::QueueFull, lost, from);
+        self.meter.lost[Reason::QueueFull] += lost;
+        let is_new = self.gaps.lost_at_head(from, self.queue.head(), lost);
+        self.count_episode(is_new);
         self.shrank(now);
     }
 
@@ -207,7 +204,9 @@ impl Relay {
         let held = self.queue.retract();
         self.meter.lost[Reason::QueueFull].bytes += held;
         self.doomed = Some(held);
-        self.shrank(now);
+        if held > 0 {
+            self.shrank(now);
+        }
     }
 
     /// Passes over what landed of a doomed record, and settles its reason at its end.
@@ -239,7 +238,7 @@ impl Relay {
         self.meter.input.records += 1;
         self.meter.lost[Reason::QueueFull].bytes -= bytes;
         let lost = Tally { bytes, records: 1 };
-        self.lost_at(End::Tail, reason, lost, self.queue.tail());
+        self.lost_at_tail(reason, lost);
     }
 
     /// The arriving record is complete and has a place.
@@ -254,7 +253,7 @@ impl Relay {
     fn lose_whole_arriving(&mut self, reason: Reason, now: Duration) {
         let bytes = self.queue.retract();
         let lost = Tally { bytes, records: 1 };
-        self.lost_at(End::Tail, reason, lost, self.queue.tail());
+        self.lost_at_tail(reason, lost);
         self.shrank(now);
     }
 
@@ -311,27 +310,16 @@ impl Relay {
         self.overflow.as_mut()?.judge(&view)
     }
 
-    /// Enters a loss into the account, and among the gaps; `from` is where in the admitted
-    /// stream the lost records began.
-    fn lost_at(&mut self, end: End, reason: Reason, lost: Tally, from: u64) {
+    fn lost_at_tail(&mut self, reason: Reason, lost: Tally) {
         self.meter.lost[reason] += lost;
-        let goes_on = self.last_loss.contains(&Some(from));
-        if !goes_on {
+        let is_new = self.gaps.lost_at_tail(self.queue.tail(), lost);
+        self.count_episode(is_new);
+    }
+
+    fn count_episode(&mut self, is_new: bool) {
+        if is_new {
             self.meter.loss_episodes += 1;
             self.changed(Change::Loss);
-        }
-        let to = match end {
-            End::Tail => self.queue.tail(),
-            End::Head => self.queue.head(),
-        };
-        self.last_loss[end as usize] = Some(to);
-        if self.phase == Phase::Running
-            && let Some(marker) = &mut self.marker
-        {
-            match end {
-                End::Tail => marker.gaps.lost_at_tail(to, lost),
-                End::Head => marker.gaps.lost_at_head(to, lost),
-            }
         }
     }
 }

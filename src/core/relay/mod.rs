@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::account::{Reason, Tally};
 use super::ending::Ending;
+use super::gaps::Gaps;
 use super::meter::{Activity, Meter};
 use super::pacer::Pacer;
 use super::policy::{self, Overflow, View};
@@ -36,13 +37,12 @@ pub struct Relay {
     pressure: Pressure,
     overflow: Option<Box<dyn Overflow>>,
     pacer: Option<Pacer>,
+    gaps: Gaps,
     marker: Option<Marker>,
     meter: Meter,
     /// The bytes so far of a record that is lost and whose end has not come; they are in the
     /// account as `queue_full` until the end decides the reason.
     doomed: Option<u64>,
-    /// Where the stream was cut by the last loss at its tail, and at its head.
-    last_loss: [Option<u64>; 2],
     phase: Phase,
     ending: Ending,
     /// Since when input could have come and did not.
@@ -104,6 +104,7 @@ impl Relay {
             pressure: Pressure::new(config.high_water, config.low_water),
             overflow: policy::decider(config.policy, config.seed),
             pacer: config.rate.map(Pacer::new),
+            gaps: Gaps::default(),
             marker: config
                 .mark
                 .clone()
@@ -111,7 +112,6 @@ impl Relay {
                 .map(|mark| Marker::new(mark, config.delimiter)),
             meter: Meter::new(),
             doomed: None,
-            last_loss: [None; 2],
             phase: if takes_nothing {
                 Phase::Draining { until: None }
             } else {

@@ -10,13 +10,11 @@ use std::time::Duration;
 use super::{Phase, Relay};
 use crate::config::{Mark, MarkPiece};
 use crate::core::account::Tally;
-use crate::core::gaps::Gaps;
 
 /// The marks of a relay.
 pub(super) struct Marker {
     template: Mark,
     delimiter: u8,
-    pub(super) gaps: Gaps,
     /// The mark that goes out next, from `written` on; empty when there is none.
     text: Vec<u8>,
     written: usize,
@@ -29,7 +27,6 @@ impl Marker {
         Self {
             template,
             delimiter,
-            gaps: Gaps::default(),
             text: Vec::new(),
             written: 0,
             is_begun: false,
@@ -40,13 +37,10 @@ impl Marker {
         &self.text[self.written..]
     }
 
-    /// Writes the text for what is missing at the first gap.
-    fn compose(&mut self) {
+    /// Writes the text for what is missing.
+    fn compose(&mut self, lost: Tally) {
         self.text.clear();
         self.written = 0;
-        let Some(lost) = self.gaps.first_lost() else {
-            return;
-        };
         for piece in &self.template.0 {
             match piece {
                 MarkPiece::Text(text) => self.text.extend_from_slice(text.as_bytes()),
@@ -58,16 +52,8 @@ impl Marker {
         self.text.push(self.delimiter);
     }
 
-    fn begin(&mut self) {
-        if !self.is_begun {
-            self.is_begun = true;
-            self.gaps.take_first();
-        }
-    }
-
-    /// So many bytes of the mark went out. Returns whether it is complete.
+    /// So many bytes of the begun mark went out. Returns whether it is complete.
     fn advance(&mut self, count: usize) -> bool {
-        self.begin();
         self.written += count;
         let complete = self.left().is_empty();
         if complete {
@@ -125,6 +111,7 @@ impl Relay {
         self.meter.unstalled(now);
         let of_mark = self.mark_left().min(count);
         if of_mark > 0 {
+            self.begin_mark();
             self.meter.marks.bytes += of_mark as u64;
             if let Some(marker) = &mut self.marker
                 && marker.advance(of_mark)
@@ -137,8 +124,11 @@ impl Relay {
             bytes: (count - of_mark) as u64,
             records: self.queue.advance(count - of_mark),
         };
+        self.gaps.passed(self.queue.head());
         self.spend(count, before);
-        self.shrank(now);
+        if count > of_mark {
+            self.shrank(now);
+        }
         self.end_if_drained();
     }
 
@@ -157,10 +147,8 @@ impl Relay {
     /// The first `count` offered bytes can't be taken back, but are not accepted yet.
     pub fn under_way(&mut self, count: usize) {
         let of_mark = self.mark_left().min(count);
-        if of_mark > 0
-            && let Some(marker) = &mut self.marker
-        {
-            marker.begin();
+        if of_mark > 0 {
+            self.begin_mark();
         }
         self.queue.hand_over(count - of_mark);
     }
@@ -209,11 +197,21 @@ impl Relay {
 
     /// Brings the text of a mark that has not begun up to date.
     fn compose_mark(&mut self) {
-        let is_due = self.mark_is_due();
-        match &mut self.marker {
-            Some(marker) if is_due => marker.compose(),
-            Some(marker) if !marker.is_begun => marker.text.clear(),
+        let missing = self.gaps.first_lost().filter(|_| self.mark_is_due());
+        match (&mut self.marker, missing) {
+            (Some(marker), Some(lost)) => marker.compose(lost),
+            (Some(marker), None) if !marker.is_begun => marker.text.clear(),
             _ => {}
+        }
+    }
+
+    /// The mark on offer can't change any more: what is lost from here on is another gap.
+    fn begin_mark(&mut self) {
+        if let Some(marker) = &mut self.marker
+            && !marker.is_begun
+        {
+            marker.is_begun = true;
+            self.gaps.take_first();
         }
     }
 
@@ -222,7 +220,7 @@ impl Relay {
         let Some(marker) = &self.marker else {
             return false;
         };
-        let is_at_head = marker.gaps.first() == Some(self.queue.head());
+        let is_at_head = self.gaps.first() == Some(self.queue.head());
         let behind_begun = self.queue.begun() > 0;
         let record_follows = self.queue.complete() > 0;
         let input_ended = self.phase != Phase::Running;
@@ -237,9 +235,8 @@ impl Relay {
         let head = self.queue.head();
         // A gap at the head that is being offered now does not count, unless a begun record must go
         // out before its mark can.
-        let skips =
-            !marker.is_begun && marker.gaps.first() == Some(head) && self.queue.begun() == 0;
-        match marker.gaps.position(usize::from(skips)) {
+        let skips = !marker.is_begun && self.gaps.first() == Some(head) && self.queue.begun() == 0;
+        match self.gaps.position(usize::from(skips)) {
             Some(position) => self.queue.begun() + (position - head),
             None => u64::MAX,
         }
