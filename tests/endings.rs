@@ -1,0 +1,313 @@
+//! Every ending of the contract's section 6, with real processes and real signals.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+use common::{finish, hwm, log, run, signal, slurp, wait, wait_until};
+
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+const SIGPIPE: i32 = 13;
+
+/// More than all kernel pipes and the buffer take when nobody reads.
+const FLOOD: usize = 8 << 20;
+
+#[test]
+fn end_of_input_writes_everything_and_exits_0() {
+    let input = log(2_000);
+    for policy in ["block", "drop-newest", "drop-oldest", "sample", "fail"] {
+        let done = run(&["--when-full", policy, "-B", "64M", "--report", "json"], &input).expect(0);
+        assert!(done.stdout == input, "{policy} changed the bytes");
+    }
+}
+
+#[test]
+fn empty_input_exits_0_with_empty_output() {
+    let done = run(&[], b"").expect(0);
+    assert_eq!(done.stdout, b"");
+}
+
+#[test]
+fn a_tail_without_newline_goes_out_without_one() {
+    for policy in ["block", "drop-newest", "drop-oldest", "sample", "fail"] {
+        let done = run(&["--when-full", policy], b"one\ntwo").expect(0);
+        assert_eq!(done.stdout, b"one\ntwo", "{policy}");
+    }
+}
+
+#[test]
+fn loss_exits_3_only_when_asked() {
+    let oversize = [b"short\n".as_slice(), &[b'x'; 100], b"\nshort\n"].concat();
+    let args = ["-B", "50", "--when-full", "drop-newest"];
+    let with = |more: &[&str]| run(&[&args, more].concat(), &oversize);
+    assert_eq!(with(&[]).expect(0).stdout, b"short\nshort\n");
+    assert_eq!(with(&["--fail-on-loss"]).expect(3).stdout, b"short\nshort\n");
+    with(&["--fail-on-loss=1"]).expect(3);
+    with(&["--fail-on-loss=2"]).expect(0);
+    with(&["--fail-on-loss=33%"]).expect(3);
+    with(&["--fail-on-loss=34%"]).expect(0);
+    run(&[&args[..], &["--fail-on-loss"]].concat(), b"fits\n").expect(0);
+}
+
+#[test]
+fn overflow_with_fail_writes_what_was_accepted_and_exits_4() {
+    let mut child = hwm(&["-B", "4096", "--when-full", "fail", "--report", "json"])
+        .spawn()
+        .expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let flood = vec![b'x'; FLOOD];
+    let error = stdin.write_all(&flood).expect_err("the producer learns it");
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    drop(stdin);
+    let done = finish(child, b"").expect(4);
+    let account = done.summary();
+    assert_eq!(account.count("in_bytes"), done.stdout.len() as u64);
+    assert_eq!(account.count("out_bytes"), done.stdout.len() as u64);
+    assert!(account.count("peak_held_bytes") <= 4096);
+}
+
+#[test]
+fn input_that_just_fits_is_no_overflow() {
+    let input = vec![b'x'; 4096];
+    let done = run(&["-B", "4096", "--when-full", "fail"], &input).expect(0);
+    assert!(done.stdout == input);
+}
+
+#[test]
+fn a_stall_longer_than_block_timeout_exits_5() {
+    let mut child = hwm(&["-B", "64k", "--block-timeout", "200ms", "--report", "json"])
+        .spawn()
+        .expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin
+        .write_all(&vec![b'x'; FLOOD])
+        .expect_err("the producer learns it");
+    assert_eq!(wait(&mut child).code(), Some(5));
+    let stdout = slurp(child.stdout.take().expect("stdout"));
+    let account = common::Account(common::summary_of(&String::from_utf8_lossy(&slurp(
+        child.stderr.take().expect("stderr"),
+    ))));
+    assert_eq!(account.count("out_bytes"), stdout.len() as u64);
+    assert_eq!(account.count("held_bytes"), 0);
+    assert_eq!(account.0["lost_bytes"]["shutdown"], 64 << 10);
+}
+
+#[test]
+fn no_input_for_the_idle_timeout_writes_what_came_and_exits_6() {
+    for policy in ["block", "drop-oldest"] {
+        let mut child = hwm(&["--idle-timeout", "100ms", "--when-full", policy])
+            .spawn()
+            .expect("spawn");
+        let mut stdin = child.stdin.take().expect("stdin");
+        stdin.write_all(b"one\nhalf").expect("write");
+        assert_eq!(wait(&mut child).code(), Some(6), "{policy}");
+        assert_eq!(slurp(child.stdout.take().expect("stdout")), b"one\nhalf");
+    }
+}
+
+#[test]
+fn a_terminating_signal_drains_reports_and_is_passed_on() {
+    for number in [SIGHUP, SIGINT, SIGTERM] {
+        for policy in ["block", "drop-newest"] {
+            let mut child = hwm(&["--when-full", policy, "--report", "json"])
+                .spawn()
+                .expect("spawn");
+            let mut stdin = child.stdin.take().expect("stdin");
+            stdin.write_all(b"first\nhalf").expect("write");
+            let mut stdout = child.stdout.take().expect("stdout");
+            let mut first = [0; 6];
+            stdout.read_exact(&mut first).expect("the first line");
+            signal(&child, number);
+            let done = finish(child, b"").expect(128 + number);
+            let rest = slurp(stdout);
+            let account = done.summary();
+            if policy == "block" {
+                assert_eq!(rest, b"half");
+            } else {
+                assert_eq!(rest, b"");
+                assert_eq!(account.lost("shutdown"), (4, 1));
+                account.assert_balanced();
+            }
+            assert_eq!(account.0["exit"], 128 + number);
+            drop(stdin);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_drained_in_time_is_counted_as_shutdown() {
+    let mut child = hwm(&["-B", "1M", "--when-full", "drop-oldest", "--drain-timeout", "100ms"])
+        .args(["--report", "json"])
+        .spawn()
+        .expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(&log(20_000)).expect("a lossy policy never stalls");
+    signal(&child, SIGTERM);
+    let status = wait(&mut child);
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(SIGTERM));
+    let stdout = slurp(child.stdout.take().expect("stdout"));
+    let text = slurp(child.stderr.take().expect("stderr"));
+    let account = common::Account(common::summary_of(&String::from_utf8_lossy(&text)));
+    account.assert_balanced();
+    assert!(account.lost("shutdown").0 > 0);
+    assert_eq!(account.count("out_bytes"), stdout.len() as u64);
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut child = hwm(&["-B", "1M", "--drain-timeout", "1h"]).spawn().expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let feeder = std::thread::spawn(move || {
+        let _ = stdin.write_all(&vec![b'x'; FLOOD]);
+    });
+    // Nobody reads stdout: the drain can't end by itself.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    signal(&child, SIGTERM);
+    feeder.join().expect("stdin was closed by the first signal");
+    assert!(child.try_wait().expect("wait").is_none(), "it drains");
+    signal(&child, SIGTERM);
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&wait(&mut child)),
+        Some(SIGTERM)
+    );
+}
+
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let script = format!(
+        "trap '' HUP; {} & pid=$!; sleep 0.2; kill -HUP $pid; sleep 0.2; kill -TERM $pid; wait $pid",
+        "\"$HWM\" --report none <\"$FIFO\" >/dev/null"
+    );
+    let folder = tempfile::tempdir().expect("folder");
+    let fifo = folder.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    let keeper = std::fs::OpenOptions::new().read(true).write(true).open(&fifo).expect("open");
+    let status = Command::new("sh")
+        .args(["-c", &script])
+        .env("HWM", env!("CARGO_BIN_EXE_hwm"))
+        .env("FIFO", &fifo)
+        .status()
+        .expect("sh");
+    drop(keeper);
+    assert_eq!(status.code(), Some(128 + SIGTERM));
+}
+
+#[test]
+fn a_dead_consumer_ends_it_by_sigpipe_also_while_input_is_idle() {
+    for policy in ["block", "drop-oldest"] {
+        let mut child = hwm(&["--when-full", policy, "--report", "none"]).spawn().expect("spawn");
+        let stdin = child.stdin.take();
+        drop(child.stdout.take());
+        let status = wait(&mut child);
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(SIGPIPE));
+        drop(stdin);
+    }
+}
+
+#[test]
+fn broken_pipe_ok_makes_it_0_and_counts_the_rest() {
+    let mut child = hwm(&["--broken-pipe", "ok", "-B", "1M", "--when-full", "drop-oldest"])
+        .args(["--report", "json"])
+        .spawn()
+        .expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(&log(20_000)).expect("write");
+    drop(child.stdout.take());
+    let done = finish(child, b"").expect(0);
+    let account = done.summary();
+    account.assert_balanced();
+    assert!(account.lost("broken_pipe").1 > 0);
+    assert_eq!(account.0["exit"], 0);
+    drop(stdin);
+}
+
+#[test]
+fn a_write_error_is_one_line_and_exits_1() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("open");
+    let child = hwm(&["--report", "none"]).stdout(full).spawn().expect("spawn");
+    let done = finish(child, b"data\n").expect(1);
+    assert_eq!(
+        done.stderr,
+        "hwm: cannot write stdout: No space left on device (after 0 bytes of output)\n"
+    );
+}
+
+#[test]
+fn a_read_error_is_one_line_and_exits_1() {
+    let folder = std::fs::File::open("/").expect("open");
+    let child = hwm(&["--report", "none"]).stdin(folder).spawn().expect("spawn");
+    let done = finish(child, b"").expect(1);
+    assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+    assert!(done.stderr.starts_with("hwm: "), "{}", done.stderr);
+    assert!(done.stderr.contains("directory"), "{}", done.stderr);
+}
+
+#[test]
+fn closed_stdin_and_closed_stdout_are_clear_errors() {
+    for (redirection, name) in [("<&-", "stdin"), (">&-", "stdout")] {
+        let done = Command::new("sh")
+            .args(["-c", &format!("\"$HWM\" {redirection}")])
+            .env("HWM", env!("CARGO_BIN_EXE_hwm"))
+            .stdin(Stdio::null())
+            .output()
+            .expect("sh");
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains(name) && stderr.contains("closed"), "{stderr}");
+    }
+}
+
+#[test]
+fn closed_stderr_changes_nothing() {
+    let done = Command::new("sh")
+        .args(["-c", "echo data | \"$HWM\" 2>&-"])
+        .env("HWM", env!("CARGO_BIN_EXE_hwm"))
+        .output()
+        .expect("sh");
+    assert_eq!(done.status.code(), Some(0));
+    assert_eq!(done.stdout, b"data\n");
+}
+
+#[test]
+fn wrong_usage_exits_2_before_anything_is_read() {
+    let mut child = hwm(&["-B", "12Q"]).spawn().expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    wait(&mut child);
+    let error = stdin.write_all(b"data").expect_err("nobody reads");
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    let done = finish(child, b"").expect(2);
+    assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+}
+
+#[test]
+fn a_stopped_hwm_goes_on_and_does_not_count_the_pause() {
+    const SIGTSTP: i32 = 20;
+    const SIGCONT: i32 = 18;
+    let mut child = hwm(&["--report", "json"]).spawn().expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let mut stdout = child.stdout.take().expect("stdout");
+    stdin.write_all(b"one\n").expect("write");
+    stdout.read_exact(&mut [0; 4]).expect("one");
+    let started = std::time::Instant::now();
+    signal(&child, SIGTSTP);
+    let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("stat");
+    wait_until("it stops", || state().contains(") T "));
+    let stopped = std::time::Instant::now();
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    let pause = stopped.elapsed();
+    signal(&child, SIGCONT);
+    stdin.write_all(b"two\n").expect("write");
+    stdout.read_exact(&mut [0; 4]).expect("two");
+    let around = started.elapsed();
+    drop(stdin);
+    let done = finish(child, b"").expect(0);
+    let elapsed = done.summary().0["elapsed_s"].as_f64().expect("seconds");
+    // What passed beside the pause is short against it, or the machine is too slow to tell.
+    if around.as_secs_f64() < 2.0 * pause.as_secs_f64() {
+        assert!(elapsed < around.as_secs_f64() - 0.5 * pause.as_secs_f64(), "{elapsed}");
+    }
+}
