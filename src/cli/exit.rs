@@ -92,7 +92,9 @@ fn fold(error: &clap::Error) -> String {
             )
         }
         ErrorKind::TooManyValues => format!("{argument} takes no value, but got '{value}'"),
-        ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8; only file names may be".into(),
+        ErrorKind::InvalidUtf8 => {
+            "an argument is not valid UTF-8; only file names may be so".into()
+        }
         kind => format!("{} {argument}", kind.as_str().unwrap_or("wrong usage")),
     }
 }
