@@ -141,7 +141,7 @@ pub(super) struct Args {
 
     /// With block: end with exit status 5 when a stall lasts longer
     ///
-    /// A stall counts while reading is paused. See DESCRIPTION in hwm(1).
+    /// A stall counts while reading is paused. See POLICIES in hwm(1).
     #[arg(help_heading = "Endings", long, value_name = "DUR",
           allow_hyphen_values = true, value_parser = duration::parse_positive)]
     pub(super) block_timeout: Option<Duration>,
