@@ -7,7 +7,9 @@
 //! args       what may be typed         (clap)
 //! unbuilt    pv's options to come      (clap)
 //! size, rate, duration, watermark, sample, mark, loss_limit      one kind of value each
+//! decimal, percent     the numbers in them, exact
 //! validate   rules between options     -> config::Config
+//! expected   how much input there is, from the file system; asked by validate
 //! exit       help, version, and every error on one line
 //! ```
 
