@@ -1,1 +1,60 @@
-//! (to be written)
+//! What a user types: the options, their values, and the errors for wrong ones.
+//!
+//! Everything is checked before a byte of input is read. Refuses to know how the relay works:
+//! all that leaves this room is a [`Config`], or an [`Exit`] with what to say instead.
+//!
+//! ```text
+//! args       what may be typed         (clap)
+//! unbuilt    pv's options to come      (clap)
+//! size, rate, duration, watermark, sample, mark, loss_limit      one kind of value each
+//! decimal, percent     the numbers in them, exact
+//! validate   rules between options     -> config::Config
+//! expected   how much input there is, from the file system; asked by validate
+//! exit       help, version, and every error on one line
+//! ```
+
+mod args;
+mod decimal;
+mod duration;
+mod exit;
+mod expected;
+mod loss_limit;
+mod mark;
+mod percent;
+mod rate;
+mod sample;
+mod size;
+mod unbuilt;
+mod validate;
+mod watermark;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::config::Config;
+pub use exit::Exit;
+
+/// The definition behind help, man page and completions.
+pub fn command() -> clap::Command {
+    args::Args::command()
+}
+
+/// Reads the command line, the program's name first. `terminal` says whether stderr is one,
+/// which decides the default form of the report.
+///
+/// # Errors
+///
+/// An [`Exit`] with status 0 for help and version, and with status 2 and one line for wrong
+/// usage.
+pub fn parse(args: impl IntoIterator<Item = OsString>, terminal: bool) -> Result<Config, Exit> {
+    let matches = unbuilt::teach(command()).try_get_matches_from(args)?;
+    if let Some(message) = unbuilt::first_used(&matches) {
+        return Err(Exit::usage(&message));
+    }
+    let args = args::Args::from_arg_matches(&matches)?;
+    validate::validate(args, terminal).map_err(|message| Exit::usage(&message))
+}

@@ -1,0 +1,71 @@
+
+using namespace System.Management.Automation
+using namespace System.Management.Automation.Language
+
+Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $commandElements = $commandAst.CommandElements
+    $command = @(
+        'hwm'
+        for ($i = 1; $i -lt $commandElements.Count; $i++) {
+            $element = $commandElements[$i]
+            if ($element -isnot [StringConstantExpressionAst] -or
+                $element.StringConstantType -ne [StringConstantType]::BareWord -or
+                $element.Value.StartsWith('-') -or
+                $element.Value -eq $wordToComplete) {
+                break
+        }
+        $element.Value
+    }) -join ';'
+
+    $completions = @(switch ($command) {
+        'hwm' {
+            [CompletionResult]::new('-B', '-B ', [CompletionResultType]::ParameterName, 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]')
+            [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]')
+            [CompletionResult]::new('--high-water', '--high-water', [CompletionResultType]::ParameterName, 'Become pressured when so much is held [default: 100%; 80% with sample]')
+            [CompletionResult]::new('--low-water', '--low-water', [CompletionResultType]::ParameterName, 'Flow again when no more is held [default: 75% of the high-water mark]')
+            [CompletionResult]::new('--when-full', '--when-full', [CompletionResultType]::ParameterName, 'What happens when an arriving record does not fit [default: block]')
+            [CompletionResult]::new('--overflow', '--overflow', [CompletionResultType]::ParameterName, 'What happens when an arriving record does not fit [default: block]')
+            [CompletionResult]::new('--sample', '--sample', [CompletionResultType]::ParameterName, 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Make random choices repeatable')
+            [CompletionResult]::new('--mark', '--mark', [CompletionResultType]::ParameterName, 'Put a record into the output where records are missing')
+            [CompletionResult]::new('--fail-on-loss', '--fail-on-loss', [CompletionResultType]::ParameterName, 'Exit 3 when N records (default 1) or P% of them were lost')
+            [CompletionResult]::new('-L', '-L ', [CompletionResultType]::ParameterName, 'Write at most RATE bytes a second, or records with -l')
+            [CompletionResult]::new('--rate-limit', '--rate-limit', [CompletionResultType]::ParameterName, 'Write at most RATE bytes a second, or records with -l')
+            [CompletionResult]::new('--burst', '--burst', [CompletionResultType]::ParameterName, 'With -L: save up at most so much credit [default: a tenth of a second]')
+            [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has')
+            [CompletionResult]::new('--size', '--size', [CompletionResultType]::ParameterName, 'Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has')
+            [CompletionResult]::new('--block-timeout', '--block-timeout', [CompletionResultType]::ParameterName, 'With block: end with exit status 5 when a stall lasts longer')
+            [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'End with exit status 6 when no input came for so long')
+            [CompletionResult]::new('--drain-timeout', '--drain-timeout', [CompletionResultType]::ParameterName, 'After SIGINT, SIGTERM or SIGHUP write for at most so long')
+            [CompletionResult]::new('--broken-pipe', '--broken-pipe', [CompletionResultType]::ParameterName, 'What it means when the consumer is gone')
+            [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'The form of the report [default: bar on a terminal, else summary]')
+            [CompletionResult]::new('--report-to', '--report-to', [CompletionResultType]::ParameterName, 'Write the report to PATH instead of standard error')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Report every SEC seconds, as in 0.5, or DUR')
+            [CompletionResult]::new('--interval', '--interval', [CompletionResultType]::ParameterName, 'Report every SEC seconds, as in 0.5, or DUR')
+            [CompletionResult]::new('-N', '-N ', [CompletionResultType]::ParameterName, 'Put NAME in front of the report')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Put NAME in front of the report')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'Count records (lines) instead of bytes')
+            [CompletionResult]::new('--line-mode', '--line-mode', [CompletionResultType]::ParameterName, 'Count records (lines) instead of bytes')
+            [CompletionResult]::new('-0', '-0', [CompletionResultType]::ParameterName, 'Records end with a null byte instead of a newline; implies -l')
+            [CompletionResult]::new('--null', '--null', [CompletionResultType]::ParameterName, 'Records end with a null byte instead of a newline; implies -l')
+            [CompletionResult]::new('-S', '-S ', [CompletionResultType]::ParameterName, 'Stop after the size of -s, or that of the files')
+            [CompletionResult]::new('--stop-at-size', '--stop-at-size', [CompletionResultType]::ParameterName, 'Stop after the size of -s, or that of the files')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Show the bar also where standard error is no terminal')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Show the bar also where standard error is no terminal')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Report nothing but errors, like --report none')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Report nothing but errors, like --report none')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Add the minimum, mean, maximum and deviation of the rate at the end')
+            [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Add the minimum, mean, maximum and deviation of the rate at the end')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help; --help says more than -h')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help; --help says more than -h')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print the version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print the version')
+            break
+        }
+    })
+
+    $completions.Where{ $_.CompletionText -like "$wordToComplete*" } |
+        Sort-Object -Property ListItemText
+}

@@ -1,0 +1,65 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[hwm] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'hwm'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'hwm'= {
+            cand -B 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]'
+            cand --buffer-size 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]'
+            cand --high-water 'Become pressured when so much is held [default: 100%; 80% with sample]'
+            cand --low-water 'Flow again when no more is held [default: 75% of the high-water mark]'
+            cand --when-full 'What happens when an arriving record does not fit [default: block]'
+            cand --overflow 'What happens when an arriving record does not fit [default: block]'
+            cand --sample 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]'
+            cand --seed 'Make random choices repeatable'
+            cand --mark 'Put a record into the output where records are missing'
+            cand --fail-on-loss 'Exit 3 when N records (default 1) or P% of them were lost'
+            cand -L 'Write at most RATE bytes a second, or records with -l'
+            cand --rate-limit 'Write at most RATE bytes a second, or records with -l'
+            cand --burst 'With -L: save up at most so much credit [default: a tenth of a second]'
+            cand -s 'Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has'
+            cand --size 'Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has'
+            cand --block-timeout 'With block: end with exit status 5 when a stall lasts longer'
+            cand --idle-timeout 'End with exit status 6 when no input came for so long'
+            cand --drain-timeout 'After SIGINT, SIGTERM or SIGHUP write for at most so long'
+            cand --broken-pipe 'What it means when the consumer is gone'
+            cand --report 'The form of the report [default: bar on a terminal, else summary]'
+            cand --report-to 'Write the report to PATH instead of standard error'
+            cand -i 'Report every SEC seconds, as in 0.5, or DUR'
+            cand --interval 'Report every SEC seconds, as in 0.5, or DUR'
+            cand -N 'Put NAME in front of the report'
+            cand --name 'Put NAME in front of the report'
+            cand -l 'Count records (lines) instead of bytes'
+            cand --line-mode 'Count records (lines) instead of bytes'
+            cand -0 'Records end with a null byte instead of a newline; implies -l'
+            cand --null 'Records end with a null byte instead of a newline; implies -l'
+            cand -S 'Stop after the size of -s, or that of the files'
+            cand --stop-at-size 'Stop after the size of -s, or that of the files'
+            cand -f 'Show the bar also where standard error is no terminal'
+            cand --force 'Show the bar also where standard error is no terminal'
+            cand -q 'Report nothing but errors, like --report none'
+            cand --quiet 'Report nothing but errors, like --report none'
+            cand -v 'Add the minimum, mean, maximum and deviation of the rate at the end'
+            cand --stats 'Add the minimum, mean, maximum and deviation of the rate at the end'
+            cand -h 'Print help; --help says more than -h'
+            cand --help 'Print help; --help says more than -h'
+            cand -V 'Print the version'
+            cand --version 'Print the version'
+        }
+    ]
+    $completions[$command]
+}

@@ -1,0 +1,36 @@
+complete -c hwm -s B -l buffer-size -d 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]' -r
+complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample]' -r
+complete -c hwm -l low-water -d 'Flow again when no more is held [default: 75% of the high-water mark]' -r
+complete -c hwm -l when-full -l overflow -d 'What happens when an arriving record does not fit [default: block]' -r -f -a "block\t'stop reading until there is room; nothing is lost'
+drop-newest\t'lose the arriving record'
+drop-oldest\t'lose the records that waited longest'
+sample\t'while pressured let only some records pass'
+fail\t'stop reading, write what was accepted, exit 4'"
+complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]' -r
+complete -c hwm -l seed -d 'Make random choices repeatable' -r
+complete -c hwm -l mark -d 'Put a record into the output where records are missing' -r
+complete -c hwm -l fail-on-loss -d 'Exit 3 when N records (default 1) or P% of them were lost' -r
+complete -c hwm -s L -l rate-limit -d 'Write at most RATE bytes a second, or records with -l' -r
+complete -c hwm -l burst -d 'With -L: save up at most so much credit [default: a tenth of a second]' -r
+complete -c hwm -s s -l size -d 'Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has' -r
+complete -c hwm -l block-timeout -d 'With block: end with exit status 5 when a stall lasts longer' -r
+complete -c hwm -l idle-timeout -d 'End with exit status 6 when no input came for so long' -r
+complete -c hwm -l drain-timeout -d 'After SIGINT, SIGTERM or SIGHUP write for at most so long' -r
+complete -c hwm -l broken-pipe -d 'What it means when the consumer is gone' -r -f -a "signal\t'die by SIGPIPE, like cat'
+ok\t'a normal ending, exit 0'"
+complete -c hwm -l report -d 'The form of the report [default: bar on a terminal, else summary]' -r -f -a "bar\t'a live line, and a summary at the end'
+plain\t'a line of key=value each interval, and a summary'
+json\t'a JSON object a line: each interval, each event, a summary'
+summary\t'a line when a loss episode begins, and a summary'
+none\t'nothing but errors'"
+complete -c hwm -l report-to -d 'Write the report to PATH instead of standard error' -r -F
+complete -c hwm -s i -l interval -d 'Report every SEC seconds, as in 0.5, or DUR' -r
+complete -c hwm -s N -l name -d 'Put NAME in front of the report' -r
+complete -c hwm -s l -l line-mode -d 'Count records (lines) instead of bytes'
+complete -c hwm -s 0 -l null -d 'Records end with a null byte instead of a newline; implies -l'
+complete -c hwm -s S -l stop-at-size -d 'Stop after the size of -s, or that of the files'
+complete -c hwm -s f -l force -d 'Show the bar also where standard error is no terminal'
+complete -c hwm -s q -l quiet -d 'Report nothing but errors, like --report none'
+complete -c hwm -s v -l stats -d 'Add the minimum, mean, maximum and deviation of the rate at the end'
+complete -c hwm -s h -l help -d 'Print help; --help says more than -h'
+complete -c hwm -s V -l version -d 'Print the version'

@@ -1,0 +1,50 @@
+module completions {
+
+  def "nu-complete hwm when_full" [] {
+    [ "block" "drop-newest" "drop-oldest" "sample" "fail" ]
+  }
+
+  def "nu-complete hwm broken_pipe" [] {
+    [ "signal" "ok" ]
+  }
+
+  def "nu-complete hwm report" [] {
+    [ "bar" "plain" "json" "summary" "none" ]
+  }
+
+  # relay standard input to standard output through a bounded buffer with watermarks
+  export extern hwm [
+    --buffer-size(-B): string # Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]
+    --high-water: string      # Become pressured when so much is held [default: 100%; 80% with sample]
+    --low-water: string       # Flow again when no more is held [default: 75% of the high-water mark]
+    --when-full: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
+    --overflow: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
+    --sample: string          # With sample: which records pass, 1/N, P% or adaptive [default: adaptive]
+    --seed: string            # Make random choices repeatable
+    --mark: string            # Put a record into the output where records are missing
+    --fail-on-loss: string    # Exit 3 when N records (default 1) or P% of them were lost
+    --rate-limit(-L): string  # Write at most RATE bytes a second, or records with -l
+    --burst: string           # With -L: save up at most so much credit [default: a tenth of a second]
+    --line-mode(-l)           # Count records (lines) instead of bytes
+    --null(-0)                # Records end with a null byte instead of a newline; implies -l
+    --size(-s): string        # Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has
+    --stop-at-size(-S)        # Stop after the size of -s, or that of the files
+    --block-timeout: string   # With block: end with exit status 5 when a stall lasts longer
+    --idle-timeout: string    # End with exit status 6 when no input came for so long
+    --drain-timeout: string   # After SIGINT, SIGTERM or SIGHUP write for at most so long
+    --broken-pipe: string@"nu-complete hwm broken_pipe" # What it means when the consumer is gone
+    --report: string@"nu-complete hwm report" # The form of the report [default: bar on a terminal, else summary]
+    --report-to: path         # Write the report to PATH instead of standard error
+    --interval(-i): string    # Report every SEC seconds, as in 0.5, or DUR
+    --name(-N): string        # Put NAME in front of the report
+    --force(-f)               # Show the bar also where standard error is no terminal
+    --quiet(-q)               # Report nothing but errors, like --report none
+    --stats(-v)               # Add the minimum, mean, maximum and deviation of the rate at the end
+    --help(-h)                # Print help; --help says more than -h
+    --version(-V)             # Print the version
+    ...files: path            # Read these files instead of standard input; - is standard input
+  ]
+
+}
+
+export use completions *

@@ -1,0 +1,335 @@
+//! What the user types: the one definition behind the parser, the help, the man page and the
+//! completions.
+//!
+//! Refuses to judge how options go together, and to fill in what depends on other options: both
+//! are `validate`'s.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
+use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
+
+use super::watermark::{self, Watermark};
+use super::{duration, loss_limit, mark, rate, sample, size};
+use crate::config::{LossLimit, Mark, Sample};
+
+/// relay standard input to standard output through a bounded buffer with watermarks
+#[derive(Debug, Parser)]
+#[command(
+    name = "hwm",
+    version,
+    override_usage = "hwm [OPTION]... [FILE]...",
+    // As with getopt the last one counts, so that a script or an alias can be overridden.
+    args_override_self = true,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    after_help = "SIZE takes k K M G T and KiB MiB GiB TiB (1024), kB MB GB TB (1000). \
+                  DUR is like 250ms, 5s, 1m 30s."
+)]
+pub(super) struct Args {
+    /// Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]
+    ///
+    /// The capacity: hwm never holds more payload than this in its own memory and in pipes it
+    /// made itself. Memory is taken as it is needed.
+    #[arg(help_heading = "Buffer", short = 'B', long, value_name = "SIZE",
+          allow_hyphen_values = true, value_parser = size::parse_positive)]
+    pub(super) buffer_size: Option<u64>,
+
+    /// Become pressured when so much is held [default: 100%; 80% with sample]
+    ///
+    /// The high-water mark, as a size or as a percentage of the capacity.
+    #[arg(help_heading = "Buffer", long, value_name = "SIZE|%",
+          allow_hyphen_values = true, value_parser = watermark::parse)]
+    pub(super) high_water: Option<Watermark>,
+
+    /// Flow again when no more is held [default: 75% of the high-water mark]
+    ///
+    /// The low-water mark, as a size or as a percentage of the capacity; not above the
+    /// high-water mark.
+    #[arg(help_heading = "Buffer", long, value_name = "SIZE|%",
+          allow_hyphen_values = true, value_parser = watermark::parse)]
+    pub(super) low_water: Option<Watermark>,
+
+    /// What happens when an arriving record does not fit [default: block]
+    #[arg(help_heading = "Overflow policy", long, visible_alias = "overflow",
+          value_name = "POLICY", default_value = "block", hide_default_value = true,
+          allow_hyphen_values = true, value_parser = PolicyParser)]
+    pub(super) when_full: PolicyName,
+
+    /// With sample: which records pass, 1/N, P% or adaptive [default: adaptive]
+    ///
+    /// 1/N lets every Nth record pass while pressured, P% each with the chance P; with adaptive
+    /// the chance follows the measured output rate divided by the input rate.
+    #[arg(help_heading = "Overflow policy", long, value_name = "SPEC",
+          allow_hyphen_values = true, value_parser = sample::parse)]
+    pub(super) sample: Option<Sample>,
+
+    /// Make random choices repeatable
+    ///
+    /// N is a whole number of 64 bits. Without it every run chooses differently.
+    #[arg(help_heading = "Overflow policy", long, value_name = "N",
+          allow_hyphen_values = true, value_parser = parse_seed)]
+    pub(super) seed: Option<u64>,
+
+    /// Put a record into the output where records are missing
+    ///
+    /// In TEXT, {records}, {bytes} and {size} stand for what is missing there, and {{ and }} for
+    /// braces. See MARKS in hwm(1).
+    #[arg(help_heading = "Overflow policy", long, value_name = "TEXT", num_args = 0..=1,
+          require_equals = true, default_missing_value = mark::DEFAULT,
+          value_parser = mark::parse)]
+    pub(super) mark: Option<Mark>,
+
+    /// Exit 3 when N records (default 1) or P% of them were lost
+    ///
+    /// At the end of input, and when at least N records were lost, or at least P percent of those
+    /// that came in and at least one.
+    #[arg(help_heading = "Overflow policy", long, value_name = "N|P%", num_args = 0..=1,
+          require_equals = true, default_missing_value = "1",
+          value_parser = loss_limit::parse)]
+    pub(super) fail_on_loss: Option<LossLimit>,
+
+    /// Write at most RATE bytes a second, or records with -l
+    ///
+    /// RATE is a SIZE, and may end in /s. Time in which nothing came earns no credit beyond
+    /// --burst.
+    #[arg(help_heading = "Output rate", short = 'L', long, value_name = "RATE",
+          allow_hyphen_values = true, value_parser = rate::parse)]
+    pub(super) rate_limit: Option<u64>,
+
+    /// With -L: save up at most so much credit [default: a tenth of a second]
+    ///
+    /// It is the most that goes out at once after a pause, in the unit of -L; at least 1.
+    #[arg(help_heading = "Output rate", long, value_name = "SIZE",
+          allow_hyphen_values = true, value_parser = size::parse_positive)]
+    pub(super) burst: Option<u64>,
+
+    /// Read these files instead of standard input; - is standard input
+    ///
+    /// They go out one after the other. A FILE that cannot be opened or read gives an error line,
+    /// the others still go out, and the exit status is 1.
+    #[arg(help_heading = "Input", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(super) files: Vec<PathBuf>,
+
+    /// Count records (lines) instead of bytes
+    ///
+    /// This holds for the display, and for the values of -s, -S, -L and --burst.
+    #[arg(help_heading = "Input", short = 'l', long)]
+    pub(super) line_mode: bool,
+
+    /// Records end with a null byte instead of a newline; implies -l
+    #[arg(help_heading = "Input", short = '0', long)]
+    pub(super) null: bool,
+
+    /// Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has
+    ///
+    /// This is for the share done and the time left. A directory as FILE stands for all files
+    /// below it. Without -s, and without -l, it is the sum of the sizes of the inputs, if all are
+    /// known. 0 stands for unknown.
+    #[arg(help_heading = "Input", short = 's', long, value_name = "SIZE",
+          allow_hyphen_values = true, value_parser = parse_expected)]
+    pub(super) size: Option<Expected>,
+
+    /// Stop after the size of -s, or that of the files
+    ///
+    /// The input is cut there, and hwm ends as at the end of input. As in pv this does nothing
+    /// when the size is not known.
+    #[arg(help_heading = "Input", short = 'S', long)]
+    pub(super) stop_at_size: bool,
+
+    /// With block: end with exit status 5 when a stall lasts longer
+    ///
+    /// A stall counts while reading is paused. See POLICIES in hwm(1).
+    #[arg(help_heading = "Endings", long, value_name = "DUR",
+          allow_hyphen_values = true, value_parser = duration::parse_positive)]
+    pub(super) block_timeout: Option<Duration>,
+
+    /// End with exit status 6 when no input came for so long
+    ///
+    /// What is held is written first.
+    #[arg(help_heading = "Endings", long, value_name = "DUR",
+          allow_hyphen_values = true, value_parser = duration::parse_positive)]
+    pub(super) idle_timeout: Option<Duration>,
+
+    /// After SIGINT, SIGTERM or SIGHUP write for at most so long
+    ///
+    /// What is held then and not written in that time is lost, with the reason shutdown.
+    #[arg(help_heading = "Endings", long, value_name = "DUR", default_value = "2s",
+          allow_hyphen_values = true, value_parser = duration::parse)]
+    pub(super) drain_timeout: Duration,
+
+    /// What it means when the consumer is gone
+    #[arg(
+        help_heading = "Endings",
+        long,
+        value_name = "ENDING",
+        default_value = "signal",
+        value_enum
+    )]
+    pub(super) broken_pipe: BrokenPipeName,
+
+    /// The form of the report [default: bar on a terminal, else summary]
+    ///
+    /// With -f the default is bar in any case; with --report-to and without -f it is summary.
+    #[arg(help_heading = "Report", long, value_name = "MODE", value_enum)]
+    pub(super) report: Option<ReportName>,
+
+    /// Write the report to PATH instead of standard error
+    #[arg(help_heading = "Report", long, value_name = "PATH",
+          value_hint = clap::ValueHint::FilePath)]
+    pub(super) report_to: Option<PathBuf>,
+
+    /// Report every SEC seconds, as in 0.5, or DUR
+    ///
+    /// The shortest is 0.01, or 10ms.
+    #[arg(help_heading = "Report", short = 'i', long, value_name = "SEC|DUR",
+          default_value = "1", allow_hyphen_values = true,
+          value_parser = duration::parse_interval)]
+    pub(super) interval: Duration,
+
+    /// Put NAME in front of the report
+    #[arg(help_heading = "Report", short = 'N', long, value_name = "NAME",
+          allow_hyphen_values = true, value_parser = parse_name)]
+    pub(super) name: Option<String>,
+
+    /// Show the bar also where standard error is no terminal
+    ///
+    /// A --report that asks for something else still decides.
+    #[arg(help_heading = "Report", short = 'f', long)]
+    pub(super) force: bool,
+
+    /// Report nothing but errors, like --report none
+    #[arg(help_heading = "Report", short = 'q', long)]
+    pub(super) quiet: bool,
+
+    /// Add the minimum, mean, maximum and deviation of the rate at the end
+    ///
+    /// They are in bytes a second, from one measurement each interval.
+    #[arg(help_heading = "Report", short = 'v', long)]
+    pub(super) stats: bool,
+
+    /// Print help; --help says more than -h
+    #[arg(help_heading = "Other", short = 'h', long, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    /// Print the version
+    #[arg(help_heading = "Other", short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// `--when-full POLICY`: the names that are built. The aliases are those of other tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PolicyName {
+    /// stop reading until there is room; nothing is lost
+    #[value(aliases = ["suspend", "backpressure"])]
+    Block,
+    /// lose the arriving record
+    #[value(aliases = ["drop-new", "tail-drop"])]
+    DropNewest,
+    /// lose the records that waited longest
+    #[value(alias = "drop-head")]
+    DropOldest,
+    /// while pressured let only some records pass
+    Sample,
+    /// stop reading, write what was accepted, exit 4
+    #[value(alias = "error")]
+    Fail,
+}
+
+/// `--broken-pipe ENDING`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum BrokenPipeName {
+    /// die by SIGPIPE, like cat
+    Signal,
+    /// a normal ending, exit 0
+    Ok,
+}
+
+/// `--report MODE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportName {
+    /// a live line, and a summary at the end
+    Bar,
+    /// a line of key=value each interval, and a summary
+    Plain,
+    /// a JSON object a line: each interval, each event, a summary
+    Json,
+    /// a line when a loss episode begins, and a summary
+    Summary,
+    /// nothing but errors
+    None,
+}
+
+/// `-s SIZE`: how much is expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// So much.
+    Size(u64),
+    /// As much as there is in this file, or below this directory.
+    Of(PathBuf),
+}
+
+fn parse_expected(text: &str) -> Result<Expected, String> {
+    match text.strip_prefix('@') {
+        Some("") => Err("expected the name of a file after '@'".into()),
+        Some(path) => Ok(Expected::Of(path.into())),
+        None => size::parse(text).map(Expected::Size),
+    }
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    let error = "expected a whole number from 0 to 18446744073709551615";
+    text.parse().map_err(|_| error.into())
+}
+
+/// A name goes into every line of the report; it must not begin a new one, or steer a terminal.
+fn parse_name(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        return Err("a name cannot have control characters in it".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// Knows more names than it accepts: those that mean two things, and those still to come.
+#[derive(Debug, Clone, Copy)]
+struct PolicyParser;
+
+const AMBIGUOUS: [&str; 2] = ["drop-latest", "drop-tail"];
+const TO_COME: [&str; 5] = ["drop-buffer", "latest", "conflate", "priority", "red"];
+
+impl TypedValueParser for PolicyParser {
+    type Value = PolicyName;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<PolicyName, clap::Error> {
+        refuse.parse_ref(command, arg, value)?;
+        EnumValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let names = PolicyName::value_variants().iter();
+        Some(Box::new(names.filter_map(ValueEnum::to_possible_value)))
+    }
+}
+
+/// Refuses known names that are not accepted, saying why.
+fn refuse(name: &str) -> Result<(), &'static str> {
+    if AMBIGUOUS.contains(&name) {
+        return Err(
+            "some tools lose the arriving record under this name, others one that already waits; \
+             say drop-newest (lose the arrival) or drop-oldest (lose the longest waiting)",
+        );
+    }
+    if TO_COME.contains(&name) {
+        return Err(
+            "this policy is not built yet; there are block, drop-newest, drop-oldest, sample, fail",
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! `DUR`: humantime's durations, `250ms`, `5s`, `1m 30s`; and the interval, where a bare number
+//! is seconds as in pv.
+//!
+//! Refuses humantime's `M`, which is months: who types `5M` means minutes or mebibytes. Refuses
+//! what is longer than a century, so that no sum of times can overflow.
+
+use std::time::Duration;
+
+use humantime::{DurationError, parse_duration};
+
+use super::decimal::Decimal;
+
+/// Nothing that ends after it can matter; far from where sums overflow.
+const CENTURY: Duration = Duration::from_secs(36_525 * 24 * 3600);
+
+/// The shortest interval: reports more often than this are of no use to people, and cost CPU.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Reads a duration; `0` needs no unit.
+pub(super) fn parse(text: &str) -> Result<Duration, String> {
+    if text.starts_with('-') {
+        return Err("a duration cannot be negative".into());
+    }
+    let duration = parse_duration(text).map_err(|error| explain(text, &error))?;
+    if has_unit(text, "M") {
+        return Err("'M' stands for months; write 5m for minutes, 5months for months".into());
+    }
+    no_longer_than_a_century(duration)
+}
+
+/// Reads a duration that is not zero.
+pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        Duration::ZERO => Err("it must be longer than 0".into()),
+        duration => Ok(duration),
+    }
+}
+
+/// Reads an interval: a duration, or a number of seconds, of at least 10 ms.
+pub(super) fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = match Decimal::split(text) {
+        Some((seconds, "")) => {
+            let nanos = seconds.times(1_000_000_000).ok_or(TOO_LONG)?;
+            no_longer_than_a_century(Duration::from_nanos(nanos))?
+        }
+        _ => parse(text)?,
+    };
+    if interval < SHORTEST_INTERVAL {
+        return Err("the shortest interval is 0.01 (10ms)".into());
+    }
+    Ok(interval)
+}
+
+const TOO_LONG: &str = "longer than 100 years";
+
+fn no_longer_than_a_century(duration: Duration) -> Result<Duration, String> {
+    if duration > CENTURY {
+        return Err(TOO_LONG.into());
+    }
+    Ok(duration)
+}
+
+fn has_unit(text: &str, unit: &str) -> bool {
+    text.split(|c: char| !c.is_alphabetic())
+        .any(|word| word == unit)
+}
+
+/// humantime's own words count bytes; these name the unit to write.
+fn explain(text: &str, error: &DurationError) -> String {
+    match error {
+        DurationError::Empty => "it is empty: expected a duration such as 250ms or 5s".into(),
+        DurationError::NumberOverflow => TOO_LONG.into(),
+        DurationError::UnknownUnit { unit, .. } if unit.is_empty() => {
+            format!("a duration needs a unit, such as {}s", text.trim())
+        }
+        DurationError::UnknownUnit { unit, .. } => {
+            format!("unknown unit '{unit}'; the common ones are ms, s, m, h and days")
+        }
+        DurationError::InvalidCharacter(_) | DurationError::NumberExpected(_) => {
+            "expected a duration such as 250ms, 5s or 1m 30s".into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations_are_those_of_humantime() {
+        for (text, millis) in [
+            ("250ms", 250),
+            ("5s", 5_000),
+            ("1m 30s", 90_000),
+            ("1m30s", 90_000),
+            ("2h", 7_200_000),
+            ("0", 0),
+            ("0s", 0),
+        ] {
+            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        assert!(parse("1month").is_ok());
+    }
+
+    #[test]
+    fn bad_durations_say_what_is_wrong() {
+        let example = "expected a duration such as 250ms, 5s or 1m 30s";
+        for (text, error) in [
+            ("", "it is empty: expected a duration such as 250ms or 5s"),
+            ("5", "a duration needs a unit, such as 5s"),
+            (
+                "5M",
+                "'M' stands for months; write 5m for minutes, 5months for months",
+            ),
+            (
+                "5x",
+                "unknown unit 'x'; the common ones are ms, s, m, h and days",
+            ),
+            ("-5s", "a duration cannot be negative"),
+            ("soon", example),
+            ("inf", example),
+            ("nan", example),
+            ("5s!", example),
+            ("101years", "longer than 100 years"),
+            ("99999999999999999999s", "longer than 100 years"),
+        ] {
+            assert_eq!(parse(text), Err(error.into()), "{text:?}");
+        }
+        for text in ["0", "0s", "0ms"] {
+            assert_eq!(parse_positive(text), Err("it must be longer than 0".into()));
+        }
+    }
+
+    #[test]
+    fn an_interval_may_be_bare_seconds() {
+        for (text, millis) in [
+            ("1", 1000),
+            ("0.5", 500),
+            ("0.01", 10),
+            ("600", 600_000),
+            ("250ms", 250),
+            ("1m 30s", 90_000),
+        ] {
+            assert_eq!(
+                parse_interval(text),
+                Ok(Duration::from_millis(millis)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_intervals_say_what_is_wrong() {
+        let short = "the shortest interval is 0.01 (10ms)";
+        for (text, error) in [
+            ("0", short),
+            ("0.009999999", short),
+            ("9ms", short),
+            ("-1", "a duration cannot be negative"),
+            (
+                "1e3",
+                "unknown unit 'e'; the common ones are ms, s, m, h and days",
+            ),
+            ("9999999999", "longer than 100 years"),
+            ("99999999999999999999", "longer than 100 years"),
+            ("", "it is empty: expected a duration such as 250ms or 5s"),
+        ] {
+            assert_eq!(parse_interval(text), Err(error.into()), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_humantime_prints_is_read_back(millis in 0..CENTURY.as_millis() as u64) {
+            let duration = Duration::from_millis(millis);
+            let text = humantime::format_duration(duration).to_string();
+            prop_assert_eq!(parse(&text), Ok(duration));
+        }
+
+        #[test]
+        fn bare_seconds_are_seconds(seconds in 1..1_000_000u64) {
+            prop_assert_eq!(
+                parse_interval(&seconds.to_string()),
+                parse(&format!("{seconds}s"))
+            );
+        }
+
+        #[test]
+        fn any_text_is_a_duration_or_a_one_line_error(text in "\\PC*") {
+            for result in [parse(&text), parse_interval(&text)] {
+                if let Err(error) = result {
+                    prop_assert!(!error.contains('\n'));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The endings that need no relay: help, version, wrong usage; and clap's errors on one line.
+//!
+//! Refuses to print a second line for wrong usage: logs and scripts take one.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use super::unbuilt;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// The exit status of wrong usage.
+const USAGE: i32 = 2;
+
+/// Something to say, and the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// What to print, newline included.
+    pub text: String,
+    /// On stdout rather than on stderr.
+    pub to_stdout: bool,
+    /// 0 for help and version, 2 for wrong usage.
+    pub status: i32,
+}
+
+impl Exit {
+    /// Prints the text. A closed or broken stream is nobody's to tell: the status says it all.
+    pub fn print(&self) {
+        let text = self.text.as_bytes();
+        let _ = if self.to_stdout {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(text).and_then(|()| stdout.flush())
+        } else {
+            io::stderr().lock().write_all(text)
+        };
+    }
+
+    /// Wrong usage: one line, whatever control characters the user typed.
+    pub(super) fn usage(message: &str) -> Self {
+        let mut text = String::from("hwm: ");
+        for c in message.chars() {
+            if c.is_control() {
+                let _ = write!(text, "{}", c.escape_default());
+            } else {
+                text.push(c);
+            }
+        }
+        text.push_str("; try 'hwm --help'\n");
+        Exit {
+            text,
+            to_stdout: false,
+            status: USAGE,
+        }
+    }
+}
+
+impl From<clap::Error> for Exit {
+    fn from(error: clap::Error) -> Self {
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit {
+                text: error.render().to_string(),
+                to_stdout: true,
+                status: 0,
+            },
+            _ => Exit::usage(&fold(&error)),
+        }
+    }
+}
+
+/// What clap says in several lines, from its parts rather than from its layout, which the user's
+/// own text could imitate.
+fn fold(error: &clap::Error) -> String {
+    let argument = option_name(text_of(error, ContextKind::InvalidArg));
+    let value = text_of(error, ContextKind::InvalidValue);
+    match error.kind() {
+        ErrorKind::UnknownArgument => match text_of(error, ContextKind::SuggestedArg) {
+            close if close.is_empty() || unbuilt::has(close) => {
+                format!("unknown option '{argument}'")
+            }
+            close => format!("unknown option '{argument}'; did you mean '{close}'?"),
+        },
+        ErrorKind::InvalidValue if value.is_empty() => format!("{argument} needs a value"),
+        ErrorKind::InvalidValue => format!(
+            "invalid value '{value}' for {argument}: {}",
+            possible_values(error)
+        ),
+        ErrorKind::ValueValidation => {
+            let reason = error.source().map(ToString::to_string);
+            format!(
+                "invalid value '{value}' for {argument}: {}",
+                reason.as_deref().unwrap_or("not understood")
+            )
+        }
+        ErrorKind::TooManyValues => format!("{argument} takes no value, but got '{value}'"),
+        ErrorKind::InvalidUtf8 => {
+            "an argument is not valid UTF-8; only file names may be so".into()
+        }
+        kind => format!("{} {argument}", kind.as_str().unwrap_or("wrong usage")),
+    }
+}
+
+fn possible_values(error: &clap::Error) -> String {
+    let mut text = String::from("expected one of ");
+    if let Some(ContextValue::Strings(values)) = error.get(ContextKind::ValidValue) {
+        text.push_str(&values.join(", "));
+    }
+    match text_of(error, ContextKind::SuggestedValue) {
+        "" => text,
+        close => format!("{text}; did you mean '{close}'?"),
+    }
+}
+
+fn text_of(error: &clap::Error, kind: ContextKind) -> &str {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => text,
+        Some(ContextValue::Strings(texts)) => texts.first().map_or("", String::as_str),
+        _ => "",
+    }
+}
+
+/// clap names an option with its values, `--mark[=<TEXT>]`; users think of `--mark`.
+fn option_name(shown: &str) -> &str {
+    let end = shown.find([' ', '[', '=', '<']).unwrap_or(shown.len());
+    if shown.starts_with('-') {
+        &shown[..end]
+    } else {
+        shown
+    }
+}

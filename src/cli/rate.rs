@@ -1,0 +1,58 @@
+//! `RATE`: a SIZE, `/s` allowed, of at least one unit a second.
+//!
+//! Refuses 0, which pv takes for "no limit": somebody who computed it meant something else.
+
+use super::size;
+
+/// Reads how much a second: bytes, or records with `-l`.
+pub(super) fn parse(text: &str) -> Result<u64, String> {
+    match size::parse(text.strip_suffix("/s").unwrap_or(text))? {
+        0 => Err(
+            "at less than 1 a second nothing would go out; leave the option out for no limit"
+                .into(),
+        ),
+        rate => Ok(rate),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_rate_is_a_size_with_or_without_a_second() {
+        assert_eq!(parse("10M"), Ok(10 << 20));
+        assert_eq!(parse("10M/s"), Ok(10 << 20));
+        assert_eq!(parse("1.5kB/s"), Ok(1500));
+    }
+
+    #[test]
+    fn bad_rates_say_what_is_wrong() {
+        let zero =
+            "at less than 1 a second nothing would go out; leave the option out for no limit";
+        let empty = "it is empty: expected a size such as 64k or 1.5M";
+        for (text, error) in [
+            ("0", zero),
+            ("0.5/s", zero),
+            ("", empty),
+            ("/s", empty),
+            ("-1", "a size cannot be negative"),
+            ("fast", "expected a number first, as in 64k or 1.5M"),
+            ("18446744073709551616/s", "too large for 64 bits"),
+            (
+                "10M/h",
+                "unknown suffix 'M/h'; the suffixes are k K M G T KiB MiB GiB TiB (1024) and kB MB GB TB (1000)",
+            ),
+        ] {
+            assert_eq!(parse(text), Err(error.into()), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_rate_a_second_is_the_same_rate(text in "[0-9]{1,25}(\\.[0-9]{1,5})?[kMGx]?") {
+            prop_assert_eq!(parse(&text), parse(&format!("{text}/s")));
+        }
+    }
+}

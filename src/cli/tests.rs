@@ -1,0 +1,631 @@
+//! Whole command lines: what they become, and the one line that each wrong one gets.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::{
+    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, ReportMode, Sample, Source,
+};
+
+/// Words separated by blanks, without the program's name.
+fn parse_line(line: &str, terminal: bool) -> Result<Config, Exit> {
+    let words = std::iter::once("hwm").chain(line.split_whitespace());
+    parse(words.map(OsString::from), terminal)
+}
+
+/// With stdin as a FILE of unknown size, whatever the tests' own stdin is.
+fn config(line: &str) -> Config {
+    match parse_line(&format!("{line} /dev/null"), false) {
+        Ok(config) => config,
+        Err(exit) => panic!("{line}: {}", exit.text),
+    }
+}
+
+/// The line without prefix and hint, which every one has.
+fn error(line: &str) -> String {
+    let exit = parse_line(line, false).expect_err(line);
+    assert_eq!((exit.status, exit.to_stdout), (2, false), "{line}");
+    assert_eq!(exit.text.lines().count(), 1, "{line}: {}", exit.text);
+    exit.text
+        .strip_prefix("hwm: ")
+        .and_then(|text| text.strip_suffix("; try 'hwm --help'\n"))
+        .unwrap_or_else(|| panic!("{line}: {}", exit.text))
+        .to_owned()
+}
+
+#[test]
+fn the_definition_is_sound() {
+    unbuilt::teach(command()).debug_assert();
+}
+
+#[test]
+fn without_options_it_blocks_with_4_mebibytes() {
+    let config = config("");
+    assert_eq!(config.sources, [Source::File("/dev/null".into())]);
+    let relay = &config.relay;
+    assert_eq!(relay.capacity, 4 << 20);
+    assert_eq!(relay.high_water, 4 << 20);
+    assert_eq!(relay.low_water, 3 << 20);
+    assert_eq!(relay.delimiter, b'\n');
+    assert_eq!(relay.policy, Policy::Block);
+    assert!(!relay.count_records);
+    assert_eq!(relay.block_timeout, None);
+    assert_eq!(relay.idle_timeout, None);
+    assert_eq!(relay.drain_timeout, Duration::from_secs(2));
+    assert_eq!(relay.broken_pipe, BrokenPipe::Signal);
+    assert_eq!(relay.fail_on_loss, None);
+    assert_eq!(relay.mark, None);
+    assert_eq!(relay.rate, None);
+    assert_eq!(relay.stop_after, None);
+    let report = &config.report;
+    assert_eq!(report.mode, ReportMode::Summary);
+    assert_eq!(report.to, None);
+    assert_eq!(report.interval, Duration::from_secs(1));
+    assert_eq!(report.name, None);
+    assert_eq!(report.expected, None);
+    assert!(!report.records && !report.statistics);
+}
+
+#[test]
+fn every_policy_has_its_names_and_its_defaults() {
+    const MI: u64 = 1 << 20;
+    for (names, policy, capacity, high) in [
+        (
+            &["block", "suspend", "backpressure"][..],
+            Policy::Block,
+            4 * MI,
+            4 * MI,
+        ),
+        (
+            &["drop-newest", "drop-new", "tail-drop"],
+            Policy::DropNewest,
+            16 * MI,
+            16 * MI,
+        ),
+        (
+            &["drop-oldest", "drop-head"],
+            Policy::DropOldest,
+            16 * MI,
+            16 * MI,
+        ),
+        (
+            &["sample"],
+            Policy::Sample(Sample::Adaptive),
+            16 * MI,
+            16 * MI * 80 / 100,
+        ),
+        (&["fail", "error"], Policy::Fail, 4 * MI, 4 * MI),
+    ] {
+        for name in names {
+            for option in ["--when-full", "--overflow"] {
+                let relay = config(&format!("{option} {name}")).relay;
+                assert_eq!(relay.policy, policy, "{name}");
+                assert_eq!(relay.capacity, capacity, "{name}");
+                assert_eq!(relay.high_water, high, "{name}");
+                assert_eq!(relay.low_water, high * 75 / 100, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn watermarks_follow_the_capacity_and_each_other() {
+    for (line, capacity, high, low) in [
+        ("-B 1000", 1000, 1000, 750),
+        ("-B 1000 --high-water 500", 1000, 500, 375),
+        ("-B 1000 --high-water 50% --low-water 10%", 1000, 500, 100),
+        ("-B 1000 --low-water 100%", 1000, 1000, 1000),
+        ("-B 1000 --high-water 0", 1000, 0, 0),
+        ("-B 1000 --low-water 0", 1000, 1000, 0),
+        ("-B 1", 1, 1, 0),
+        ("-B 1 --when-full sample", 1, 1, 0),
+        (
+            "-B 18446744073709551615",
+            u64::MAX,
+            u64::MAX,
+            13_835_058_055_282_163_711,
+        ),
+    ] {
+        let relay = config(line).relay;
+        let found = (relay.capacity, relay.high_water, relay.low_water);
+        assert_eq!(found, (capacity, high, low), "{line}");
+    }
+}
+
+#[test]
+fn each_option_arrives_in_the_configuration() {
+    let relay = config(
+        "--when-full sample --sample 1/10 --seed 7 --mark=x{bytes} --fail-on-loss=0.5% \
+         --idle-timeout 1m --drain-timeout 0 --broken-pipe ok",
+    )
+    .relay;
+    assert_eq!(relay.policy, Policy::Sample(Sample::Every(10)));
+    assert_eq!(relay.seed, 7);
+    let pieces = vec![MarkPiece::Text("x".into()), MarkPiece::Bytes];
+    assert_eq!(relay.mark, Some(Mark(pieces)));
+    assert_eq!(relay.fail_on_loss, Some(LossLimit::Percent(0.5)));
+    assert_eq!(relay.idle_timeout, Some(Duration::from_secs(60)));
+    assert_eq!(relay.drain_timeout, Duration::ZERO);
+    assert_eq!(relay.broken_pipe, BrokenPipe::Ok);
+    assert_eq!(
+        config("--block-timeout 5s").relay.block_timeout,
+        Some(Duration::from_secs(5))
+    );
+
+    let report = config("-i 0.5 -N log -v --report-to /tmp/x").report;
+    assert_eq!(report.interval, Duration::from_millis(500));
+    assert_eq!(report.name.as_deref(), Some("log"));
+    assert_eq!(report.to, Some("/tmp/x".into()));
+    assert!(report.statistics);
+}
+
+#[test]
+fn a_bare_mark_and_a_bare_loss_limit_have_defaults() {
+    let relay = config("--mark --fail-on-loss").relay;
+    assert_eq!(relay.mark, mark::parse(mark::DEFAULT).ok());
+    assert_eq!(relay.fail_on_loss, Some(LossLimit::Records(1)));
+}
+
+#[test]
+fn options_of_lossy_policies_are_accepted_with_block_as_well() {
+    for line in ["--mark", "--fail-on-loss=5%", "--seed 1", "-S"] {
+        config(line);
+    }
+}
+
+#[test]
+fn a_mark_may_hold_a_newline_where_records_end_with_nul() {
+    let args = |delimiter: &str| {
+        let words = ["hwm", delimiter, "--mark=a\nb"];
+        parse(words.map(OsString::from), false)
+    };
+    assert!(args("-0").is_ok());
+    assert_eq!(
+        args("-l").unwrap_err().text,
+        "hwm: the text of --mark has a newline in it, but must be one record; try 'hwm --help'\n"
+    );
+}
+
+#[test]
+fn line_mode_turns_amounts_into_records() {
+    for (line, delimiter) in [("-l", b'\n'), ("-0", 0), ("-l0", 0)] {
+        let config = config(&format!("{line} -L 30 -s 2k -S"));
+        assert_eq!(config.relay.delimiter, delimiter, "{line}");
+        assert!(config.relay.count_records && config.report.records);
+        let rate = Rate {
+            per_second: Amount::Records(30),
+            burst: 3,
+        };
+        assert_eq!(config.relay.rate, Some(rate));
+        assert_eq!(config.relay.stop_after, Some(Amount::Records(2048)));
+        assert_eq!(config.report.expected, Some(Amount::Records(2048)));
+    }
+    // pv would read the file twice to count its lines.
+    assert_eq!(
+        parse_line("-l Cargo.toml", false).unwrap().report.expected,
+        None
+    );
+}
+
+#[test]
+fn the_burst_is_a_tenth_of_a_second_unless_given() {
+    for (line, per_second, burst) in [
+        ("-L 10M", 10 << 20, 1 << 20),
+        ("-L 9", 9, 1),
+        ("-L 10M/s --burst 7", 10 << 20, 7),
+    ] {
+        let rate = Rate {
+            per_second: Amount::Bytes(per_second),
+            burst,
+        };
+        assert_eq!(config(line).relay.rate, Some(rate), "{line}");
+    }
+}
+
+#[test]
+fn the_expected_size_is_given_or_that_of_the_files() {
+    let size = std::fs::metadata("Cargo.toml").unwrap().len();
+    for (line, bytes) in [
+        ("-s 10 Cargo.toml", Some(10)),
+        ("Cargo.toml", Some(size)),
+        ("Cargo.toml Cargo.toml", Some(2 * size)),
+        ("-s 0 Cargo.toml", Some(size)),
+        ("-s @Cargo.toml /dev/null", Some(size)),
+        ("Cargo.toml /dev/null", None),
+        ("Cargo.toml does-not-exist", None),
+    ] {
+        for (flag, stops) in [("", false), ("-S ", true)] {
+            let config = parse_line(&format!("{flag}{line}"), false).unwrap();
+            let expected = bytes.map(Amount::Bytes);
+            assert_eq!(config.report.expected, expected, "{line}");
+            let stop_after = expected.filter(|_| stops);
+            assert_eq!(config.relay.stop_after, stop_after, "{flag}{line}");
+        }
+    }
+}
+
+#[test]
+fn a_dash_is_stdin_and_after_two_dashes_all_are_files() {
+    let sources = |line| parse_line(line, false).unwrap().sources;
+    assert_eq!(sources(""), [Source::Stdin]);
+    assert_eq!(
+        sources("a - b -l"),
+        [
+            Source::File("a".into()),
+            Source::Stdin,
+            Source::File("b".into())
+        ]
+    );
+    assert_eq!(sources("-- -l"), [Source::File("-l".into())]);
+}
+
+#[test]
+fn file_names_need_not_be_text() {
+    use std::os::unix::ffi::OsStringExt;
+    let name = OsString::from_vec(b"a\xff".to_vec());
+    let config = parse([OsString::from("hwm"), name.clone()], false).unwrap();
+    assert_eq!(config.sources, [Source::File(name.into())]);
+}
+
+#[test]
+fn the_last_of_several_counts() {
+    let config =
+        config("-B 1k -B 2k -l -l --when-full fail --overflow drop-oldest --mark=a --mark=b");
+    assert_eq!(config.relay.capacity, 2048);
+    assert_eq!(config.relay.policy, Policy::DropOldest);
+    assert_eq!(config.relay.mark, mark::parse("b").ok());
+}
+
+#[test]
+fn the_report_depends_on_the_terminal_unless_told() {
+    for (line, on_terminal, elsewhere) in [
+        ("", ReportMode::Bar, ReportMode::Summary),
+        ("-f", ReportMode::Bar, ReportMode::Bar),
+        ("-q", ReportMode::None, ReportMode::None),
+        ("-fq", ReportMode::None, ReportMode::None),
+        ("-q --report none", ReportMode::None, ReportMode::None),
+        ("--report-to x", ReportMode::Summary, ReportMode::Summary),
+        ("-f --report-to x", ReportMode::Bar, ReportMode::Bar),
+        ("--report bar", ReportMode::Bar, ReportMode::Bar),
+        ("--report plain", ReportMode::Plain, ReportMode::Plain),
+        ("-f --report json", ReportMode::Json, ReportMode::Json),
+        ("--report summary", ReportMode::Summary, ReportMode::Summary),
+        ("--report none", ReportMode::None, ReportMode::None),
+    ] {
+        for (terminal, mode) in [(true, on_terminal), (false, elsewhere)] {
+            let found = parse_line(line, terminal).unwrap().report.mode;
+            assert_eq!(found, mode, "{line} {terminal}");
+        }
+    }
+}
+
+#[test]
+fn without_a_seed_runs_differ() {
+    assert_ne!(config("").relay.seed, config("").relay.seed);
+}
+
+#[test]
+fn each_wrong_usage_gets_its_line() {
+    let policies = "expected one of block, drop-newest, drop-oldest, sample, fail";
+    let ambiguous = "some tools lose the arriving record under this name, others one that \
+         already waits; say drop-newest (lose the arrival) or drop-oldest (lose the longest \
+         waiting)";
+    let to_come =
+        "this policy is not built yet; there are block, drop-newest, drop-oldest, sample, fail";
+    for (line, expected) in [
+        (
+            "-B 0",
+            "invalid value '0' for --buffer-size: it comes to 0, and must be at least 1".into(),
+        ),
+        (
+            "-B -5",
+            "invalid value '-5' for --buffer-size: a size cannot be negative".into(),
+        ),
+        (
+            "--buffer-size=",
+            "invalid value '' for --buffer-size: it is empty: expected a size such as 64k or 1.5M"
+                .into(),
+        ),
+        ("-B", "--buffer-size needs a value".into()),
+        (
+            "--high-water 5M",
+            "--high-water 5M is 5242880 bytes, above the capacity of 4194304 bytes (-B)".into(),
+        ),
+        (
+            "-B 1k --high-water 101%",
+            "--high-water 101% is 1034 bytes, above the capacity of 1024 bytes (-B)".into(),
+        ),
+        (
+            "-B 1000 --high-water 50% --low-water 501",
+            "--low-water 501 is 501 bytes, above the high-water mark of 500 bytes (--high-water 50%)"
+                .into(),
+        ),
+        (
+            "-B 1000 --low-water 1001",
+            "--low-water 1001 is 1001 bytes, above the high-water mark of 1000 bytes (--high-water)"
+                .into(),
+        ),
+        (
+            "-B 16777215T --high-water 200%",
+            "invalid value '200%' for --high-water: too large for 64 bits".into(),
+        ),
+        (
+            "--low-water x",
+            "invalid value 'x' for --low-water: expected a number first, as in 64k or 1.5M".into(),
+        ),
+        (
+            "--when-full drop-latest",
+            format!("invalid value 'drop-latest' for --when-full: {ambiguous}"),
+        ),
+        (
+            "--overflow drop-tail",
+            format!("invalid value 'drop-tail' for --when-full: {ambiguous}"),
+        ),
+        (
+            "--when-full drop-buffer",
+            format!("invalid value 'drop-buffer' for --when-full: {to_come}"),
+        ),
+        (
+            "--when-full latest",
+            format!("invalid value 'latest' for --when-full: {to_come}"),
+        ),
+        (
+            "--when-full conflate",
+            format!("invalid value 'conflate' for --when-full: {to_come}"),
+        ),
+        (
+            "--when-full priority",
+            format!("invalid value 'priority' for --when-full: {to_come}"),
+        ),
+        (
+            "--when-full red",
+            format!("invalid value 'red' for --when-full: {to_come}"),
+        ),
+        (
+            "--when-full drop_oldest",
+            format!(
+                "invalid value 'drop_oldest' for --when-full: {policies}; did you mean 'drop-oldest'?"
+            ),
+        ),
+        (
+            "--when-full 9",
+            format!("invalid value '9' for --when-full: {policies}"),
+        ),
+        ("--sample 1/2", "--sample needs --when-full sample".into()),
+        (
+            "--when-full sample --sample 0/2",
+            "invalid value '0/2' for --sample: expected 1/N, P% or adaptive, as in 1/10 or 5%"
+                .into(),
+        ),
+        (
+            "--seed -1",
+            "invalid value '-1' for --seed: expected a whole number from 0 to 18446744073709551615"
+                .into(),
+        ),
+        (
+            "--mark={lines}",
+            "invalid value '{lines}' for --mark: unknown placeholder '{lines}'; there are {records}, {bytes} and {size}"
+                .into(),
+        ),
+        (
+            "--mark=",
+            "invalid value '' for --mark: the mark is empty; a bare --mark stands for 'hwm: {records} records ({size}) lost'"
+                .into(),
+        ),
+        (
+            "--fail-on-loss=0",
+            "invalid value '0' for --fail-on-loss: 0 would fail every run; 1 fails at the first lost record"
+                .into(),
+        ),
+        (
+            "--fail-on-loss=200%",
+            "invalid value '200%' for --fail-on-loss: a percentage goes from 0% to 100%".into(),
+        ),
+        (
+            "--block-timeout 5",
+            "invalid value '5' for --block-timeout: a duration needs a unit, such as 5s".into(),
+        ),
+        (
+            "--block-timeout 5s --when-full fail",
+            "--block-timeout works only with --when-full block".into(),
+        ),
+        (
+            "--idle-timeout 0s",
+            "invalid value '0s' for --idle-timeout: it must be longer than 0".into(),
+        ),
+        (
+            "--drain-timeout -1s",
+            "invalid value '-1s' for --drain-timeout: a duration cannot be negative".into(),
+        ),
+        (
+            "--broken-pipe ignore",
+            "invalid value 'ignore' for --broken-pipe: expected one of signal, ok".into(),
+        ),
+        (
+            "-L 0",
+            "invalid value '0' for --rate-limit: at less than 1 a second nothing would go out; leave the option out for no limit"
+                .into(),
+        ),
+        (
+            "--burst 1M",
+            "--burst needs a rate limit, as in -L 10M".into(),
+        ),
+        (
+            "-L 1M --burst 0",
+            "invalid value '0' for --burst: it comes to 0, and must be at least 1".into(),
+        ),
+        (
+            "--report jsn",
+            "invalid value 'jsn' for --report: expected one of bar, plain, json, summary, none; did you mean 'json'?"
+                .into(),
+        ),
+        (
+            "-q --report json",
+            "-q and --report contradict each other: keep one".into(),
+        ),
+        (
+            "-i 0.001",
+            "invalid value '0.001' for --interval: the shortest interval is 0.01 (10ms)".into(),
+        ),
+        (
+            "-s many",
+            "invalid value 'many' for --size: expected a number first, as in 64k or 1.5M".into(),
+        ),
+        (
+            "-s @",
+            "invalid value '@' for --size: expected the name of a file after '@'".into(),
+        ),
+        (
+            "-s @does-not-exist",
+            "cannot learn the size of 'does-not-exist' for --size: No such file or directory (os error 2)"
+                .into(),
+        ),
+        (
+            "-s @/dev/null",
+            "cannot learn the size of '/dev/null' for --size: it has no size".into(),
+        ),
+        (
+            "--qiet",
+            "unknown option '--qiet'; did you mean '--quiet'?".into(),
+        ),
+        ("--sparce", "unknown option '--sparce'".into()),
+        ("--bogus", "unknown option '--bogus'".into()),
+        ("-j", "unknown option '-j'".into()),
+        ("--null=3", "--null takes no value, but got '3'".into()),
+    ] {
+        assert_eq!(error(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn control_characters_cannot_make_a_second_line() {
+    let words = ["hwm", "-B", "1\nUsage: \x1b[2Jx"].map(OsString::from);
+    let exit = parse(words, false).unwrap_err();
+    assert_eq!(
+        exit.text,
+        "hwm: invalid value '1\\nUsage: \\u{1b}[2Jx' for --buffer-size: unknown suffix \
+         '\\nUsage: \\u{1b}[2Jx'; the suffixes are k K M G T KiB MiB GiB TiB (1024) and \
+         kB MB GB TB (1000); try 'hwm --help'\n"
+    );
+    let words = ["hwm", "-N", "a\x1b[2J"].map(OsString::from);
+    assert_eq!(
+        parse(words, false).unwrap_err().text,
+        "hwm: invalid value 'a\\u{1b}[2J' for --name: a name cannot have control characters in \
+         it; try 'hwm --help'\n"
+    );
+}
+
+#[test]
+fn a_value_that_is_not_text_is_refused() {
+    use std::os::unix::ffi::OsStringExt;
+    let value = OsString::from_vec(b"a\xff".to_vec());
+    for option in ["-N", "-B", "--when-full"] {
+        let words = [OsString::from("hwm"), option.into(), value.clone()];
+        assert_eq!(
+            parse(words, false).unwrap_err().text,
+            "hwm: an argument is not valid UTF-8; only file names may be so; try 'hwm --help'\n"
+        );
+    }
+}
+
+#[test]
+fn every_letter_of_pv_is_built_or_refused_by_name() {
+    for (letter, long) in [
+        ('p', "progress"),
+        ('t', "timer"),
+        ('e', "eta"),
+        ('I', "fineta"),
+        ('r', "rate"),
+        ('a', "average-rate"),
+        ('b', "bytes"),
+        ('T', "buffer-percent"),
+        ('A', "last-written"),
+        ('F', "format"),
+        ('n', "numeric"),
+        ('W', "wait"),
+        ('D', "delay-start"),
+        ('m', "average-rate-window"),
+        ('w', "width"),
+        ('H', "height"),
+        ('c', "cursor"),
+        ('P', "pidfile"),
+        ('g', "gauge"),
+        ('k', "si"),
+        ('8', "bits"),
+        ('o', "output"),
+        ('X', "discard"),
+        ('u', "bar-style"),
+        ('C', "no-splice"),
+        ('E', "skip-errors"),
+        ('Z', "error-skip-block"),
+        ('Y', "sync"),
+        ('K', "direct-io"),
+        ('O', "sparse"),
+        ('U', "store-and-forward"),
+        ('d', "watchfd"),
+        ('R', "remote"),
+        ('Q', "query"),
+        ('M', "monitor"),
+        ('x', "extra-display"),
+    ] {
+        let refused = format!("pv's -{letter} (--{long}) is not built yet in hwm");
+        for line in [
+            format!("-{letter}"),
+            format!("-{letter} 9"),
+            format!("-{letter} -l"),
+            format!("--{long}"),
+            format!("--{long} 9 file"),
+            format!("file -l{letter}"),
+        ] {
+            assert_eq!(error(&line), refused, "{line}");
+        }
+    }
+    for letter in "qslLBSiN0fvhV".chars() {
+        let built = command()
+            .get_arguments()
+            .any(|arg| arg.get_short() == Some(letter));
+        assert!(built, "{letter}");
+    }
+}
+
+#[test]
+fn of_several_to_come_the_first_typed_is_named() {
+    assert_eq!(
+        error("-l --eta -pb"),
+        "pv's -e (--eta) is not built yet in hwm"
+    );
+    assert_eq!(
+        error("-pterb"),
+        "pv's -p (--progress) is not built yet in hwm"
+    );
+    assert_eq!(
+        error("--sparse-output"),
+        "pv's -O (--sparse) is not built yet in hwm"
+    );
+}
+
+#[test]
+fn what_is_to_come_is_in_no_help() {
+    for option in ["-h", "--help"] {
+        let exit = parse_line(option, false).unwrap_err();
+        assert_eq!((exit.status, exit.to_stdout), (0, true));
+        assert!(exit.text.contains("--buffer-size"));
+        assert!(!exit.text.contains("--progress"), "{}", exit.text);
+    }
+}
+
+#[test]
+fn the_version_goes_to_stdout() {
+    for option in ["-V", "--version"] {
+        let exit = parse_line(option, true).unwrap_err();
+        let text = concat!("hwm ", env!("CARGO_PKG_VERSION"), "\n").to_owned();
+        assert_eq!(
+            exit,
+            Exit {
+                text,
+                to_stdout: true,
+                status: 0
+            }
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! pv's options that hwm does not have yet.
+//!
+//! Refuses them by name, so that none is ever taken for something else. They are known to the
+//! parser only, not to help, man page and completions. Names are those of pv 1.11.
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+/// Letter, long name, and whether pv takes a value there. The long name is the id.
+const OPTIONS: [(char, &str, bool); 36] = [
+    ('p', "progress", false),
+    ('t', "timer", false),
+    ('e', "eta", false),
+    ('I', "fineta", false),
+    ('r', "rate", false),
+    ('a', "average-rate", false),
+    ('b', "bytes", false),
+    ('T', "buffer-percent", false),
+    ('A', "last-written", true),
+    ('F', "format", true),
+    ('n', "numeric", false),
+    ('W', "wait", false),
+    ('D', "delay-start", true),
+    ('m', "average-rate-window", true),
+    ('w', "width", true),
+    ('H', "height", true),
+    ('c', "cursor", false),
+    ('P', "pidfile", true),
+    ('g', "gauge", false),
+    ('k', "si", false),
+    ('8', "bits", false),
+    ('o', "output", true),
+    ('X', "discard", false),
+    ('u', "bar-style", true),
+    ('C', "no-splice", false),
+    ('E', "skip-errors", false),
+    ('Z', "error-skip-block", true),
+    ('Y', "sync", false),
+    ('K', "direct-io", false),
+    ('O', "sparse", false),
+    ('U', "store-and-forward", true),
+    ('d', "watchfd", true),
+    ('R', "remote", true),
+    ('Q', "query", true),
+    ('M', "monitor", true),
+    ('x', "extra-display", true),
+];
+
+/// Teaches the parser the options, so that it recognizes them anywhere, also in `-pterb`.
+pub(super) fn teach(command: Command) -> Command {
+    command.args(OPTIONS.map(|(letter, long, takes_value)| {
+        let arg = Arg::new(long).short(letter).long(long).hide(true);
+        let arg = if letter == 'O' {
+            arg.alias("sparse-output")
+        } else {
+            arg
+        };
+        if takes_value {
+            // Without its value it is refused all the same.
+            arg.num_args(0..=1)
+                .default_missing_value("")
+                .allow_hyphen_values(true)
+                .value_parser(clap::value_parser!(std::ffi::OsString))
+                .action(ArgAction::Append)
+        } else {
+            arg.action(ArgAction::Count)
+        }
+    }))
+}
+
+/// What to say about the first of them on the command line, if any is there.
+pub(super) fn first_used(matches: &ArgMatches) -> Option<String> {
+    let (_, letter, long) = OPTIONS
+        .into_iter()
+        .filter_map(|(letter, long, _)| {
+            let typed = matches.value_source(long) == Some(clap::parser::ValueSource::CommandLine);
+            let index = matches.indices_of(long)?.next()?;
+            typed.then_some((index, letter, long))
+        })
+        .min()?;
+    Some(format!("pv's -{letter} (--{long}) is not built yet in hwm"))
+}
+
+/// Whether a long option, dashes included, is one of them: no suggestion worth making.
+pub(super) fn has(option: &str) -> bool {
+    let name = option.trim_start_matches('-');
+    OPTIONS.iter().any(|(_, long, _)| *long == name) || name == "sparse-output"
+}

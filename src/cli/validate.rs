@@ -1,0 +1,231 @@
+//! From what the user typed to what the program does: defaults that depend on other options, and
+//! the rules between options.
+//!
+//! Refuses whatever cannot be meant, naming the values; accepts what merely has no effect, such
+//! as `--mark` with `block`, so that a script may swap the policy alone.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+
+use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
+use super::expected;
+use super::watermark::Watermark;
+use crate::config::{
+    Amount, BrokenPipe, Config, Mark, MarkPiece, Policy, Rate, RelayConfig, ReportConfig,
+    ReportMode, Sample, Source,
+};
+
+/// Enough to smooth what both sides do in bursts.
+const CAPACITY: u64 = 4 << 20;
+
+/// Enough to ride out a stall of the consumer.
+const LOSSY_CAPACITY: u64 = 16 << 20;
+
+/// Checks the rules between options and fills in the defaults. `terminal` says whether stderr
+/// is one. An error is a message without prefix and hint.
+pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
+    let policy = policy(&args)?;
+    let sources = sources(&args.files);
+    let expected = expected_amount(&args, &sources)?;
+    Ok(Config {
+        relay: relay(&args, policy, expected)?,
+        report: report(args, terminal, expected)?,
+        sources,
+    })
+}
+
+fn policy(args: &Args) -> Result<Policy, String> {
+    if args.sample.is_some() && args.when_full != PolicyName::Sample {
+        return Err("--sample needs --when-full sample".into());
+    }
+    if args.block_timeout.is_some() && args.when_full != PolicyName::Block {
+        return Err("--block-timeout works only with --when-full block".into());
+    }
+    Ok(match args.when_full {
+        PolicyName::Block => Policy::Block,
+        PolicyName::DropNewest => Policy::DropNewest,
+        PolicyName::DropOldest => Policy::DropOldest,
+        PolicyName::Sample => Policy::Sample(args.sample.unwrap_or(Sample::Adaptive)),
+        PolicyName::Fail => Policy::Fail,
+    })
+}
+
+fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayConfig, String> {
+    let capacity = args.buffer_size.unwrap_or(if policy.is_lossy() {
+        LOSSY_CAPACITY
+    } else {
+        CAPACITY
+    });
+    let (high_water, low_water) = watermarks(args, policy, capacity)?;
+    let delimiter = if args.null { 0 } else { b'\n' };
+    Ok(RelayConfig {
+        capacity,
+        high_water,
+        low_water,
+        delimiter,
+        policy,
+        count_records: counts_records(args),
+        block_timeout: args.block_timeout,
+        idle_timeout: args.idle_timeout,
+        drain_timeout: args.drain_timeout,
+        broken_pipe: match args.broken_pipe {
+            BrokenPipeName::Signal => BrokenPipe::Signal,
+            BrokenPipeName::Ok => BrokenPipe::Ok,
+        },
+        fail_on_loss: args.fail_on_loss,
+        mark: mark(args, delimiter)?,
+        rate: rate(args)?,
+        stop_after: expected.filter(|_| args.stop_at_size),
+        seed: args.seed.unwrap_or_else(random_seed),
+    })
+}
+
+/// H and L in bytes, with 0 <= L <= H <= C.
+fn watermarks(args: &Args, policy: Policy, capacity: u64) -> Result<(u64, u64), String> {
+    let high = match &args.high_water {
+        Some(mark) => mark_in_bytes(mark, "--high-water", capacity)?,
+        // Not 0, which would be pressured when nothing is held.
+        None if matches!(policy, Policy::Sample(_)) => share(capacity, 80).max(1),
+        None => capacity,
+    };
+    let low = match &args.low_water {
+        Some(mark) => mark_in_bytes(mark, "--low-water", capacity)?,
+        None => share(high, 75),
+    };
+    if high > capacity {
+        return Err(format!(
+            "--high-water{} is {high} bytes, above the capacity of {capacity} bytes (-B)",
+            typed(&args.high_water)
+        ));
+    }
+    if low > high {
+        return Err(format!(
+            "--low-water{} is {low} bytes, above the high-water mark of {high} bytes (--high-water{})",
+            typed(&args.low_water),
+            typed(&args.high_water)
+        ));
+    }
+    Ok((high, low))
+}
+
+fn mark_in_bytes(mark: &Watermark, option: &str, capacity: u64) -> Result<u64, String> {
+    mark.of(capacity)
+        .map_err(|error| format!("invalid value '{}' for {option}: {error}", mark.text()))
+}
+
+fn typed(mark: &Option<Watermark>) -> String {
+    mark.as_ref()
+        .map_or_else(String::new, |mark| format!(" {}", mark.text()))
+}
+
+fn share(of: u64, percent: u128) -> u64 {
+    // At most `of`, as `percent` is at most 100.
+    (u128::from(of) * percent / 100) as u64
+}
+
+/// As in pv, `-0` implies `-l`.
+fn counts_records(args: &Args) -> bool {
+    args.line_mode || args.null
+}
+
+fn amount(args: &Args, number: u64) -> Amount {
+    if counts_records(args) {
+        Amount::Records(number)
+    } else {
+        Amount::Bytes(number)
+    }
+}
+
+/// The text goes out as one record, so it must not end one.
+fn mark(args: &Args, delimiter: u8) -> Result<Option<Mark>, String> {
+    let ends_record = |piece: &MarkPiece| match piece {
+        MarkPiece::Text(text) => text.as_bytes().contains(&delimiter),
+        _ => false,
+    };
+    match &args.mark {
+        Some(Mark(pieces)) if pieces.iter().any(ends_record) => {
+            Err("the text of --mark has a newline in it, but must be one record".into())
+        }
+        mark => Ok(mark.clone()),
+    }
+}
+
+fn rate(args: &Args) -> Result<Option<Rate>, String> {
+    let Some(number) = args.rate_limit else {
+        return match args.burst {
+            None => Ok(None),
+            Some(_) => Err("--burst needs a rate limit, as in -L 10M".into()),
+        };
+    };
+    Ok(Some(Rate {
+        per_second: amount(args, number),
+        burst: args.burst.unwrap_or((number / 10).max(1)),
+    }))
+}
+
+fn random_seed() -> u64 {
+    // Its keys come from the operating system's randomness.
+    RandomState::new().build_hasher().finish()
+}
+
+fn sources(files: &[PathBuf]) -> Vec<Source> {
+    if files.is_empty() {
+        return vec![Source::Stdin];
+    }
+    let source = |path: &PathBuf| {
+        if path == Path::new("-") {
+            Source::Stdin
+        } else {
+            Source::File(path.clone())
+        }
+    };
+    files.iter().map(source).collect()
+}
+
+/// As in pv, an expected size of 0 is the same as none.
+fn expected_amount(args: &Args, sources: &[Source]) -> Result<Option<Amount>, String> {
+    let given = match &args.size {
+        None | Some(Expected::Size(0)) => None,
+        Some(Expected::Size(size)) => Some(*size),
+        Some(Expected::Of(path)) => Some(expected::of_path(path).map_err(|error| {
+            let path = path.display();
+            format!("cannot learn the size of '{path}' for --size: {error}")
+        })?),
+    };
+    if counts_records(args) {
+        return Ok(given.map(Amount::Records));
+    }
+    let known = given.or_else(|| expected::of_sources(sources));
+    Ok(known.map(Amount::Bytes))
+}
+
+fn report(args: Args, terminal: bool, expected: Option<Amount>) -> Result<ReportConfig, String> {
+    Ok(ReportConfig {
+        mode: report_mode(&args, terminal)?,
+        records: counts_records(&args),
+        to: args.report_to,
+        interval: args.interval,
+        name: args.name,
+        expected,
+        statistics: args.stats,
+    })
+}
+
+fn report_mode(args: &Args, terminal: bool) -> Result<ReportMode, String> {
+    let asked = match args.report {
+        Some(ReportName::Bar) => ReportMode::Bar,
+        Some(ReportName::Plain) => ReportMode::Plain,
+        Some(ReportName::Json) => ReportMode::Json,
+        Some(ReportName::Summary) => ReportMode::Summary,
+        Some(ReportName::None) => ReportMode::None,
+        None if args.quiet => ReportMode::None,
+        None if args.force => ReportMode::Bar,
+        // What stderr is says nothing about the file that the report goes to.
+        None if terminal && args.report_to.is_none() => ReportMode::Bar,
+        None => ReportMode::Summary,
+    };
+    if args.quiet && asked != ReportMode::None {
+        return Err("-q and --report contradict each other: keep one".into());
+    }
+    Ok(asked)
+}
