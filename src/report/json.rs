@@ -116,8 +116,8 @@ fn quoted(text: &str) -> String {
     for character in text.chars() {
         match character {
             '"' | '\\' => quoted.extend(['\\', character]),
-            // DEL is legal in JSON, but no terminal should have to swallow it.
-            control if control.is_ascii_control() => {
+            // DEL and its like are legal in JSON, but no terminal should have to swallow them.
+            control if control.is_control() => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(control));
             }
             other => quoted.push(other),

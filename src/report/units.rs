@@ -84,10 +84,11 @@ pub fn span(time: Duration) -> String {
     }
 }
 
-/// Percent of `whole`, rounded, 0 to 100; 0 of nothing.
+/// Percent of `whole`, cut so that only the whole is 100, 0 to 100; 0 of nothing.
 pub fn percent(part: f64, whole: f64) -> u8 {
     if whole > 0.0 {
-        (part / whole * 100.0).round().clamp(0.0, 100.0) as u8
+        // 29 of 100 must not become 28 because 0.29 has no exact form.
+        (part / whole * 100.0 + 1e-9).clamp(0.0, 100.0) as u8
     } else {
         0
     }
@@ -182,6 +183,8 @@ mod tests {
     #[test]
     fn a_share_stays_between_none_and_all() {
         assert_eq!(percent(97.0, 100.0), 97);
+        assert_eq!(percent(29.0, 100.0), 29);
+        assert_eq!(percent(999.0, 1000.0), 99);
         assert_eq!(percent(2.0, 1.0), 100);
         assert_eq!(percent(1.0, 0.0), 0);
         assert_eq!(percent(-1.0, 2.0), 0);
