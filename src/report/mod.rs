@@ -23,6 +23,8 @@ mod statistics;
 mod summary;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod units;
 
@@ -31,7 +33,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::snapshot::Snapshot;
@@ -109,6 +111,8 @@ pub struct ThreadedReporter {
     last_loss_line: Option<Duration>,
     dropped: u64,
     unsaid: Vec<String>,
+    /// How long the end waits: [`LAST_WORD`], but for tests.
+    patience: Duration,
 }
 
 enum Thread {
@@ -136,6 +140,7 @@ impl ThreadedReporter {
             last_loss_line: None,
             dropped: 0,
             unsaid: Vec::new(),
+            patience: LAST_WORD,
         }
     }
 
@@ -190,9 +195,14 @@ impl ThreadedReporter {
         }
         if let Thread::Running(link) = std::mem::replace(&mut self.thread, Thread::Gone) {
             // The last word first: once the inbox is closed the thread looks for it.
-            let _ = link.last.try_send(LastWord { errors, summary });
+            let _ = link.last.try_send(LastWord {
+                errors,
+                summary,
+                // Half of the time for what is under way, half for the last word itself.
+                hurry: Instant::now() + self.patience / 2,
+            });
             drop(link.inbox);
-            let _ = link.done.recv_timeout(LAST_WORD);
+            let _ = link.done.recv_timeout(self.patience);
         }
     }
 }

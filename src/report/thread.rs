@@ -6,6 +6,7 @@
 use std::env;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
 
 use super::live::Live;
 use super::output::{Descriptor, say};
@@ -30,6 +31,8 @@ pub struct LastWord {
     pub errors: Vec<String>,
     /// The summary, if one is wanted.
     pub summary: Option<(Box<Snapshot>, Closing)>,
+    /// From then on, reports still in the inbox make way for the rest.
+    pub hurry: Instant,
 }
 
 /// The thread's life. Dropping `done` tells the other side that it is over, however it ended.
@@ -44,7 +47,7 @@ pub fn run(
         last_word = last_word.or_else(|| last.try_recv().ok());
         match message {
             // The summary says it all, and on a slow terminal it must not queue behind these.
-            Message::Report(Event::Interval | Event::Asked, _) if last_word.is_some() => {}
+            Message::Report(Event::Interval | Event::Asked, _) if hurries(&last_word) => {}
             Message::Report(event, snapshot) => scribe.report(event, &snapshot),
             Message::Error(line) => scribe.error(line),
             Message::Suspend(answer) => {
@@ -57,6 +60,12 @@ pub fn run(
         scribe.end(last_word);
     }
     drop(done);
+}
+
+fn hurries(last_word: &Option<LastWord>) -> bool {
+    last_word
+        .as_ref()
+        .is_some_and(|word| Instant::now() >= word.hurry)
 }
 
 /// Puts reports into words, and words where they belong.
