@@ -1,1 +1,295 @@
-//! (to be written)
+//! Reports: a [`Snapshot`] becomes a live line, plain lines, JSON objects or a summary.
+//!
+//! Refuses to hold up data. The relay's thread only hands copies over, through a bounded inbox
+//! that it never waits for; one thread of our own writes, and where it gets stuck (a stopped
+//! terminal, a full pipe) reports are dropped and counted. Only [`Reporter::finish`] waits for
+//! it, and not for long. Nothing here can fail a run once it began: a stderr that is closed, full
+//! or dead is a reason to be silent.
+//!
+//! ```text
+//! units, statistics      numbers as text
+//! json, plain, summary, bar    one line each, pure: (&Snapshot, &ReportConfig, ..) -> String
+//! live                   the bar's line on a terminal
+//! output                 descriptors
+//! thread                 who writes what where
+//! ```
+
+mod bar;
+mod json;
+mod live;
+mod output;
+mod plain;
+mod statistics;
+mod summary;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod units;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+use crate::config::{ReportConfig, ReportMode};
+use crate::core::snapshot::Snapshot;
+use crate::engine::{Event, Reporter};
+use output::Descriptor;
+use statistics::Statistics;
+use thread::{LastWord, Message, Scribe};
+
+/// Reports under way to the thread. Room for a burst of state changes while the thread waits for
+/// its turn on a busy machine; what is more than that, nobody reads.
+const INBOX: usize = 256;
+
+/// Errors kept for the end when the inbox is full: more than a run has sides that can fail.
+const UNSAID: usize = 16;
+
+/// How long the end of the run waits for the last word. A slow terminal over a network takes some
+/// tenths of a second; a stuck one would take for ever, and the data is through already.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
+/// How long a stop waits for a clean terminal: short, because a user's Ctrl-Z is waiting.
+const CLEAN_TERMINAL: Duration = Duration::from_millis(100);
+
+/// Without periodic reports, one line tells of all losses that begin within this time.
+const LOSS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Prepares the reports that `config` asks for: opens `--report-to`, creating it or appending to
+/// it. Starts no thread before there is something to say.
+pub fn start(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
+    let elsewhere = config
+        .to
+        .as_ref()
+        .filter(|_| config.mode != ReportMode::None);
+    let reports = match elsewhere {
+        None => Descriptor::Stderr,
+        Some(path) => Descriptor::open(path).map_err(|error| StartError {
+            path: path.clone(),
+            error,
+        })?,
+    };
+    let scribe = Scribe::new(config.clone(), reports, elsewhere.is_some());
+    Ok(ThreadedReporter::new(config, scribe))
+}
+
+/// `--report-to` could not be opened.
+#[derive(Debug)]
+pub struct StartError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot report to {}: ", self.path.display())?;
+        match self.error.raw_os_error() {
+            Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
+                f.write_str("nobody reads it")
+            }
+            _ => self.error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// A [`Reporter`] that leaves all writing to a thread. Dropped without [`Reporter::finish`], it
+/// still waits as long for errors to be written, and says no summary.
+pub struct ThreadedReporter {
+    mode: ReportMode,
+    thread: Thread,
+    statistics: Statistics,
+    last_loss_line: Option<Duration>,
+    dropped: u64,
+    unsaid: Vec<String>,
+    /// How long the end waits: [`LAST_WORD`], but for tests.
+    patience: Duration,
+}
+
+enum Thread {
+    /// Nothing to say so far. Boxed: it is the largest state, and the first to go.
+    Unborn(Box<Scribe>),
+    Running(Link),
+    /// It said its last word, or could not be started.
+    Gone,
+}
+
+/// The relay's ends of the channels to the thread.
+struct Link {
+    inbox: SyncSender<Message>,
+    last: SyncSender<LastWord>,
+    /// Disconnected when the thread is over.
+    done: Receiver<()>,
+}
+
+impl ThreadedReporter {
+    fn new(config: &ReportConfig, scribe: Scribe) -> ThreadedReporter {
+        ThreadedReporter {
+            mode: config.mode,
+            thread: Thread::Unborn(Box::new(scribe)),
+            statistics: Statistics::default(),
+            last_loss_line: None,
+            dropped: 0,
+            unsaid: Vec::new(),
+            patience: LAST_WORD,
+        }
+    }
+
+    /// Whether this mode has something to say about the event.
+    fn wants(&mut self, event: Event, now: Duration) -> bool {
+        match (self.mode, event) {
+            (ReportMode::None, _) => false,
+            (ReportMode::Plain | ReportMode::Json, _) | (_, Event::Asked) => true,
+            (ReportMode::Bar, event) => event == Event::Interval,
+            (ReportMode::Summary, event) => event == Event::Loss && self.loss_line_is_due(now),
+        }
+    }
+
+    fn loss_line_is_due(&mut self, now: Duration) -> bool {
+        let due = self
+            .last_loss_line
+            .is_none_or(|last| now >= last.saturating_add(LOSS_PAUSE));
+        if due {
+            self.last_loss_line = Some(now);
+        }
+        due
+    }
+
+    /// The thread, started now if this is the first time; None if it cannot be had.
+    fn link(&mut self) -> Option<&Link> {
+        if let Thread::Unborn(_) = self.thread
+            && let Thread::Unborn(scribe) = std::mem::replace(&mut self.thread, Thread::Gone)
+            && let Some(link) = spawn(*scribe)
+        {
+            self.thread = Thread::Running(link);
+        }
+        match &self.thread {
+            Thread::Running(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Hands a message over, or gives it back: the inbox is full, or there is no thread.
+    fn post(&mut self, message: Message) -> Result<(), Message> {
+        match self.link() {
+            None => Err(message),
+            Some(link) => link.inbox.try_send(message).map_err(|error| match error {
+                TrySendError::Full(message) | TrySendError::Disconnected(message) => message,
+            }),
+        }
+    }
+
+    fn end(&mut self, summary: Option<(Box<Snapshot>, Closing)>) {
+        let errors = std::mem::take(&mut self.unsaid);
+        if summary.is_some() {
+            self.link();
+        }
+        if let Thread::Running(link) = std::mem::replace(&mut self.thread, Thread::Gone) {
+            // The last word first: once the inbox is closed the thread looks for it.
+            let _ = link.last.try_send(LastWord {
+                errors,
+                summary,
+                // Half of the time for what is under way, half for the last word itself.
+                hurry: Instant::now() + self.patience / 2,
+            });
+            drop(link.inbox);
+            let _ = link.done.recv_timeout(self.patience);
+        }
+    }
+}
+
+fn spawn(scribe: Scribe) -> Option<Link> {
+    let (inbox, messages) = sync_channel(INBOX);
+    let (last, last_word) = sync_channel(1);
+    let (alive, done) = sync_channel(0);
+    Builder::new()
+        .name("reporter".to_owned())
+        .spawn(move || thread::run(messages, last_word, scribe, alive))
+        .ok()
+        .map(|_| Link { inbox, last, done })
+}
+
+impl Reporter for ThreadedReporter {
+    fn report(&mut self, event: Event, snapshot: &Snapshot) {
+        if event == Event::Interval
+            && let Some(rate) = snapshot.out_rate
+        {
+            // Here rather than in the thread, so that dropped reports count as well.
+            self.statistics.add(rate);
+        }
+        if self.wants(event, snapshot.elapsed) {
+            let message = Message::Report(event, Box::new(snapshot.clone()));
+            if self.post(message).is_err() {
+                self.dropped += 1;
+            }
+        }
+    }
+
+    fn message(&mut self, line: String) {
+        if let Err(Message::Error(line)) = self.post(Message::Error(line))
+            && self.unsaid.len() < UNSAID
+        {
+            self.unsaid.push(line);
+        }
+    }
+
+    fn suspend(&mut self) {
+        // Only the live line leaves anything on a terminal, and only after its first report.
+        if self.mode == ReportMode::Bar && matches!(self.thread, Thread::Running(_)) {
+            let (answer, cleaned) = sync_channel(1);
+            if self.post(Message::Suspend(answer)).is_ok() {
+                let _ = cleaned.recv_timeout(CLEAN_TERMINAL);
+            }
+        }
+    }
+
+    fn finish(&mut self, snapshot: &Snapshot) {
+        if self.statistics.is_empty()
+            && let Some(rate) = snapshot.out_rate
+        {
+            // A run shorter than an interval is its only measurement.
+            self.statistics.add(rate);
+        }
+        let closing = Closing {
+            statistics: self.statistics,
+            dropped: self.dropped,
+        };
+        let wanted = self.mode != ReportMode::None;
+        self.end(wanted.then(|| (Box::new(snapshot.clone()), closing)));
+    }
+}
+
+impl Drop for ThreadedReporter {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
+
+/// What only the reporter knows at the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Closing {
+    /// The output rates of the intervals.
+    statistics: Statistics,
+    /// Reports that could not be said because the thread was stuck.
+    dropped: u64,
+}
+
+/// The name of `-N`, fit for a line: a control character in it would end or repaint the line.
+fn name(config: &ReportConfig) -> Option<String> {
+    let name = config.name.as_deref()?;
+    Some(name.replace(char::is_control, "?"))
+}
+
+/// What stands in front of every line but the errors and pv's statistics.
+fn prefix(config: &ReportConfig) -> String {
+    name(config).unwrap_or_else(|| "hwm".to_owned()) + ": "
+}

@@ -1,0 +1,279 @@
+//! One JSON object a line, written by hand: the keys and their order are the contract (section 8).
+//!
+//! Refuses to invent: what is unknown is null, and nothing that is no number is ever printed.
+
+use std::fmt::{Display, Write as _};
+
+use super::Closing;
+use super::units::{number, seconds};
+use crate::config::ReportConfig;
+use crate::core::account::{Reason, Tally};
+use crate::core::snapshot::Snapshot;
+
+/// Rates are averages over milliseconds at least: more decimals than this are noise.
+const RATE_DECIMALS: usize = 3;
+
+/// The object for one event, without the newline. `closing` adds what only the last object knows.
+pub fn line(
+    event: &str,
+    snapshot: &Snapshot,
+    config: &ReportConfig,
+    closing: Option<&Closing>,
+) -> String {
+    let mut object = Object::new();
+    object.put("event", quoted(event));
+    put_amounts(&mut object, snapshot);
+    put_state(&mut object, snapshot);
+    put_times(&mut object, snapshot);
+    object.put("marks", snapshot.marks.records);
+    object.put("mark_bytes", snapshot.marks.bytes);
+    object.put("wait_rate_s", seconds(snapshot.wait_rate));
+    if let Some(name) = &config.name {
+        object.put("name", quoted(name));
+    }
+    if let Some(closing) = closing {
+        put_closing(&mut object, closing, config);
+    }
+    object.end()
+}
+
+fn put_amounts(object: &mut Object, snapshot: &Snapshot) {
+    let records = |tally: Tally| or_null(snapshot.counts_records.then_some(tally.records));
+    object.put("elapsed_s", seconds(snapshot.elapsed));
+    object.put("in_bytes", snapshot.input.bytes);
+    object.put("in_records", records(snapshot.input));
+    object.put("out_bytes", snapshot.output.bytes);
+    object.put("out_records", records(snapshot.output));
+    object.put(
+        "lost_bytes",
+        by_reason(|reason| snapshot.lost[reason].bytes),
+    );
+    object.put(
+        "lost_records",
+        by_reason(|reason| records(snapshot.lost[reason])),
+    );
+    object.put("held_bytes", snapshot.held.bytes);
+    object.put("held_records", records(snapshot.held));
+    object.put("peak_held_bytes", snapshot.peak_held);
+}
+
+fn put_state(object: &mut Object, snapshot: &Snapshot) {
+    object.put("capacity_bytes", snapshot.capacity);
+    object.put("high_water_bytes", snapshot.high_water);
+    object.put("low_water_bytes", snapshot.low_water);
+    object.put("state", quoted(snapshot.state.name()));
+    object.put("policy", quoted(snapshot.policy));
+    let rate = |rate| or_null(number(rate, RATE_DECIMALS));
+    object.put("in_bytes_per_s", rate(snapshot.in_rate));
+    object.put("out_bytes_per_s", rate(snapshot.out_rate));
+}
+
+fn put_times(object: &mut Object, snapshot: &Snapshot) {
+    object.put("wait_input_s", seconds(snapshot.wait_input));
+    object.put("wait_output_s", seconds(snapshot.wait_output));
+    object.put("read_paused_s", seconds(snapshot.read_paused));
+    object.put("pressured_s", seconds(snapshot.pressured));
+    object.put("pressure_episodes", snapshot.pressure_episodes);
+    object.put("loss_episodes", snapshot.loss_episodes);
+    object.put("longest_stall_s", seconds(snapshot.longest_stall));
+    object.put(
+        "seconds_to_full",
+        or_null(number(snapshot.seconds_to_full, 6)),
+    );
+    object.put("sample_rate", or_null(number(snapshot.sample_rate, 6)));
+    object.put("bottleneck", quoted(snapshot.bottleneck.name()));
+    object.put("exit", or_null(snapshot.exit));
+}
+
+fn put_closing(object: &mut Object, closing: &Closing, config: &ReportConfig) {
+    if config.statistics {
+        let figures = closing.statistics.figures();
+        for (index, key) in ["min", "avg", "max", "mdev"].into_iter().enumerate() {
+            let figure = number(figures.map(|figures| figures[index]), RATE_DECIMALS);
+            object.put(&format!("rate_{key}_bytes_per_s"), or_null(figure));
+        }
+    }
+    if closing.dropped > 0 {
+        object.put("reports_dropped", closing.dropped);
+    }
+}
+
+fn by_reason<T: Display>(amount: impl Fn(Reason) -> T) -> String {
+    let mut object = Object::new();
+    for reason in Reason::ALL {
+        object.put(reason.name(), amount(reason));
+    }
+    object.end()
+}
+
+fn or_null(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "null".to_owned(), |value| value.to_string())
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            // DEL and its like are legal in JSON, but no terminal should have to swallow them.
+            control if control.is_control() => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// An object under construction. Keys are our own and need no escaping; values are JSON already.
+struct Object(String);
+
+impl Object {
+    fn new() -> Object {
+        Object("{".to_owned())
+    }
+
+    fn put(&mut self, key: &str, value: impl Display) {
+        let comma = if self.0.len() > 1 { "," } else { "" };
+        let _ = write!(self.0, "{comma}\"{key}\":{value}");
+    }
+
+    fn end(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::report::statistics::Statistics;
+    use crate::report::testing::{config, lossy, quiet};
+
+    fn parsed(line: &str) -> Value {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
+    }
+
+    /// The keys of the outer object in the order of the text, which a parsed map forgets.
+    fn keys(line: &str) -> Vec<&str> {
+        let mut depth = 0;
+        let mut keys = Vec::new();
+        for piece in line.split_inclusive(['{', '}', ',']) {
+            if depth == 1
+                && let Some((key, _)) = piece.split_once(':')
+            {
+                keys.push(key.trim_matches('"'));
+            }
+            depth += piece.matches('{').count();
+            depth -= piece.matches('}').count();
+        }
+        keys
+    }
+
+    #[test]
+    fn keys_come_in_the_order_of_the_contract() {
+        let line = line("interval", &lossy(), &config(), None);
+        assert_eq!(
+            keys(&line).join(", "),
+            "event, elapsed_s, in_bytes, in_records, out_bytes, out_records, lost_bytes, \
+             lost_records, held_bytes, held_records, peak_held_bytes, capacity_bytes, \
+             high_water_bytes, low_water_bytes, state, policy, in_bytes_per_s, out_bytes_per_s, \
+             wait_input_s, wait_output_s, read_paused_s, pressured_s, pressure_episodes, \
+             loss_episodes, longest_stall_s, seconds_to_full, sample_rate, bottleneck, exit, \
+             marks, mark_bytes, wait_rate_s"
+        );
+    }
+
+    #[test]
+    fn every_figure_stands_under_its_own_key() {
+        let object = parsed(&line("summary", &lossy(), &config(), None));
+        let expected = json!({
+            "event": "summary", "elapsed_s": 62.25, "in_bytes": 5_242_880, "in_records": 1000,
+            "out_bytes": 3_145_728, "out_records": 600,
+            "lost_bytes": {"queue_full": 1_048_000, "sampled": 0, "priority": 0, "early": 0,
+                           "expired": 0, "oversize": 576, "broken_pipe": 0, "shutdown": 0},
+            "lost_records": {"queue_full": 199, "sampled": 0, "priority": 0, "early": 0,
+                             "expired": 0, "oversize": 1, "broken_pipe": 0, "shutdown": 0},
+            "held_bytes": 1_048_576, "held_records": 200, "peak_held_bytes": 1_500_000,
+            "capacity_bytes": 2_097_152, "high_water_bytes": 1_677_721,
+            "low_water_bytes": 1_258_290, "state": "pressured", "policy": "drop-oldest",
+            "in_bytes_per_s": 84220.562, "out_bytes_per_s": 50533.333, "wait_input_s": 1.5,
+            "wait_output_s": 60.000001, "read_paused_s": 0, "pressured_s": 30,
+            "pressure_episodes": 3, "loss_episodes": 2, "longest_stall_s": 12.5,
+            "seconds_to_full": 31.125, "sample_rate": 0.25, "bottleneck": "consumer",
+            "exit": 0, "marks": 2, "mark_bytes": 60, "wait_rate_s": 0.75,
+        });
+        assert_eq!(object, expected);
+    }
+
+    #[test]
+    fn uncounted_records_and_unknown_numbers_are_null() {
+        let mut snapshot = quiet();
+        snapshot.seconds_to_full = Some(f64::INFINITY);
+        snapshot.in_rate = Some(f64::NAN);
+        let object = parsed(&line("interval", &snapshot, &config(), None));
+        for key in [
+            "in_records",
+            "out_records",
+            "held_records",
+            "seconds_to_full",
+            "in_bytes_per_s",
+            "out_bytes_per_s",
+            "sample_rate",
+            "exit",
+        ] {
+            assert_eq!(object[key], Value::Null, "{key}");
+        }
+        for reason in Reason::ALL {
+            assert_eq!(object["lost_records"][reason.name()], Value::Null);
+            assert_eq!(object["lost_bytes"][reason.name()], 0);
+        }
+    }
+
+    #[test]
+    fn the_largest_counts_stay_integers() {
+        let mut snapshot = quiet();
+        snapshot.input.bytes = u64::MAX;
+        snapshot.elapsed = Duration::MAX;
+        let object = parsed(&line("interval", &snapshot, &config(), None));
+        assert_eq!(object["in_bytes"], u64::MAX);
+    }
+
+    #[test]
+    fn a_name_is_escaped() {
+        let mut config = config();
+        config.name = Some("a\"b\\c\n\u{1b}\u{7f}é".to_owned());
+        let line = line("interval", &quiet(), &config, None);
+        assert!(
+            line.ends_with(r#","name":"a\"b\\c\u000a\u001b\u007fé"}"#),
+            "{line}"
+        );
+        assert_eq!(parsed(&line)["name"], "a\"b\\c\n\u{1b}\u{7f}é");
+    }
+
+    #[test]
+    fn the_last_object_knows_the_statistics_and_what_was_dropped() {
+        let mut statistics = Statistics::default();
+        statistics.add(2.0);
+        statistics.add(4.0);
+        let closing = Closing {
+            statistics,
+            dropped: 7,
+        };
+        let mut config = config();
+        let plain = parsed(&line("summary", &quiet(), &config, Some(&closing)));
+        assert_eq!(plain["reports_dropped"], 7);
+        assert!(plain.get("rate_min_bytes_per_s").is_none());
+        config.statistics = true;
+        let full = parsed(&line("summary", &quiet(), &config, Some(&closing)));
+        assert_eq!(full["rate_min_bytes_per_s"], 2);
+        assert_eq!(full["rate_avg_bytes_per_s"], 3);
+        assert_eq!(full["rate_max_bytes_per_s"], 4);
+        assert_eq!(full["rate_mdev_bytes_per_s"], 1);
+    }
+}

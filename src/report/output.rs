@@ -1,0 +1,167 @@
+//! Where the text goes: writes that never panic, and never stop the process.
+//!
+//! Refuses `std::io::Stderr`: its lock, held by a thread stuck in a write, would hold up whoever
+//! writes to it next, and the relay must not wait for a reporter.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::termios::{self, LocalModes};
+
+/// An open place to write to; clones share it.
+#[derive(Debug, Clone)]
+pub enum Descriptor {
+    /// The process's stderr, which may be closed: then nothing is written.
+    Stderr,
+    /// `--report-to`.
+    Own(Arc<OwnedFd>),
+}
+
+impl Descriptor {
+    /// Opens `path` for appending, so that several runs may share a log, and creates it where
+    /// there is none. A FIFO that nobody reads is an error (ENXIO), not a wait.
+    pub fn open(path: &Path) -> io::Result<Descriptor> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
+        let careful = OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let file = rustix::fs::open(path, flags | careful, Mode::from_raw_mode(0o666))?;
+        // Only the open had to return at once. The description is our own, so its flags may change.
+        rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+        Ok(Descriptor::Own(Arc::new(file)))
+    }
+
+    /// Whether it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        termios::isatty(self)
+    }
+
+    /// The width of the terminal, at least 1; None where it does not tell.
+    pub fn columns(&self) -> Option<usize> {
+        let columns = usize::from(termios::tcgetwinsize(self).ok()?.ws_col);
+        (columns > 0).then_some(columns)
+    }
+
+    /// Whether we may paint on this terminal: it shows our process group, or it is not the one
+    /// that controls us, so that job control does not apply.
+    pub fn is_foreground(&self) -> bool {
+        match termios::tcgetpgrp(self) {
+            Ok(group) => group == rustix::process::getpgrp(),
+            Err(error) => error == Errno::NOTTY,
+        }
+    }
+
+    /// Whether a write would be answered by SIGTTOU: `stty tostop`, and we are in the background.
+    /// A report is not worth a stopped relay.
+    fn would_stop(&self) -> bool {
+        termios::tcgetattr(self).is_ok_and(|settings| {
+            settings.local_modes.contains(LocalModes::TOSTOP) && !self.is_foreground()
+        })
+    }
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Descriptor::Stderr => rustix::stdio::stderr(),
+            Descriptor::Own(file) => file.as_fd(),
+        }
+    }
+}
+
+impl Write for Descriptor {
+    /// Blocks as long as it takes, also where others made the description non-blocking. What
+    /// would stop the process counts as written.
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if self.would_stop() {
+            return Ok(text.len());
+        }
+        loop {
+            match rustix::io::write(&*self, text) {
+                Err(Errno::AGAIN) => wait_for_room(self)?,
+                Err(Errno::INTR) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn wait_for_room(descriptor: &Descriptor) -> io::Result<()> {
+    let mut waits = [PollFd::new(descriptor, PollFlags::OUT)];
+    match poll(&mut waits, None) {
+        Err(Errno::INTR) | Ok(_) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes a line at once, so that lines of several processes mix only as wholes. Nobody is left
+/// to be told of a failure.
+pub fn say(out: &mut dyn Write, line: String) {
+    let _ = out.write_all((line + "\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn append(path: &Path, line: &str) {
+        say(&mut Descriptor::open(path).unwrap(), line.to_owned());
+    }
+
+    #[test]
+    fn several_runs_share_a_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        append(&path, "first");
+        append(&path, "second");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "first\nsecond\n");
+    }
+
+    #[test]
+    fn a_fifo_that_nobody_reads_is_an_error_and_no_wait() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        let mode = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let error = Descriptor::open(&path).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::NXIO.raw_os_error()));
+    }
+
+    #[test]
+    fn a_full_device_is_harmless() {
+        append(Path::new("/dev/full"), "lost");
+    }
+
+    #[test]
+    fn a_dead_pipe_is_harmless() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        drop(reader);
+        let mut out = Descriptor::Own(Arc::new(writer));
+        say(&mut out, "lost".to_owned());
+        assert!(out.write(b"x").is_err());
+    }
+
+    #[test]
+    fn a_description_made_non_blocking_by_others_gets_whole_lines() {
+        let flags = rustix::pipe::PipeFlags::NONBLOCK;
+        let (reader, writer) = rustix::pipe::pipe_with(flags).unwrap();
+        let room = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
+        let line = "x".repeat(2 * room);
+        let sent = line.clone();
+        let talker = std::thread::spawn(move || {
+            say(&mut Descriptor::Own(Arc::new(writer)), sent);
+        });
+        rustix::fs::fcntl_setfl(&reader, OFlags::empty()).unwrap();
+        let mut came = String::new();
+        io::Read::read_to_string(&mut std::fs::File::from(reader), &mut came).unwrap();
+        talker.join().unwrap();
+        assert_eq!(came.len(), line.len() + 1);
+    }
+}

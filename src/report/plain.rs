@@ -1,0 +1,75 @@
+//! One line of `key=value` pairs: for logs, awk and people without a terminal.
+//!
+//! The keys are those of the JSON objects. A line of an interval has no `event`, so that
+//! `grep -v event=` leaves a regular table.
+
+use super::prefix;
+use super::units::{number, seconds};
+use crate::config::ReportConfig;
+use crate::core::snapshot::Snapshot;
+
+/// Rates are for reading here: whole bytes a second.
+const RATE_DECIMALS: usize = 0;
+
+/// The line without the newline; `event` is None for an interval.
+pub fn line(event: Option<&str>, snapshot: &Snapshot, config: &ReportConfig) -> String {
+    let mut line = prefix(config);
+    if let Some(event) = event {
+        line += &format!("event={event} ");
+    }
+    let lost = snapshot.lost.total();
+    line += &format!("elapsed_s={}", seconds(snapshot.elapsed));
+    let mut put = |key: &str, value: &str| line += &format!(" {key}={value}");
+    put("in_bytes", &snapshot.input.bytes.to_string());
+    put("out_bytes", &snapshot.output.bytes.to_string());
+    if snapshot.counts_records {
+        put("in_records", &snapshot.input.records.to_string());
+        put("out_records", &snapshot.output.records.to_string());
+        put("lost_records", &lost.records.to_string());
+    } else {
+        put("lost_bytes", &lost.bytes.to_string());
+    }
+    put("held_bytes", &snapshot.held.bytes.to_string());
+    put("in_bytes_per_s", &rate(snapshot.in_rate));
+    put("out_bytes_per_s", &rate(snapshot.out_rate));
+    put("state", snapshot.state.name());
+    put("bottleneck", snapshot.bottleneck.name());
+    line
+}
+
+fn rate(rate: Option<f64>) -> String {
+    number(rate, RATE_DECIMALS).unwrap_or_else(|| "null".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing::{config, lossy, quiet};
+
+    #[test]
+    fn an_interval_is_one_line_of_pairs() {
+        assert_eq!(
+            line(None, &lossy(), &config()),
+            "hwm: elapsed_s=62.25 in_bytes=5242880 out_bytes=3145728 in_records=1000 \
+             out_records=600 lost_records=200 held_bytes=1048576 in_bytes_per_s=84221 \
+             out_bytes_per_s=50533 state=pressured bottleneck=consumer"
+        );
+    }
+
+    #[test]
+    fn losses_are_in_bytes_where_records_are_not_counted() {
+        assert_eq!(
+            line(None, &quiet(), &config()),
+            "hwm: elapsed_s=0 in_bytes=0 out_bytes=0 lost_bytes=0 held_bytes=0 \
+             in_bytes_per_s=null out_bytes_per_s=null state=flowing bottleneck=none"
+        );
+    }
+
+    #[test]
+    fn an_event_stands_first_and_the_name_before_it() {
+        let mut config = config();
+        config.name = Some("tail".to_owned());
+        let line = line(Some("loss"), &quiet(), &config);
+        assert!(line.starts_with("tail: event=loss elapsed_s=0 "), "{line}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Snapshots and a configuration for the tests of this module's files.
+
+use std::time::Duration;
+
+use crate::config::{ReportConfig, ReportMode};
+use crate::core::account::{Losses, Reason, Tally};
+use crate::core::snapshot::{Bottleneck, Snapshot, State};
+
+pub fn config() -> ReportConfig {
+    ReportConfig {
+        mode: ReportMode::Summary,
+        to: None,
+        interval: Duration::from_secs(1),
+        name: None,
+        records: false,
+        expected: None,
+        statistics: false,
+    }
+}
+
+/// `block`, a moment after the start: nothing happened, no record is counted.
+pub fn quiet() -> Snapshot {
+    Snapshot {
+        elapsed: Duration::ZERO,
+        counts_records: false,
+        input: Tally::default(),
+        output: Tally::default(),
+        lost: Losses::default(),
+        held: Tally::default(),
+        marks: Tally::default(),
+        peak_held: 0,
+        capacity: 4 << 20,
+        high_water: 4 << 20,
+        low_water: 3 << 20,
+        state: State::Flowing,
+        policy: "block",
+        in_rate: None,
+        out_rate: None,
+        wait_input: Duration::ZERO,
+        wait_output: Duration::ZERO,
+        wait_rate: Duration::ZERO,
+        read_paused: Duration::ZERO,
+        pressured: Duration::ZERO,
+        pressure_episodes: 0,
+        loss_episodes: 0,
+        longest_stall: Duration::ZERO,
+        seconds_to_full: None,
+        sample_rate: None,
+        bottleneck: Bottleneck::None,
+        exit: None,
+    }
+}
+
+/// Five MiB in 1000 records after 62.25 s, of which 200 are lost and 200 held; the books balance.
+pub fn lossy() -> Snapshot {
+    let tally = |bytes, records| Tally { bytes, records };
+    let mut lost = Losses::default();
+    lost[Reason::QueueFull] = tally(1_048_000, 199);
+    lost[Reason::Oversize] = tally(576, 1);
+    Snapshot {
+        elapsed: Duration::from_millis(62_250),
+        counts_records: true,
+        input: tally(5 << 20, 1000),
+        output: tally(3 << 20, 600),
+        lost,
+        held: tally(1 << 20, 200),
+        marks: tally(60, 2),
+        peak_held: 1_500_000,
+        capacity: 2 << 20,
+        high_water: 1_677_721,
+        low_water: 1_258_290,
+        state: State::Pressured,
+        policy: "drop-oldest",
+        in_rate: Some(84_220.562_2),
+        out_rate: Some(50_533.333_3),
+        wait_input: Duration::from_millis(1_500),
+        wait_output: Duration::from_micros(60_000_001),
+        wait_rate: Duration::from_millis(750),
+        read_paused: Duration::ZERO,
+        pressured: Duration::from_secs(30),
+        pressure_episodes: 3,
+        loss_episodes: 2,
+        longest_stall: Duration::from_millis(12_500),
+        seconds_to_full: Some(31.125),
+        sample_rate: Some(0.25),
+        bottleneck: Bottleneck::Consumer,
+        exit: Some(0),
+    }
+}
