@@ -19,7 +19,11 @@ const FLOOD: usize = 8 << 20;
 fn end_of_input_writes_everything_and_exits_0() {
     let input = log(2_000);
     for policy in ["block", "drop-newest", "drop-oldest", "sample", "fail"] {
-        let done = run(&["--when-full", policy, "-B", "64M", "--report", "json"], &input).expect(0);
+        let done = run(
+            &["--when-full", policy, "-B", "64M", "--report", "json"],
+            &input,
+        )
+        .expect(0);
         assert!(done.stdout == input, "{policy} changed the bytes");
     }
 }
@@ -44,7 +48,10 @@ fn loss_exits_3_only_when_asked() {
     let args = ["-B", "50", "--when-full", "drop-newest"];
     let with = |more: &[&str]| run(&[&args, more].concat(), &oversize);
     assert_eq!(with(&[]).expect(0).stdout, b"short\nshort\n");
-    assert_eq!(with(&["--fail-on-loss"]).expect(3).stdout, b"short\nshort\n");
+    assert_eq!(
+        with(&["--fail-on-loss"]).expect(3).stdout,
+        b"short\nshort\n"
+    );
     with(&["--fail-on-loss=1"]).expect(3);
     with(&["--fail-on-loss=2"]).expect(0);
     with(&["--fail-on-loss=33%"]).expect(3);
@@ -139,15 +146,27 @@ fn a_terminating_signal_drains_reports_and_is_passed_on() {
 
 #[test]
 fn what_cannot_be_drained_in_time_is_counted_as_shutdown() {
-    let mut child = hwm(&["-B", "1M", "--when-full", "drop-oldest", "--drain-timeout", "100ms"])
-        .args(["--report", "json"])
-        .spawn()
-        .expect("spawn");
+    let mut child = hwm(&[
+        "-B",
+        "1M",
+        "--when-full",
+        "drop-oldest",
+        "--drain-timeout",
+        "100ms",
+    ])
+    .args(["--report", "json"])
+    .spawn()
+    .expect("spawn");
     let mut stdin = child.stdin.take().expect("stdin");
-    stdin.write_all(&log(20_000)).expect("a lossy policy never stalls");
+    stdin
+        .write_all(&log(20_000))
+        .expect("a lossy policy never stalls");
     signal(&child, SIGTERM);
     let status = wait(&mut child);
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(SIGTERM));
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(SIGTERM)
+    );
     let stdout = slurp(child.stdout.take().expect("stdout"));
     let text = slurp(child.stderr.take().expect("stderr"));
     let account = common::Account(common::summary_of(&String::from_utf8_lossy(&text)));
@@ -158,7 +177,9 @@ fn what_cannot_be_drained_in_time_is_counted_as_shutdown() {
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let mut child = hwm(&["-B", "1M", "--drain-timeout", "1h"]).spawn().expect("spawn");
+    let mut child = hwm(&["-B", "1M", "--drain-timeout", "1h"])
+        .spawn()
+        .expect("spawn");
     let mut stdin = child.stdin.take().expect("stdin");
     let feeder = std::thread::spawn(move || {
         let _ = stdin.write_all(&vec![b'x'; FLOOD]);
@@ -183,8 +204,18 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     );
     let folder = tempfile::tempdir().expect("folder");
     let fifo = folder.path().join("fifo");
-    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
-    let keeper = std::fs::OpenOptions::new().read(true).write(true).open(&fifo).expect("open");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .expect("mkfifo")
+            .success()
+    );
+    let keeper = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&fifo)
+        .expect("open");
     let status = Command::new("sh")
         .args(["-c", &script])
         .env("HWM", env!("CARGO_BIN_EXE_hwm"))
@@ -198,21 +229,33 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
 #[test]
 fn a_dead_consumer_ends_it_by_sigpipe_also_while_input_is_idle() {
     for policy in ["block", "drop-oldest"] {
-        let mut child = hwm(&["--when-full", policy, "--report", "none"]).spawn().expect("spawn");
+        let mut child = hwm(&["--when-full", policy, "--report", "none"])
+            .spawn()
+            .expect("spawn");
         let stdin = child.stdin.take();
         drop(child.stdout.take());
         let status = wait(&mut child);
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(SIGPIPE));
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(SIGPIPE)
+        );
         drop(stdin);
     }
 }
 
 #[test]
 fn broken_pipe_ok_makes_it_0_and_counts_the_rest() {
-    let mut child = hwm(&["--broken-pipe", "ok", "-B", "1M", "--when-full", "drop-oldest"])
-        .args(["--report", "json"])
-        .spawn()
-        .expect("spawn");
+    let mut child = hwm(&[
+        "--broken-pipe",
+        "ok",
+        "-B",
+        "1M",
+        "--when-full",
+        "drop-oldest",
+    ])
+    .args(["--report", "json"])
+    .spawn()
+    .expect("spawn");
     let mut stdin = child.stdin.take().expect("stdin");
     stdin.write_all(&log(20_000)).expect("write");
     drop(child.stdout.take());
@@ -226,8 +269,14 @@ fn broken_pipe_ok_makes_it_0_and_counts_the_rest() {
 
 #[test]
 fn a_write_error_is_one_line_and_exits_1() {
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("open");
-    let child = hwm(&["--report", "none"]).stdout(full).spawn().expect("spawn");
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("open");
+    let child = hwm(&["--report", "none"])
+        .stdout(full)
+        .spawn()
+        .expect("spawn");
     let done = finish(child, b"data\n").expect(1);
     assert_eq!(
         done.stderr,
@@ -238,7 +287,10 @@ fn a_write_error_is_one_line_and_exits_1() {
 #[test]
 fn a_read_error_is_one_line_and_exits_1() {
     let folder = std::fs::File::open("/").expect("open");
-    let child = hwm(&["--report", "none"]).stdin(folder).spawn().expect("spawn");
+    let child = hwm(&["--report", "none"])
+        .stdin(folder)
+        .spawn()
+        .expect("spawn");
     let done = finish(child, b"").expect(1);
     assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
     assert!(done.stderr.starts_with("hwm: "), "{}", done.stderr);
@@ -257,7 +309,10 @@ fn closed_stdin_and_closed_stdout_are_clear_errors() {
         let stderr = String::from_utf8_lossy(&done.stderr);
         assert_eq!(done.status.code(), Some(1), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        assert!(stderr.contains(name) && stderr.contains("closed"), "{stderr}");
+        assert!(
+            stderr.contains(name) && stderr.contains("closed"),
+            "{stderr}"
+        );
     }
 }
 
@@ -308,6 +363,9 @@ fn a_stopped_hwm_goes_on_and_does_not_count_the_pause() {
     let elapsed = done.summary().0["elapsed_s"].as_f64().expect("seconds");
     // What passed beside the pause is short against it, or the machine is too slow to tell.
     if around.as_secs_f64() < 2.0 * pause.as_secs_f64() {
-        assert!(elapsed < around.as_secs_f64() - 0.5 * pause.as_secs_f64(), "{elapsed}");
+        assert!(
+            elapsed < around.as_secs_f64() - 0.5 * pause.as_secs_f64(),
+            "{elapsed}"
+        );
     }
 }

@@ -333,7 +333,10 @@ fn offer(relay: &mut Relay, most: usize) -> Vec<u8> {
     }
     let mut parts = [IoSlice::new(&[]); 8];
     let used = relay.offer(NOW, &mut parts);
-    let mut bytes: Vec<u8> = parts[..used].iter().flat_map(|part| part.to_vec()).collect();
+    let mut bytes: Vec<u8> = parts[..used]
+        .iter()
+        .flat_map(|part| part.to_vec())
+        .collect();
     bytes.truncate(most);
     bytes
 }
@@ -399,7 +402,15 @@ fn policies() -> impl Strategy<Value = Policy> {
 }
 
 fn configs() -> impl Strategy<Value = (RelayConfig, usize)> {
-    (1_u64..60, 0_u64..=100, 0_u64..=100, policies(), any::<bool>(), any::<u64>(), 1_usize..40)
+    (
+        1_u64..60,
+        0_u64..=100,
+        0_u64..=100,
+        policies(),
+        any::<bool>(),
+        any::<u64>(),
+        1_usize..40,
+    )
         .prop_map(|(capacity, high, low, policy, marks, seed, chunk)| {
             let high_water = (capacity * high / 100).min(capacity);
             let config = RelayConfig {

@@ -118,6 +118,10 @@ pub enum Signal {
 /// Where reports go. No call may ever block: what cannot be said at once may be dropped, but for
 /// the summary, which [`Reporter::finish`] may wait for, within a bound.
 pub trait Reporter {
+    /// Whether a report about `event` at the time `now` would be said: taking a snapshot for
+    /// nothing costs.
+    fn wants(&self, event: Event, now: Duration) -> bool;
+
     /// Something happened, or an interval passed.
     fn report(&mut self, event: Event, snapshot: &Snapshot);
 

@@ -8,10 +8,9 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use super::{Event, Interest, Read, Reporter, Signal, System, Write};
-use crate::config::{RelayConfig, ReportConfig, ReportMode};
+use crate::config::{RelayConfig, ReportConfig};
 use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay};
-use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
 
 /// Parts of one write: a mark and some chunks. More would not make a write cheaper.
@@ -28,7 +27,7 @@ pub fn run<S: System, R: Reporter>(
         relay: Relay::new(relay.clone()),
         system,
         reporter,
-        schedule: Schedule::new(report),
+        beat: Beat::new(report),
         input_closed: false,
         input_ready: true,
         output_ready: true,
@@ -49,7 +48,7 @@ struct Engine<'a, S, R> {
     relay: Relay,
     system: &'a mut S,
     reporter: &'a mut R,
-    schedule: Schedule,
+    beat: Option<Beat>,
     input_closed: bool,
     input_ready: bool,
     output_ready: bool,
@@ -88,10 +87,7 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
         while let Some(signal) = self.system.take_signal() {
             match signal {
                 Signal::Terminate(number) => self.relay.signalled(number, now),
-                Signal::Report => {
-                    let snapshot = self.relay.event_snapshot(now);
-                    self.reporter.report(Event::Asked, &snapshot);
-                }
+                Signal::Report => self.report(Event::Asked, now),
                 Signal::Suspend => {
                     self.reporter.suspend();
                     self.system.suspend();
@@ -211,7 +207,10 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
             Some(now)
         } else {
             self.relay.waits(now);
-            earliest(self.relay.wake_at(now), self.schedule.next)
+            earliest(
+                self.relay.wake_at(now),
+                self.beat.as_ref().map(|beat| beat.next),
+            )
         };
         let ready = self.system.wait(interest, until);
         self.input_ready |= ready.input;
@@ -224,70 +223,50 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
 
     fn report_changes(&mut self, now: Duration) {
         for change in self.relay.take_changes() {
-            if self.schedule.wants(change, now) {
-                let snapshot = self.relay.event_snapshot(now);
-                self.reporter.report(event_of(change), &snapshot);
-            }
+            self.report(event_of(change), now);
+        }
+    }
+
+    fn report(&mut self, event: Event, now: Duration) {
+        if self.reporter.wants(event, now) {
+            let snapshot = self.relay.event_snapshot(now);
+            self.reporter.report(event, &snapshot);
         }
     }
 
     fn report_interval(&mut self, now: Duration) {
-        if self.schedule.is_due(now) {
-            let snapshot: Snapshot = self.relay.interval_snapshot(now);
+        if self.beat.as_mut().is_some_and(|beat| beat.is_due(now)) {
+            let snapshot = self.relay.interval_snapshot(now);
             self.reporter.report(Event::Interval, &snapshot);
         }
     }
 }
 
-/// What is reported, and when next.
-struct Schedule {
-    mode: ReportMode,
+/// When the next periodic report is due.
+struct Beat {
     interval: Duration,
-    next: Option<Duration>,
-    last_loss: Option<Duration>,
+    next: Duration,
 }
 
-/// In the default report a loss is told at most so often.
-const LOSS_LINES_APART: Duration = Duration::from_secs(1);
-
-impl Schedule {
-    fn new(report: &ReportConfig) -> Self {
-        Self {
-            mode: report.mode,
+impl Beat {
+    /// None when nothing periodic is said: then no timer ticks either.
+    fn new(report: &ReportConfig) -> Option<Self> {
+        let ticks = report.mode.is_periodic() || report.statistics;
+        ticks.then_some(Self {
             interval: report.interval,
-            next: report.mode.is_periodic().then_some(report.interval),
-            last_loss: None,
-        }
+            next: report.interval,
+        })
     }
 
     /// Whether an interval ended; beats that were missed are not made up for.
     fn is_due(&mut self, now: Duration) -> bool {
-        let Some(next) = self.next.filter(|next| now >= *next) else {
-            return false;
-        };
-        let following = next + self.interval;
-        self.next = Some(if following > now {
-            following
-        } else {
-            now + self.interval
-        });
-        true
-    }
-
-    fn wants(&mut self, change: Change, now: Duration) -> bool {
-        match self.mode {
-            ReportMode::Json | ReportMode::Plain => true,
-            ReportMode::Summary if change == Change::Loss => {
-                let is_wanted = self
-                    .last_loss
-                    .is_none_or(|last| now >= last + LOSS_LINES_APART);
-                if is_wanted {
-                    self.last_loss = Some(now);
-                }
-                is_wanted
-            }
-            _ => false,
+        let is_due = now >= self.next;
+        if is_due {
+            let following = self.next.saturating_add(self.interval);
+            let from_now = now.saturating_add(self.interval);
+            self.next = if following > now { following } else { from_now };
         }
+        is_due
     }
 }
 

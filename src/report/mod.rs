@@ -144,24 +144,9 @@ impl ThreadedReporter {
         }
     }
 
-    /// Whether this mode has something to say about the event.
-    fn wants(&mut self, event: Event, now: Duration) -> bool {
-        match (self.mode, event) {
-            (ReportMode::None, _) => false,
-            (ReportMode::Plain | ReportMode::Json, _) | (_, Event::Asked) => true,
-            (ReportMode::Bar, event) => event == Event::Interval,
-            (ReportMode::Summary, event) => event == Event::Loss && self.loss_line_is_due(now),
-        }
-    }
-
-    fn loss_line_is_due(&mut self, now: Duration) -> bool {
-        let due = self
-            .last_loss_line
-            .is_none_or(|last| now >= last.saturating_add(LOSS_PAUSE));
-        if due {
-            self.last_loss_line = Some(now);
-        }
-        due
+    fn loss_line_is_due(&self, now: Duration) -> bool {
+        self.last_loss_line
+            .is_none_or(|last| now >= last.saturating_add(LOSS_PAUSE))
     }
 
     /// The thread, started now if this is the first time; None if it cannot be had.
@@ -219,6 +204,15 @@ fn spawn(scribe: Scribe) -> Option<Link> {
 }
 
 impl Reporter for ThreadedReporter {
+    fn wants(&self, event: Event, now: Duration) -> bool {
+        match (self.mode, event) {
+            (ReportMode::None, _) => false,
+            (ReportMode::Plain | ReportMode::Json, _) | (_, Event::Asked) => true,
+            (ReportMode::Bar, event) => event == Event::Interval,
+            (ReportMode::Summary, event) => event == Event::Loss && self.loss_line_is_due(now),
+        }
+    }
+
     fn report(&mut self, event: Event, snapshot: &Snapshot) {
         if event == Event::Interval
             && let Some(rate) = snapshot.out_rate
@@ -227,6 +221,9 @@ impl Reporter for ThreadedReporter {
             self.statistics.add(rate);
         }
         if self.wants(event, snapshot.elapsed) {
+            if event == Event::Loss {
+                self.last_loss_line = Some(snapshot.elapsed);
+            }
             let message = Message::Report(event, Box::new(snapshot.clone()));
             if self.post(message).is_err() {
                 self.dropped += 1;

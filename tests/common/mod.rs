@@ -73,7 +73,9 @@ impl Account {
     /// The integer at `key`.
     #[track_caller]
     pub fn count(&self, key: &str) -> u64 {
-        self.0[key].as_u64().unwrap_or_else(|| panic!("{key} in {}", self.0))
+        self.0[key]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{key} in {}", self.0))
     }
 
     /// What was lost for `reason`: bytes and records.
