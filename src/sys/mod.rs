@@ -1,1 +1,207 @@
-//! (to be written)
+//! The only room that touches the system: descriptors, poll, signals, the clock.
+//!
+//! ```text
+//! startup      what is checked before the first byte moves
+//! descriptor   what a descriptor is; private descriptions; pipe sizes
+//! sources      stdin and FILEs, one after the other, each an
+//! input        ..., read without blocking
+//! output       written without blocking; its reader's end is noticed
+//! ferry        a helper thread for what only knows blocking calls
+//! poll         one wait for all of these
+//! signals      as flags, and as one more descriptor to wait for
+//! clock        time that counts
+//! ```
+//!
+//! What it promises to the loop is [`System`]. What it promises to everybody else: no flag of an
+//! inherited description and no setting of a terminal is ever changed, and nothing waits but
+//! [`System::wait`]. It refuses to decide anything about the bytes.
+
+mod clock;
+mod descriptor;
+mod ferry;
+mod input;
+mod output;
+mod poll;
+mod signals;
+mod sources;
+mod startup;
+#[cfg(test)]
+mod testing;
+
+use std::io::IoSlice;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+use rustix::fs::{Mode, OFlags};
+
+use crate::config::Source;
+use crate::engine::{Interest, Read, Ready, Signal, System, Write};
+
+use clock::Clock;
+use descriptor::duplicate;
+use output::{Output, Watch};
+use poll::PollSet;
+use signals::Signals;
+use sources::Sources;
+
+pub use signals::die_by;
+pub use startup::StartError;
+
+/// How long to sleep where poll cannot be trusted: short for a person at the terminal in question,
+/// and a hundred wake-ups a second cost next to nothing.
+const NAP: Duration = Duration::from_millis(10);
+
+/// The system that a run of `hwm` lives in. There can be one in a process, for descriptors 0 and 1
+/// and signals belong to the process.
+#[derive(Debug)]
+pub struct RealSystem {
+    clock: Clock,
+    signals: Signals,
+    sources: Sources,
+    reads_stdin: bool,
+    /// `None` once closed.
+    output: Option<Output>,
+}
+
+impl RealSystem {
+    /// Checks stdin and stdout, begins to hear signals, and makes ready to read `sources` in order
+    /// and to write to stdout. Pipes at either side are grown to at most `pipe_bound` bytes, and
+    /// never beyond 1 MiB. The clock starts.
+    ///
+    /// # Errors
+    ///
+    /// What makes a run impossible; see [`StartError`]. FILEs are opened later, when their turn
+    /// comes, and fail by [`Read::Failed`].
+    pub fn new(sources: Vec<Source>, pipe_bound: u64) -> Result<RealSystem, StartError> {
+        let output_file = startup::check(&sources)?;
+        let output = duplicate(rustix::stdio::stdout())
+            .and_then(Output::over)
+            .map_err(StartError::system("write to stdout"))?;
+        output.grow(pipe_bound);
+        let signals = Signals::listen().map_err(|error| StartError::System {
+            what: "listen for signals",
+            error,
+        })?;
+        Ok(RealSystem {
+            clock: Clock::start(),
+            signals,
+            reads_stdin: sources.contains(&Source::Stdin),
+            sources: Sources::new(sources, output_file, pipe_bound),
+            output: Some(output),
+        })
+    }
+
+    /// How long a wait may last: not at all if something can be done at once.
+    fn limit(&self, interest: Interest, until: Option<Duration>) -> Option<Duration> {
+        let reads_now = interest.input && self.reads_now();
+        let output = self.output.as_ref().filter(|_| interest.output);
+        if reads_now || output.is_some_and(Output::ready_now) {
+            return Some(Duration::ZERO);
+        }
+        let limit = until.map(|until| until.saturating_sub(self.clock.now()));
+        if output.is_some_and(Output::distrusts_poll) {
+            return Some(limit.map_or(NAP, |limit| limit.min(NAP)));
+        }
+        limit
+    }
+
+    /// Whether a read makes sense without asking poll: it opens a source, or starts a ferry.
+    fn reads_now(&self) -> bool {
+        self.sources
+            .current()
+            .is_none_or(|input| input.watched().is_none())
+    }
+
+    fn judge_output(&mut self, wanted: bool, fd: PollFlags, bell: PollFlags) -> (bool, bool) {
+        let Some(output) = &mut self.output else {
+            return (false, false);
+        };
+        let assumed = wanted && (output.ready_now() || output.distrusts_poll());
+        if wanted && output.distrusts_poll() {
+            output.trust_again();
+        }
+        let found = output.judge(wanted, fd, bell);
+        (found.room || assumed, found.gone)
+    }
+}
+
+impl System for RealSystem {
+    fn now(&mut self) -> Duration {
+        self.clock.now()
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> Read {
+        self.sources.read(room)
+    }
+
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
+        match &mut self.output {
+            Some(output) => output.write(parts),
+            None => Write::Gone,
+        }
+    }
+
+    fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
+        let limit = self.limit(interest, until);
+        let mut set = PollSet::new();
+        let signals = set.add(self.signals.pipe(), PollFlags::IN);
+        // An input that is not wanted is not watched: its HUP would end every wait.
+        let input = self
+            .sources
+            .current()
+            .filter(|_| interest.input)
+            .and_then(|input| input.watched())
+            .map(|(fd, events)| set.add(fd, events));
+        let output = self.output.as_ref().map_or_else(Watch::default, |output| {
+            output.watch(interest.output, &mut set)
+        });
+        if set.wait(limit).is_err() {
+            // A signal handler ran, or the kernel is out of memory: nothing is known.
+            return Ready::default();
+        }
+
+        let rung = !set.found(Some(signals)).is_empty();
+        let news = !set.found(input).is_empty();
+        let (fd, bell) = output.found(&set);
+        if rung {
+            self.signals.drain();
+        }
+        let (room, gone) = self.judge_output(interest.output, fd, bell);
+        Ready {
+            input: news || interest.input && self.reads_now(),
+            output: room,
+            output_gone: gone,
+        }
+    }
+
+    fn take_signal(&mut self) -> Option<Signal> {
+        self.signals.take()
+    }
+
+    fn input_pending(&mut self) -> bool {
+        self.sources.pending()
+    }
+
+    fn close_input(&mut self) {
+        self.sources.close();
+        if self.reads_stdin {
+            // Where not even /dev/null can be opened, the producer learns it when we exit.
+            let _ = open_null(OFlags::RDONLY).and_then(rustix::stdio::dup2_stdin);
+        }
+    }
+
+    fn close_output(&mut self) {
+        self.output = None;
+        let _ = open_null(OFlags::WRONLY).and_then(rustix::stdio::dup2_stdout);
+    }
+
+    fn suspend(&mut self) {
+        self.clock.hold_during(signals::stop);
+    }
+}
+
+/// Something harmless to stand in for a closed standard descriptor, so that no file that is opened
+/// later takes its number.
+fn open_null(access: OFlags) -> rustix::io::Result<std::os::fd::OwnedFd> {
+    rustix::fs::open("/dev/null", access | OFlags::CLOEXEC, Mode::empty())
+}

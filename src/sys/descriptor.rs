@@ -1,0 +1,198 @@
+//! What a descriptor is, and the few things done to it before it carries data.
+//!
+//! Refuses to change what others share: no flag of an inherited description is ever set here. A
+//! description that we need to be non-blocking is one that we opened ourselves.
+
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, major, minor};
+use rustix::io::{self, Errno};
+
+/// No pipe is grown beyond this: a larger pipe behind us is data that no policy can reach.
+const LARGEST_PIPE: usize = 1 << 20;
+
+/// What a descriptor refers to, as far as it decides how to read and write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A pipe or FIFO.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A file on a disk, a block device, or a memory device such as /dev/null: waits for nobody.
+    File,
+    /// A terminal, but not the master side of a pseudoterminal.
+    Terminal,
+    /// A directory.
+    Directory,
+    /// Anything that may block in a way we cannot foresee.
+    Other,
+}
+
+impl Kind {
+    /// Looks at an open descriptor.
+    ///
+    /// # Errors
+    ///
+    /// The system's, when the descriptor cannot be examined.
+    pub(super) fn of(fd: BorrowedFd<'_>) -> io::Result<Kind> {
+        let stat = rustix::fs::fstat(fd)?;
+        Ok(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Fifo => Kind::Pipe,
+            FileType::Socket => Kind::Socket,
+            FileType::Directory => Kind::Directory,
+            FileType::BlockDevice => Kind::File,
+            FileType::RegularFile if !is_made_up(fd) => Kind::File,
+            FileType::CharacterDevice => Kind::of_device(fd, &stat),
+            _ => Kind::Other,
+        })
+    }
+
+    fn of_device(fd: BorrowedFd<'_>, stat: &Stat) -> Kind {
+        match (major(stat.st_rdev), minor(stat.st_rdev)) {
+            // null, zero, full, random, urandom
+            (1, 3 | 5 | 7 | 8 | 9) => Kind::File,
+            // The multiplexer of pseudoterminals: opened again, it would be another terminal.
+            (5, 2) => Kind::Other,
+            _ if rustix::termios::isatty(fd) => Kind::Terminal,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// Whether a "regular" file is made up by the kernel as it is read. Some of these (`trace_pipe`,
+/// `/proc/kmsg`) block like a pipe. An unknown file system counts as a disk's.
+fn is_made_up(fd: BorrowedFd<'_>) -> bool {
+    const PROC: u64 = 0x9fa0;
+    const SYS: u64 = 0x6265_6572;
+    const DEBUG: u64 = 0x6462_6720;
+    const TRACE: u64 = 0x7472_6163;
+    rustix::fs::fstatfs(fd)
+        .is_ok_and(|stat| matches!(stat.f_type as u64, PROC | SYS | DEBUG | TRACE))
+}
+
+/// Which regular file something is; equal for two names of the same file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The identity in `stat`, or `None` if it is not a regular file.
+    pub(super) fn of(stat: &Stat) -> Option<FileId> {
+        FileType::from_raw_mode(stat.st_mode)
+            .is_file()
+            .then_some(FileId {
+                device: stat.st_dev,
+                inode: stat.st_ino,
+            })
+    }
+}
+
+/// Another descriptor of the same description, closed in children. It is what lets the channels
+/// own what they use while 0 and 1 stay where they are.
+///
+/// # Errors
+///
+/// The system's: bad descriptor, or too many open.
+pub(super) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // From 3 on, so that no duplicate poses as a closed standard descriptor.
+    rustix::io::fcntl_dupfd_cloexec(fd, 3)
+}
+
+/// A non-blocking description of our own of what `fd` refers to. `access` is `RDONLY` or `WRONLY`.
+///
+/// # Errors
+///
+/// The system's: it belongs to another user, /proc is not mounted, or it is gone.
+pub(super) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::io::retry_on_intr(|| rustix::fs::open(path.as_str(), flags, Mode::empty()))
+}
+
+/// Grows a pipe to at most `bound` bytes, 1 MiB and what the system allows; never shrinks it. A
+/// pipe that cannot grow works as well, only slower, so nothing is said.
+pub(super) fn grow_pipe(fd: impl AsFd, bound: u64) {
+    let bound = usize::try_from(bound).unwrap_or(usize::MAX);
+    if grow_to(&fd, bound.min(LARGEST_PIPE)) == Err(Errno::PERM)
+        && let Some(allowed) = pipe_max_size()
+    {
+        let _ = grow_to(&fd, bound.min(allowed));
+    }
+}
+
+fn grow_to(fd: impl AsFd, size: usize) -> io::Result<()> {
+    // The kernel rounds up to a power of two; rounding down first keeps the bound.
+    let size = size.checked_ilog2().map_or(0, |log| 1 << log);
+    if size > rustix::pipe::fcntl_getpipe_size(&fd)? {
+        rustix::pipe::fcntl_setpipe_size(&fd, size)?;
+    }
+    Ok(())
+}
+
+fn pipe_max_size() -> Option<usize> {
+    let text = fs::read_to_string("/proc/sys/fs/pipe-max-size").ok()?;
+    Some(text.trim().parse::<usize>().ok()?.min(LARGEST_PIPE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size, pipe};
+    use std::fs::File;
+
+    fn kind_of_path(path: &str) -> Kind {
+        Kind::of(File::open(path).unwrap().as_fd()).unwrap()
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        let (end, _other) = pipe().unwrap();
+        assert_eq!(Kind::of(end.as_fd()).unwrap(), Kind::Pipe);
+        let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(Kind::of(end.as_fd()).unwrap(), Kind::Socket);
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(Kind::of(file.as_fd()).unwrap(), Kind::File);
+        assert_eq!(kind_of_path("/dev/null"), Kind::File);
+        assert_eq!(kind_of_path("/dev/zero"), Kind::File);
+        assert_eq!(kind_of_path("/"), Kind::Directory);
+        assert_eq!(kind_of_path("/proc/self/status"), Kind::Other);
+    }
+
+    #[test]
+    fn the_two_sides_of_a_pseudoterminal_differ() {
+        let (master, user) = crate::sys::testing::pty();
+        assert_eq!(Kind::of(user.as_fd()).unwrap(), Kind::Terminal);
+        assert_eq!(Kind::of(master.as_fd()).unwrap(), Kind::Other);
+    }
+
+    #[test]
+    fn a_pipe_grows_to_a_power_of_two_within_the_bound() {
+        let (_reader, writer) = pipe().unwrap();
+        grow_pipe(&writer, 300_000);
+        assert_eq!(fcntl_getpipe_size(&writer).unwrap(), 262_144);
+        grow_pipe(&writer, u64::MAX);
+        assert!(fcntl_getpipe_size(&writer).unwrap() <= LARGEST_PIPE);
+    }
+
+    #[test]
+    fn a_pipe_never_shrinks() {
+        let (_reader, writer) = pipe().unwrap();
+        let large = fcntl_setpipe_size(&writer, 256 * 1024).unwrap();
+        for bound in [0, 1, 4096, 100_000] {
+            grow_pipe(&writer, bound);
+            assert_eq!(fcntl_getpipe_size(&writer).unwrap(), large, "bound {bound}");
+        }
+    }
+
+    #[test]
+    fn a_reopened_pipe_is_private() {
+        let (reader, _writer) = pipe().unwrap();
+        let private = reopen(reader.as_fd(), OFlags::RDONLY).unwrap();
+        let flags = |fd: &OwnedFd| rustix::fs::fcntl_getfl(fd).unwrap();
+        assert!(flags(&private).contains(OFlags::NONBLOCK));
+        assert!(!flags(&reader).contains(OFlags::NONBLOCK));
+    }
+}

@@ -1,0 +1,440 @@
+//! Carries bytes over descriptors that only know blocking calls, by a thread that does the calls.
+//!
+//! At most one crossing is under way in each direction; its end wakes a poll by an eventfd. A
+//! ferry refuses to be waited for: dropping it leaves a blocked thread behind, which ends with its
+//! call or with the process.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags};
+use rustix::io::{self, Errno};
+
+use super::descriptor::duplicate;
+
+/// The most that one read fetches: the size of a default pipe.
+const READ_MOST: usize = 64 * 1024;
+
+/// The most that one write takes. What is under way can no longer be taken back, so it is as
+/// little as still hides the cost of waking a thread: about 10 us, so some 400 MB/s are possible,
+/// and descriptors that need a ferry are slower.
+const WRITE_MOST: usize = 4 * 1024;
+
+/// Threads here hold no more than a few frames.
+const STACK: usize = 128 * 1024;
+
+/// The shore of a helper thread: requests go over, answers come back, and a bell rings after each.
+#[derive(Debug)]
+struct Helper<Request, Answer> {
+    requests: Sender<Request>,
+    answers: Receiver<Answer>,
+    bell: Arc<OwnedFd>,
+}
+
+impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
+    fn start(
+        name: &str,
+        fd: BorrowedFd<'_>,
+        mut serve: impl FnMut(BorrowedFd<'_>, Request) -> Answer + Send + 'static,
+    ) -> io::Result<Self> {
+        let fd = duplicate(fd)?;
+        let bell = Arc::new(rustix::event::eventfd(
+            0,
+            EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC,
+        )?);
+        let (requests, their_requests) = channel();
+        let (their_answers, answers) = channel();
+        let their_bell = Arc::clone(&bell);
+        thread::Builder::new()
+            .name(name.to_owned())
+            .stack_size(STACK)
+            .spawn(move || {
+                for request in their_requests {
+                    if their_answers.send(serve(fd.as_fd(), request)).is_err() {
+                        return;
+                    }
+                    // The answer is sent before the bell rings, so who hears it finds it. Adding
+                    // one to a counter that is cleared before each request cannot fail.
+                    let _ = rustix::io::write(&*their_bell, &1u64.to_ne_bytes());
+                }
+            })
+            // EAGAIN, the usual cause, would read as "try again later" further up.
+            .map_err(|_| Errno::NOMEM)?;
+        Ok(Helper {
+            requests,
+            answers,
+            bell,
+        })
+    }
+
+    fn ask(&self, request: Request) {
+        // The thread ends only after we hang up, so it is there to hear.
+        let _ = self.requests.send(request);
+    }
+
+    /// The answer, if it is there. A bell that rings late costs one needless wake-up.
+    fn answer(&self) -> Option<Answer> {
+        let _ = rustix::io::read(&*self.bell, &mut [0u8; 8]);
+        self.answers.try_recv().ok()
+    }
+}
+
+/// Reads through a helper thread.
+#[derive(Debug)]
+pub(super) struct ReadFerry {
+    helper: Helper<Vec<u8>, (Vec<u8>, io::Result<usize>)>,
+    state: Reading,
+}
+
+/// Where the one buffer is.
+#[derive(Debug)]
+enum Reading {
+    /// Here, with what is left of the last read: `taken..filled`.
+    Ashore {
+        buffer: Vec<u8>,
+        taken: usize,
+        filled: usize,
+    },
+    /// With the thread.
+    Away,
+}
+
+impl ReadFerry {
+    /// Starts a helper that reads `fd`; nothing is read yet.
+    ///
+    /// # Errors
+    ///
+    /// The system's: no descriptor or no thread left.
+    pub(super) fn start(fd: BorrowedFd<'_>) -> io::Result<ReadFerry> {
+        let serve = |fd: BorrowedFd<'_>, mut buffer: Vec<u8>| {
+            let result = patiently(fd, PollFlags::IN, || rustix::io::read(fd, &mut buffer[..]));
+            (buffer, result)
+        };
+        Ok(ReadFerry {
+            helper: Helper::start("hwm-read", fd, serve)?,
+            state: Reading::Ashore {
+                buffer: Vec::new(),
+                taken: 0,
+                filled: 0,
+            },
+        })
+    }
+
+    /// Hands out what a finished read brought, 0 at the end of input; otherwise sees to it that a
+    /// read of at most `room.len()` bytes is under way and answers `AGAIN`.
+    ///
+    /// # Errors
+    ///
+    /// `AGAIN`, or the error of the read.
+    pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        if self.rest().is_empty() {
+            self.cross(room.len())?;
+        }
+        let rest = self.rest();
+        let n = rest.len().min(room.len());
+        room[..n].copy_from_slice(&rest[..n]);
+        if let Reading::Ashore { taken, .. } = &mut self.state {
+            *taken += n;
+        }
+        Ok(n)
+    }
+
+    /// What was read and not handed out yet.
+    pub(super) fn rest(&self) -> &[u8] {
+        match &self.state {
+            Reading::Ashore {
+                buffer,
+                taken,
+                filled,
+            } => &buffer[*taken..*filled],
+            Reading::Away => &[],
+        }
+    }
+
+    /// Whether a read is under way or its end not yet noticed.
+    pub(super) fn is_away(&self) -> bool {
+        matches!(self.state, Reading::Away)
+    }
+
+    /// Becomes readable when a read under way has ended.
+    pub(super) fn bell(&self) -> BorrowedFd<'_> {
+        self.helper.bell.as_fd()
+    }
+
+    /// Starts a read, or ends one that came back.
+    fn cross(&mut self, most: usize) -> io::Result<()> {
+        if let Reading::Ashore { buffer, .. } = &mut self.state {
+            let mut buffer = std::mem::take(buffer);
+            buffer.resize(most.min(READ_MOST), 0);
+            self.helper.ask(buffer);
+            self.state = Reading::Away;
+        }
+        let (buffer, result) = self.helper.answer().ok_or(Errno::AGAIN)?;
+        self.state = Reading::Ashore {
+            buffer,
+            taken: 0,
+            filled: result.unwrap_or(0),
+        };
+        result.map(drop)
+    }
+}
+
+/// Writes through a helper thread.
+#[derive(Debug)]
+pub(super) struct WriteFerry {
+    helper: Helper<Vec<u8>, Written>,
+    state: Writing,
+}
+
+/// How far a write came, and what ended it early.
+#[derive(Debug)]
+struct Written {
+    buffer: Vec<u8>,
+    bytes: usize,
+    error: Option<Errno>,
+}
+
+#[derive(Debug)]
+enum Writing {
+    /// The buffer is here.
+    Ashore(Vec<u8>),
+    /// With the thread.
+    Away,
+    /// A write failed after some bytes, which were reported; the failure is still to be.
+    Failed(Errno),
+}
+
+/// How a ferried write stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Crossing {
+    /// So many bytes are under way since this call.
+    Begun(usize),
+    /// So many bytes that were under way have been written.
+    Done(usize),
+}
+
+impl WriteFerry {
+    /// Starts a helper that writes to `fd`; nothing is written yet.
+    ///
+    /// # Errors
+    ///
+    /// The system's: no descriptor or no thread left.
+    pub(super) fn start(fd: BorrowedFd<'_>) -> io::Result<WriteFerry> {
+        Ok(WriteFerry {
+            helper: Helper::start("hwm-write", fd, write_all)?,
+            state: Writing::Ashore(Vec::with_capacity(WRITE_MOST)),
+        })
+    }
+
+    /// Takes a copy of at most 4 KiB from the front of `parts`, or tells how the last copy fared.
+    /// A copy of which only a part could be written is answered by that part, and the next call by
+    /// the error.
+    ///
+    /// # Errors
+    ///
+    /// `AGAIN` while a copy is under way, or the error of the write.
+    pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Crossing> {
+        match &mut self.state {
+            Writing::Ashore(buffer) => {
+                let mut buffer = std::mem::take(buffer);
+                copy_front(parts, &mut buffer);
+                let n = buffer.len();
+                self.helper.ask(buffer);
+                self.state = Writing::Away;
+                Ok(Crossing::Begun(n))
+            }
+            Writing::Away => {
+                let written = self.helper.answer().ok_or(Errno::AGAIN)?;
+                self.state = match written.error {
+                    Some(error) => Writing::Failed(error),
+                    None => Writing::Ashore(written.buffer),
+                };
+                match written.error {
+                    Some(error) if written.bytes == 0 => Err(error),
+                    _ => Ok(Crossing::Done(written.bytes)),
+                }
+            }
+            Writing::Failed(error) => Err(*error),
+        }
+    }
+
+    /// Whether a write is under way or its end not yet noticed.
+    pub(super) fn is_away(&self) -> bool {
+        matches!(self.state, Writing::Away)
+    }
+
+    /// Becomes readable when a write under way has ended.
+    pub(super) fn bell(&self) -> BorrowedFd<'_> {
+        self.helper.bell.as_fd()
+    }
+}
+
+fn copy_front(parts: &[IoSlice<'_>], buffer: &mut Vec<u8>) {
+    buffer.clear();
+    for part in parts {
+        let n = part.len().min(WRITE_MOST - buffer.len());
+        buffer.extend_from_slice(&part[..n]);
+    }
+}
+
+fn write_all(fd: BorrowedFd<'_>, buffer: Vec<u8>) -> Written {
+    let mut bytes = 0;
+    let mut error = None;
+    while bytes < buffer.len() && error.is_none() {
+        match patiently(fd, PollFlags::OUT, || {
+            rustix::io::write(fd, &buffer[bytes..])
+        }) {
+            Ok(0) => error = Some(Errno::IO),
+            Ok(n) => bytes += n,
+            Err(errno) => error = Some(errno),
+        }
+    }
+    Written {
+        buffer,
+        bytes,
+        error,
+    }
+}
+
+/// A blocking call, also where somebody else has made the description non-blocking.
+fn patiently(
+    fd: BorrowedFd<'_>,
+    events: PollFlags,
+    mut call: impl FnMut() -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut refused = false;
+    loop {
+        match rustix::io::retry_on_intr(&mut call) {
+            Err(Errno::AGAIN) => {
+                if refused {
+                    // Poll calls it ready and the device says no: do not spin between the two.
+                    thread::sleep(Duration::from_millis(10));
+                }
+                refused = true;
+                let _ = rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, events)], None);
+            }
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::testing::{fill, readable};
+    use rustix::pipe::{PipeFlags, pipe, pipe_with};
+
+    /// Reads on, waiting by the bell, until something other than AGAIN comes.
+    fn read_through(ferry: &mut ReadFerry, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match ferry.read(room) {
+                Err(Errno::AGAIN) => readable(ferry.bell()),
+                result => return result,
+            }
+        }
+    }
+
+    fn write_through(ferry: &mut WriteFerry) -> io::Result<Crossing> {
+        loop {
+            match ferry.write(&[]) {
+                Err(Errno::AGAIN) => readable(ferry.bell()),
+                result => return result,
+            }
+        }
+    }
+
+    #[test]
+    fn a_read_waits_elsewhere_and_rings() {
+        let (reader, writer) = pipe().unwrap();
+        let mut ferry = ReadFerry::start(reader.as_fd()).unwrap();
+        let mut room = [0; 100];
+        assert_eq!(ferry.read(&mut room), Err(Errno::AGAIN));
+        assert!(ferry.is_away());
+        rustix::io::write(&writer, b"hello").unwrap();
+        assert_eq!(read_through(&mut ferry, &mut room), Ok(5));
+        assert_eq!(&room[..5], b"hello");
+    }
+
+    #[test]
+    fn what_one_read_brought_goes_out_in_pieces() {
+        let (reader, writer) = pipe().unwrap();
+        let mut ferry = ReadFerry::start(reader.as_fd()).unwrap();
+        assert_eq!(ferry.read(&mut [0; 100]), Err(Errno::AGAIN));
+        rustix::io::write(&writer, b"abcde").unwrap();
+        let mut room = [0; 2];
+        assert_eq!(read_through(&mut ferry, &mut room), Ok(2));
+        assert_eq!(&room, b"ab");
+        assert_eq!(ferry.rest(), b"cde");
+        assert_eq!(ferry.read(&mut room), Ok(2));
+        assert_eq!(ferry.read(&mut room), Ok(1));
+        assert_eq!(room[0], b'e');
+        assert_eq!(ferry.read(&mut room), Err(Errno::AGAIN));
+    }
+
+    #[test]
+    fn a_read_fetches_no_more_than_there_is_room_for() {
+        let (reader, writer) = pipe().unwrap();
+        rustix::io::write(&writer, b"abcde").unwrap();
+        let mut ferry = ReadFerry::start(reader.as_fd()).unwrap();
+        assert_eq!(read_through(&mut ferry, &mut [0; 3]), Ok(3));
+        assert!(ferry.rest().is_empty());
+        assert_eq!(rustix::io::ioctl_fionread(&reader).unwrap(), 2);
+    }
+
+    #[test]
+    fn the_end_of_input_crosses() {
+        let (reader, writer) = pipe().unwrap();
+        drop(writer);
+        let mut ferry = ReadFerry::start(reader.as_fd()).unwrap();
+        assert_eq!(read_through(&mut ferry, &mut [0; 3]), Ok(0));
+    }
+
+    #[test]
+    fn a_description_that_is_non_blocking_by_others_is_waited_for() {
+        let (reader, writer) = pipe_with(PipeFlags::NONBLOCK).unwrap();
+        let mut ferry = ReadFerry::start(reader.as_fd()).unwrap();
+        assert_eq!(ferry.read(&mut [0; 3]), Err(Errno::AGAIN));
+        thread::sleep(Duration::from_millis(20));
+        rustix::io::write(&writer, b"x").unwrap();
+        assert_eq!(read_through(&mut ferry, &mut [0; 3]), Ok(1));
+    }
+
+    #[test]
+    fn a_write_to_a_full_blocking_pipe_is_under_way_until_it_drains() {
+        let (reader, writer) = pipe().unwrap();
+        fill(&writer);
+        let mut ferry = WriteFerry::start(writer.as_fd()).unwrap();
+        let large = vec![7; 10_000];
+        let parts = [IoSlice::new(&large[..1000]), IoSlice::new(&large)];
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(WRITE_MOST)));
+        assert_eq!(ferry.write(&parts), Err(Errno::AGAIN));
+        assert!(ferry.is_away());
+        let mut sink = vec![0; 1 << 20];
+        rustix::io::read(&reader, &mut sink[..]).unwrap();
+        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(WRITE_MOST)));
+        assert!(!ferry.is_away());
+    }
+
+    #[test]
+    fn a_write_reports_what_went_out_before_its_error() {
+        let (reader, writer) = pipe().unwrap();
+        rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
+        rustix::io::write(&writer, &[0; 96]).unwrap();
+        let mut ferry = WriteFerry::start(writer.as_fd()).unwrap();
+        let data = [7; WRITE_MOST];
+        let parts = [IoSlice::new(&data)];
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(WRITE_MOST)));
+        // The pipe's one page is full now and the thread blocked with 96 bytes to go.
+        while rustix::io::ioctl_fionread(&reader).unwrap() < 4096 {
+            thread::yield_now();
+        }
+        drop(reader);
+        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(4000)));
+        assert_eq!(write_through(&mut ferry), Err(Errno::PIPE));
+        assert_eq!(ferry.write(&parts), Err(Errno::PIPE));
+    }
+}

@@ -1,0 +1,435 @@
+//! The output: writing it without blocking, whatever it is, and noticing that its reader went.
+//!
+//! The ways are those of `input`, with `MSG_NOSIGNAL` for sockets: the reader's end comes as an
+//! answer, never as SIGPIPE. Refuses to touch a shared flag.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::PollFlags;
+use rustix::fs::OFlags;
+use rustix::io::{self, Errno, ReadWriteFlags};
+use rustix::net::{SendAncillaryBuffer, SendFlags, SocketType};
+
+use crate::engine::Write;
+
+use super::descriptor::{Kind, grow_pipe, reopen};
+use super::ferry::{Crossing, WriteFerry};
+use super::poll::{Place, PollSet};
+
+/// The most parts that the system takes in one call.
+const PARTS_MOST: usize = 1024;
+
+/// The open output.
+#[derive(Debug)]
+pub(super) struct Output {
+    fd: OwnedFd,
+    kind: Kind,
+    way: Way,
+    /// What poll says when the reader is gone; nothing for what has no reader.
+    death: PollFlags,
+    /// Whether to watch for `death` while there is nothing to write. Not after poll reported an
+    /// ERR or HUP that means no death: it would report it for ever.
+    vigil: bool,
+    /// How far to trust poll that there is room.
+    trust: Trust,
+}
+
+#[derive(Debug)]
+enum Way {
+    NoWait,
+    Socket,
+    Plain,
+    Ferry(WriteFerry),
+}
+
+/// A terminal may have room in poll's eyes and yet refuse a character that takes two places, such
+/// as a line's end; without this, that is a busy loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Full,
+    /// Poll found room, the write is still to come.
+    Tested,
+    /// Poll found room and the write was refused.
+    Lost,
+}
+
+/// Where in a poll set an output stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Watch {
+    fd: Option<Place>,
+    bell: Option<Place>,
+}
+
+/// What a poll found out about the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    /// There is room, or an error to be collected by writing.
+    pub(super) room: bool,
+    /// The reader is gone.
+    pub(super) gone: bool,
+}
+
+impl Output {
+    /// An output over a description that others share.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(super) fn over(fd: OwnedFd) -> io::Result<Output> {
+        let kind = Kind::of(fd.as_fd())?;
+        let way = match kind {
+            Kind::Pipe => Way::NoWait,
+            Kind::Socket => Way::Socket,
+            Kind::File => Way::Plain,
+            Kind::Terminal => return Output::over_blocking(fd, kind),
+            Kind::Other | Kind::Directory => Way::Ferry(WriteFerry::start(fd.as_fd())?),
+        };
+        Ok(Output::new(fd, kind, way))
+    }
+
+    /// An output over a shared description that knows no non-blocking call.
+    fn over_blocking(fd: OwnedFd, kind: Kind) -> io::Result<Output> {
+        Ok(match reopen(fd.as_fd(), OFlags::WRONLY) {
+            Ok(private) => Output::new(private, kind, Way::Plain),
+            Err(_) => {
+                let ferry = WriteFerry::start(fd.as_fd())?;
+                Output::new(fd, kind, Way::Ferry(ferry))
+            }
+        })
+    }
+
+    fn new(fd: OwnedFd, kind: Kind, way: Way) -> Output {
+        let death = match kind {
+            Kind::Pipe => PollFlags::ERR,
+            // HUP: both directions are shut, so it holds for a socket that is our input as well,
+            // whose other side may rightly be done sending. On sockets without a connection an
+            // error is a message's, not the reader's.
+            Kind::Socket if is_stream(&fd) => PollFlags::HUP | PollFlags::ERR,
+            _ => PollFlags::empty(),
+        };
+        Output {
+            fd,
+            kind,
+            way,
+            death,
+            vigil: !death.is_empty(),
+            trust: Trust::Full,
+        }
+    }
+
+    /// Grows the output's pipe, if it is one, to at most `bound` bytes.
+    pub(super) fn grow(&self, bound: u64) {
+        if self.kind == Kind::Pipe {
+            grow_pipe(&self.fd, bound);
+        }
+    }
+
+    /// Writes from the front of `parts`, as [`crate::engine::System::write`] says.
+    pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
+        let parts = &parts[..parts.len().min(PARTS_MOST)];
+        let fd = &self.fd;
+        let result = match &mut self.way {
+            Way::NoWait => match write_no_wait(fd, parts) {
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                    return match self.do_without_no_wait() {
+                        Ok(()) => self.write(parts),
+                        Err(errno) => Write::Failed(errno.into()),
+                    };
+                }
+                result => result,
+            },
+            Way::Socket => io::retry_on_intr(|| send(fd, parts)),
+            Way::Plain => io::retry_on_intr(|| io::writev(fd, parts)),
+            Way::Ferry(ferry) => match ferry.write(parts) {
+                Ok(Crossing::Begun(n)) => return Write::UnderWay(n),
+                Ok(Crossing::Done(n)) => Ok(n),
+                Err(errno) => Err(errno),
+            },
+        };
+        self.trust = match (self.trust, &result) {
+            (Trust::Tested, Err(Errno::AGAIN)) => Trust::Lost,
+            _ => Trust::Full,
+        };
+        self.answer(result)
+    }
+
+    fn answer(&self, result: io::Result<usize>) -> Write {
+        match result {
+            // A device that takes nothing and calls it success would be asked for ever.
+            Ok(0) => Write::Failed(Errno::IO.into()),
+            Ok(n) => Write::Accepted(n),
+            Err(Errno::AGAIN) => Write::WouldBlock,
+            Err(Errno::PIPE) => Write::Gone,
+            Err(Errno::CONNRESET) if self.kind == Kind::Socket => Write::Gone,
+            Err(errno) => Write::Failed(errno.into()),
+        }
+    }
+
+    fn do_without_no_wait(&mut self) -> io::Result<()> {
+        let shared = io::fcntl_dupfd_cloexec(&self.fd, 3)?;
+        *self = Output::over_blocking(shared, self.kind)?;
+        Ok(())
+    }
+
+    /// Whether a write makes sense at once, without asking poll.
+    pub(super) fn ready_now(&self) -> bool {
+        matches!(&self.way, Way::Ferry(ferry) if !ferry.is_away())
+    }
+
+    /// Whether poll has just been wrong about room; ask again after a nap, not by poll.
+    pub(super) fn distrusts_poll(&self) -> bool {
+        self.trust == Trust::Lost
+    }
+
+    /// Puts what there is to watch into `set`: room if it is `wanted`, and the reader's end.
+    pub(super) fn watch<'a>(&'a self, wanted: bool, set: &mut PollSet<'a>) -> Watch {
+        let mut watch = Watch::default();
+        let asks_fd = wanted && !self.distrusts_poll() && !matches!(self.way, Way::Ferry(_));
+        if asks_fd {
+            watch.fd = Some(set.add(self.fd.as_fd(), PollFlags::OUT));
+        } else if self.vigil {
+            watch.fd = Some(set.add(self.fd.as_fd(), PollFlags::empty()));
+        }
+        if let Way::Ferry(ferry) = &self.way
+            && wanted
+            && ferry.is_away()
+        {
+            watch.bell = Some(set.add(ferry.bell(), PollFlags::IN));
+        }
+        watch
+    }
+
+    /// Makes sense of what poll found, given whether room was `wanted`.
+    pub(super) fn judge(&mut self, wanted: bool, fd: PollFlags, bell: PollFlags) -> Found {
+        let gone = fd.intersects(self.death);
+        if !gone && fd.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
+            self.vigil = false;
+        }
+        let ferried = matches!(self.way, Way::Ferry(_));
+        let room = wanted && (!bell.is_empty() || !ferried && !fd.is_empty());
+        if room && self.kind == Kind::Terminal {
+            self.trust = Trust::Tested;
+        }
+        Found { room, gone }
+    }
+
+    /// A nap is over: room may be assumed once more.
+    pub(super) fn trust_again(&mut self) {
+        self.trust = Trust::Tested;
+    }
+}
+
+impl Watch {
+    /// What `set` found at the output and at its helper's bell.
+    pub(super) fn found(&self, set: &PollSet<'_>) -> (PollFlags, PollFlags) {
+        (set.found(self.fd), set.found(self.bell))
+    }
+}
+
+fn is_stream(fd: impl AsFd) -> bool {
+    matches!(
+        rustix::net::sockopt::socket_type(fd),
+        Ok(SocketType::STREAM | SocketType::SEQPACKET)
+    )
+}
+
+fn write_no_wait(fd: &OwnedFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    // An offset of -1 stands for "the current position", the only one that a pipe has.
+    const HERE: u64 = u64::MAX;
+    io::retry_on_intr(|| io::pwritev2(fd, parts, HERE, ReadWriteFlags::NOWAIT))
+}
+
+fn send(fd: &OwnedFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    rustix::net::sendmsg(fd, parts, &mut SendAncillaryBuffer::default(), flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::testing::{fill, pty, readable};
+    use rustix::pipe::pipe;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+    use std::time::Duration;
+
+    fn is_non_blocking(fd: impl AsFd) -> bool {
+        let flags = rustix::fs::fcntl_getfl(fd).unwrap();
+        flags.contains(OFlags::NONBLOCK)
+    }
+
+    /// One look at the output, without waiting.
+    fn look(output: &mut Output, wanted: bool) -> Found {
+        let mut set = PollSet::new();
+        let watch = output.watch(wanted, &mut set);
+        set.wait(Some(Duration::ZERO)).unwrap();
+        let (fd, bell) = watch.found(&set);
+        output.judge(wanted, fd, bell)
+    }
+
+    const NOTHING: Found = Found {
+        room: false,
+        gone: false,
+    };
+
+    fn write(output: &mut Output, bytes: &[u8]) -> Write {
+        output.write(&[IoSlice::new(bytes)])
+    }
+
+    fn write_until_full(output: &mut Output) -> usize {
+        let mut sum = 0;
+        loop {
+            match write(output, &[b'x'; 1000]) {
+                Write::Accepted(n) => sum += n,
+                Write::WouldBlock => return sum,
+                other => panic!("after {sum} bytes: {other:?}"),
+            }
+        }
+    }
+
+    /// The same story for everything with a reader at the other end. Goes through all of it with
+    /// nothing of interest but the reader's life.
+    fn fills_up_and_dies(mut output: Output, reader: OwnedFd) {
+        let parts = [IoSlice::new(b"ab"), IoSlice::new(b"c")];
+        assert!(matches!(output.write(&parts), Write::Accepted(3)));
+        assert!(look(&mut output, true).room);
+        assert!(write_until_full(&mut output) > 0);
+        assert_eq!(look(&mut output, true), NOTHING);
+        assert_eq!(look(&mut output, false), NOTHING);
+        let mut start = [0; 3];
+        rustix::io::read(&reader, &mut start).unwrap();
+        assert_eq!(&start, b"abc");
+        drop(reader);
+        assert!(look(&mut output, false).gone);
+        assert!(matches!(write(&mut output, b"x"), Write::Gone));
+    }
+
+    #[test]
+    fn a_pipe_is_written_without_waiting_and_without_flags() {
+        let (reader, writer) = pipe().unwrap();
+        let witness = writer.try_clone().unwrap();
+        let output = Output::over(writer).unwrap();
+        assert!(matches!(output.way, Way::NoWait));
+        fills_up_and_dies(output, reader);
+        assert!(!is_non_blocking(&witness));
+    }
+
+    #[test]
+    fn a_pipe_is_written_on_kernels_without_nowait() {
+        let (reader, writer) = pipe().unwrap();
+        let witness = writer.try_clone().unwrap();
+        let mut output = Output::over(writer).unwrap();
+        output.do_without_no_wait().unwrap();
+        assert!(matches!(output.way, Way::Plain));
+        fills_up_and_dies(output, reader);
+        assert!(!is_non_blocking(&witness));
+    }
+
+    #[test]
+    fn a_socket_is_written_without_waiting_and_without_flags() {
+        let (reader, writer) = UnixStream::pair().unwrap();
+        let witness = writer.try_clone().unwrap();
+        let output = Output::over(writer.into()).unwrap();
+        assert!(matches!(output.way, Way::Socket));
+        fills_up_and_dies(output, reader.into());
+        assert!(!is_non_blocking(&witness));
+    }
+
+    #[test]
+    fn a_peer_that_is_done_sending_still_reads() {
+        let (peer, ours) = UnixStream::pair().unwrap();
+        let mut output = Output::over(ours.into()).unwrap();
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(look(&mut output, false), NOTHING);
+        assert!(matches!(write(&mut output, b"x"), Write::Accepted(1)));
+    }
+
+    #[test]
+    fn the_error_of_one_message_is_no_death() {
+        let (_peer, ours) = UnixDatagram::pair().unwrap();
+        let output = Output::over(ours.into()).unwrap();
+        assert!(output.death.is_empty());
+        assert!(!output.vigil);
+    }
+
+    #[test]
+    fn files_and_memory_devices_are_written_plainly() {
+        let mut output = Output::over(tempfile::tempfile().unwrap().into()).unwrap();
+        assert!(matches!(output.way, Way::Plain));
+        assert!(look(&mut output, true).room);
+        assert!(matches!(write(&mut output, b"abc"), Write::Accepted(3)));
+
+        let open = |path| {
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            Output::over(file.into()).unwrap()
+        };
+        assert!(matches!(
+            write(&mut open("/dev/null"), b"abc"),
+            Write::Accepted(3)
+        ));
+        let Write::Failed(error) = write(&mut open("/dev/full"), b"abc") else {
+            panic!("/dev/full took it")
+        };
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_ferried_output_is_under_way_until_it_is_accepted() {
+        let (reader, writer) = pipe().unwrap();
+        fill(&writer);
+        let ferry = WriteFerry::start(writer.as_fd()).unwrap();
+        let mut output = Output::new(writer, Kind::Other, Way::Ferry(ferry));
+        assert!(output.ready_now());
+        assert!(matches!(write(&mut output, b"abc"), Write::UnderWay(3)));
+        assert!(!output.ready_now());
+        assert!(matches!(write(&mut output, b"abc"), Write::WouldBlock));
+        assert_eq!(look(&mut output, true), NOTHING);
+        rustix::io::read(&reader, &mut vec![0; 1 << 20][..]).unwrap();
+        let Way::Ferry(ferry) = &output.way else {
+            unreachable!()
+        };
+        readable(ferry.bell());
+        assert!(look(&mut output, true).room);
+        assert!(matches!(write(&mut output, b"abc"), Write::Accepted(3)));
+        drop(reader);
+    }
+
+    #[test]
+    fn a_terminal_is_written_through_a_private_description() {
+        let (master, user) = pty();
+        let witness = user.try_clone().unwrap();
+        let mut output = Output::over(user).unwrap();
+        assert!(matches!(output.way, Way::Plain));
+        assert!(look(&mut output, true).room);
+        assert!(matches!(write(&mut output, b"hi"), Write::Accepted(2)));
+        let mut start = [0; 2];
+        rustix::io::read(&master, &mut start).unwrap();
+        assert_eq!(&start, b"hi");
+        assert!(write_until_full(&mut output) > 0);
+        assert!(!is_non_blocking(&witness));
+    }
+
+    #[test]
+    fn a_terminal_that_refuses_what_poll_promised_is_not_asked_by_poll_again() {
+        let (_master, user) = pty();
+        let mut output = Output::over(user).unwrap();
+        write_until_full(&mut output);
+        // However poll sees this terminal, it is believed at most once.
+        let promised = look(&mut output, true).room;
+        assert!(matches!(write(&mut output, b"\n"), Write::WouldBlock));
+        assert_eq!(output.distrusts_poll(), promised);
+        eprintln!("promised: {promised}");
+        assert!(!promised || look(&mut output, true) == NOTHING);
+    }
+
+    #[test]
+    fn a_terminal_that_hung_up_is_watched_only_for_writing() {
+        let (master, user) = pty();
+        let mut output = Output::over(user).unwrap();
+        drop(master);
+        assert_eq!(look(&mut output, false), NOTHING);
+        assert!(!output.vigil);
+        assert!(look(&mut output, true).room, "the error waits in the write");
+        assert!(matches!(write(&mut output, b"x"), Write::Failed(_)));
+    }
+}

@@ -1,0 +1,187 @@
+//! Signals, as one more descriptor to poll and as flags to take.
+//!
+//! A handler sets the signal's flag, then the common one, then writes to a pipe: who wakes up from
+//! the pipe finds the flag. Refuses to do anything else in a handler, and to hear what was ignored
+//! when the process began (`nohup`).
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1};
+use signal_hook::low_level::emulate_default_handler;
+
+use crate::engine::Signal;
+
+/// What is heard, in the order in which it is told when several came.
+const HEARD: [(i32, Signal); 5] = [
+    (SIGINT, Signal::Terminate(SIGINT)),
+    (SIGTERM, Signal::Terminate(SIGTERM)),
+    (SIGHUP, Signal::Terminate(SIGHUP)),
+    (SIGTSTP, Signal::Suspend),
+    (SIGUSR1, Signal::Report),
+];
+
+/// The signals that came.
+#[derive(Debug)]
+pub(super) struct Signals {
+    any: Arc<AtomicBool>,
+    came: Vec<(Arc<AtomicBool>, Signal)>,
+    pipe: OwnedFd,
+}
+
+impl Signals {
+    /// Begins to listen, for the rest of the process.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(super) fn listen() -> io::Result<Signals> {
+        let (pipe, their_end) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
+        let ignored = ignored_at_start();
+        let mut signals = Signals {
+            any: Arc::default(),
+            came: Vec::with_capacity(HEARD.len()),
+            pipe,
+        };
+        for (number, meaning) in HEARD {
+            // SIGUSR1 is always heard: its default is death, and ignoring it says nothing.
+            if number == SIGUSR1 || !is_in(ignored, number) {
+                signals.hear(number, meaning, &their_end)?;
+            }
+        }
+        Ok(signals)
+    }
+
+    fn hear(&mut self, number: i32, meaning: Signal, their_end: &OwnedFd) -> io::Result<()> {
+        let flag = Arc::new(AtomicBool::new(false));
+        // Actions run in the order of their registration, and this order is the header's promise.
+        signal_hook::flag::register(number, Arc::clone(&flag))?;
+        signal_hook::flag::register(number, Arc::clone(&self.any))?;
+        signal_hook::low_level::pipe::register(number, their_end.try_clone()?)?;
+        self.came.push((flag, meaning));
+        Ok(())
+    }
+
+    /// Takes one signal that came. The same signal may have come more than once before it is
+    /// taken; one that comes after is told again.
+    pub(super) fn take(&self) -> Option<Signal> {
+        if !self.any.load(Ordering::Relaxed) {
+            return None;
+        }
+        // Cleared before the flags are looked at: a handler that runs meanwhile sets it again.
+        self.any.store(false, Ordering::SeqCst);
+        let (_, signal) = self
+            .came
+            .iter()
+            .find(|(flag, _)| flag.swap(false, Ordering::SeqCst))?;
+        // There may be more.
+        self.any.store(true, Ordering::SeqCst);
+        Some(*signal)
+    }
+
+    /// Becomes readable when a signal came, until [`Signals::drain`].
+    pub(super) fn pipe(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    /// Empties the pipe. The flags stay.
+    pub(super) fn drain(&self) {
+        let mut bytes = [0; 64];
+        while rustix::io::retry_on_intr(|| rustix::io::read(&self.pipe, &mut bytes))
+            == Ok(bytes.len())
+        {}
+    }
+}
+
+/// Stops the process as an unhandled SIGTSTP would; returns when it is continued.
+pub(super) fn stop() {
+    // Fails only for signals that it does not know.
+    let _ = emulate_default_handler(SIGTSTP);
+}
+
+/// Ends the process by `signal`, as if it had never been handled: the parent sees a death by that
+/// signal. Meant for SIGPIPE, SIGINT, SIGTERM and SIGHUP. Returns if that is impossible, as for
+/// the first process of a container, to which the kernel delivers no deadly default; the caller
+/// then exits with 128 + `signal`.
+pub fn die_by(signal: i32) {
+    if !rustix::process::getpid().is_init() {
+        let _ = emulate_default_handler(signal);
+    }
+}
+
+/// The signals ignored when asked, as a bit mask; none where it cannot be known.
+fn ignored_at_start() -> u64 {
+    fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| ignored_in(&status))
+        .unwrap_or(0)
+}
+
+fn ignored_in(status: &str) -> Option<u64> {
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+fn is_in(mask: u64, signal: i32) -> bool {
+    mask >> (signal - 1) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::poll::look;
+    use rustix::event::PollFlags;
+    use signal_hook::low_level::raise;
+
+    #[test]
+    fn ignored_signals_are_read_from_the_status() {
+        let mask = ignored_in("Name:\thwm\nSigIgn:\t0000000000001001\nSigCgt:\t0\n").unwrap();
+        assert!(is_in(mask, SIGHUP));
+        assert!(is_in(mask, 13));
+        assert!(!is_in(mask, SIGINT));
+        assert_eq!(ignored_in("Name:\thwm\n"), None);
+    }
+
+    /// One test, for signals belong to the whole process.
+    #[test]
+    fn signals_are_told_once_for_each_time_they_were_taken() {
+        let signals = Signals::listen().unwrap();
+        let is_rung = || !look(signals.pipe(), PollFlags::IN).is_empty();
+        assert_eq!(signals.take(), None);
+        assert!(!is_rung());
+
+        raise(SIGTERM).unwrap();
+        assert!(is_rung());
+        assert_eq!(signals.take(), Some(Signal::Terminate(SIGTERM)));
+        assert_eq!(signals.take(), None);
+        assert!(is_rung(), "taking does not hide a wake-up");
+        signals.drain();
+        assert!(!is_rung());
+
+        raise(SIGTERM).unwrap();
+        signals.drain();
+        assert_eq!(
+            signals.take(),
+            Some(Signal::Terminate(SIGTERM)),
+            "draining loses no signal, and a second one is a new one"
+        );
+
+        for signal in [SIGUSR1, SIGHUP, SIGTSTP, SIGINT] {
+            raise(signal).unwrap();
+        }
+        let all: Vec<_> = std::iter::from_fn(|| signals.take()).collect();
+        let expected = [
+            Signal::Terminate(SIGINT),
+            Signal::Terminate(SIGHUP),
+            Signal::Suspend,
+            Signal::Report,
+        ];
+        assert_eq!(all, expected);
+    }
+}

@@ -1,0 +1,244 @@
+//! The inputs, one after the other: each is opened when its turn comes.
+//!
+//! Refuses to join the end of one with the beginning of the next in one read, and to give up
+//! because one of them failed.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::config::Source;
+use crate::engine::{Read, SourceError};
+
+use super::descriptor::{FileId, duplicate, grow_pipe};
+use super::input::Input;
+use super::startup::{SAME_FILE, source_name};
+
+/// What is still to be read.
+#[derive(Debug)]
+pub(super) struct Sources {
+    current: Option<(Source, Input)>,
+    rest: VecDeque<Source>,
+    output: Option<FileId>,
+    pipe_bound: u64,
+}
+
+impl Sources {
+    /// Nothing is opened yet. `output` is the regular file that no source may be; pipes are grown
+    /// to at most `pipe_bound` bytes.
+    pub(super) fn new(sources: Vec<Source>, output: Option<FileId>, pipe_bound: u64) -> Sources {
+        Sources {
+            current: None,
+            rest: sources.into(),
+            output,
+            pipe_bound,
+        }
+    }
+
+    /// As [`crate::engine::System::read`].
+    pub(super) fn read(&mut self, room: &mut [u8]) -> Read {
+        loop {
+            let Some((source, input)) = &mut self.current else {
+                match self.open_next() {
+                    Some(Ok(())) => continue,
+                    Some(Err(error)) => return Read::Failed(error),
+                    None => return Read::End,
+                }
+            };
+            match input.read(room) {
+                Ok(0) => self.current = None,
+                Ok(n) => return Read::Bytes(n),
+                Err(Errno::AGAIN) => return Read::WouldBlock,
+                Err(errno) => {
+                    let error = SourceError {
+                        name: source_name(source),
+                        verb: "read",
+                        error: errno.into(),
+                    };
+                    self.current = None;
+                    return Read::Failed(error);
+                }
+            }
+        }
+    }
+
+    fn open_next(&mut self) -> Option<Result<(), SourceError>> {
+        let source = self.rest.pop_front()?;
+        Some(match self.open(&source) {
+            Ok(input) => {
+                self.current = Some((source, input));
+                Ok(())
+            }
+            Err(error) => Err(SourceError {
+                name: source_name(&source),
+                verb: "open",
+                error,
+            }),
+        })
+    }
+
+    fn open(&self, source: &Source) -> io::Result<Input> {
+        let input = match source {
+            Source::Stdin => Input::over(duplicate(rustix::stdio::stdin())?)?,
+            Source::File(path) => {
+                let fd = open_file(path)?;
+                let file = FileId::of(&rustix::fs::fstat(&fd)?);
+                if file.is_some() && file == self.output {
+                    return Err(io::Error::other(SAME_FILE));
+                }
+                Input::over_own(fd)?
+            }
+        };
+        if let Some(pipe) = input.pipe() {
+            grow_pipe(pipe, self.pipe_bound);
+        }
+        Ok(input)
+    }
+
+    /// The input to watch; `None` when the next read opens one, or says that there is no more.
+    pub(super) fn current(&self) -> Option<&Input> {
+        self.current.as_ref().map(|(_, input)| input)
+    }
+
+    /// As [`crate::engine::System::input_pending`]. A source that is still to be opened counts as
+    /// one with bytes: a read is the only way to find out.
+    pub(super) fn pending(&self) -> bool {
+        let more = !self.rest.is_empty();
+        match self.current() {
+            None => more,
+            Some(input) => input.pending() || (more && input.ends_when_not_pending()),
+        }
+    }
+
+    /// Lets go of everything.
+    pub(super) fn close(&mut self) {
+        self.current = None;
+        self.rest.clear();
+    }
+}
+
+/// Opens a FILE. Without blocking, so that a FIFO that no one writes to yet does not keep us from
+/// hearing signals; where that is refused for the moment (a lease on the file), as usual.
+fn open_file(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let usual = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let open = |flags| rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
+    match open(usual | OFlags::NONBLOCK) {
+        Err(Errno::AGAIN) => open(usual),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::testing::Fifo;
+    use std::io::Write as _;
+
+    fn file_with(directory: &tempfile::TempDir, name: &str, text: &str) -> Source {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Source::File(path)
+    }
+
+    fn sources(list: Vec<Source>) -> Sources {
+        Sources::new(list, None, 0)
+    }
+
+    /// Everything up to the end, with failures in brackets.
+    fn transcript(sources: &mut Sources) -> String {
+        let mut text = String::new();
+        let mut room = [0; 4];
+        loop {
+            match sources.read(&mut room) {
+                Read::Bytes(n) => text.push_str(std::str::from_utf8(&room[..n]).unwrap()),
+                Read::Failed(e) => text.push_str(&format!("[{}: {:?}]", e.verb, e.error.kind())),
+                Read::End => return text,
+                Read::WouldBlock => panic!("files do not block; so far: {text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn sources_follow_each_other_and_a_failure_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let list = vec![
+            file_with(&directory, "a", "first"),
+            Source::File(directory.path().join("missing")),
+            file_with(&directory, "empty", ""),
+            Source::File(directory.path().to_owned()),
+            file_with(&directory, "b", "last"),
+        ];
+        assert_eq!(
+            transcript(&mut sources(list)),
+            "first[open: NotFound][open: IsADirectory]last"
+        );
+    }
+
+    #[test]
+    fn the_end_stays_the_end() {
+        let mut sources = sources(vec![]);
+        assert!(matches!(sources.read(&mut [0]), Read::End));
+        assert!(matches!(sources.read(&mut [0]), Read::End));
+        assert!(!sources.pending());
+    }
+
+    #[test]
+    fn a_source_is_opened_when_its_turn_comes() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = file_with(&directory, "a", "x");
+        let second = Source::File(directory.path().join("b"));
+        let mut sources = sources(vec![first, second]);
+        assert!(matches!(sources.read(&mut [0; 9]), Read::Bytes(1)));
+        file_with(&directory, "b", "made meanwhile");
+        assert_eq!(transcript(&mut sources), "made meanwhile");
+    }
+
+    #[test]
+    fn a_file_that_became_the_output_is_refused_at_its_turn() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = file_with(&directory, "a", "x");
+        let Source::File(path) = &source else {
+            unreachable!()
+        };
+        let output = FileId::of(&rustix::fs::stat(path).unwrap());
+        let mut sources = Sources::new(vec![source], output, 0);
+        let Read::Failed(error) = sources.read(&mut [0; 9]) else {
+            panic!("was read")
+        };
+        assert_eq!(error.error.to_string(), SAME_FILE);
+    }
+
+    #[test]
+    fn pending_looks_past_the_end_of_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (a, b) = (
+            file_with(&directory, "a", "x"),
+            file_with(&directory, "b", "y"),
+        );
+        let mut sources = sources(vec![a, b]);
+        assert!(sources.pending());
+        assert!(matches!(sources.read(&mut [0; 9]), Read::Bytes(1)));
+        assert!(sources.pending());
+        assert!(matches!(sources.read(&mut [0; 9]), Read::Bytes(1)));
+        assert!(!sources.pending());
+        assert!(matches!(sources.read(&mut [0; 9]), Read::End));
+    }
+
+    #[test]
+    fn a_fifo_without_a_writer_does_not_let_the_next_source_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = Fifo::new();
+        let mut sources = sources(vec![
+            Source::File(fifo.path().to_owned()),
+            file_with(&directory, "b", "after"),
+        ]);
+        assert!(matches!(sources.read(&mut [0; 9]), Read::WouldBlock));
+        assert!(!sources.pending());
+        fifo.open_for_writing().write_all(b"before ").unwrap();
+        assert_eq!(transcript(&mut sources), "before after");
+    }
+}
