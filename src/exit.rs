@@ -26,8 +26,6 @@ impl Exit {
     }
 }
 
-/// Usage error.
-pub const USAGE: u8 = 2;
 /// Read or write error, a source that could not be opened.
 pub const FAILED: u8 = 1;
 

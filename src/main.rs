@@ -1,1 +1,40 @@
-fn main() {}
+//! `hwm`: parse, run, exit. Everything else is the library's.
+
+use std::io::{IsTerminal, Write};
+
+use highwater::exit::{self, Exit};
+use highwater::{cli, engine, report, sys};
+
+fn main() {
+    let terminal = std::io::stderr().is_terminal();
+    let config = match cli::parse(std::env::args_os(), terminal) {
+        Ok(config) => config,
+        Err(exit) => {
+            exit.print();
+            std::process::exit(exit.status);
+        }
+    };
+    let mut reporter = match report::start(&config.report) {
+        Ok(reporter) => reporter,
+        Err(error) => give_up(&error.to_string()),
+    };
+    let mut system = match sys::RealSystem::new(config.sources, config.relay.capacity) {
+        Ok(system) => system,
+        Err(error) => give_up(&error.to_string()),
+    };
+    match engine::run(&config.relay, &config.report, &mut system, &mut reporter) {
+        Exit::Status(status) => std::process::exit(status.into()),
+        Exit::Signal(number) => {
+            sys::die_by(number);
+            // The signal is blocked, so it did not kill: the same status by hand.
+            std::process::exit(Exit::Signal(number).as_shell());
+        }
+    }
+}
+
+/// One line, for what went wrong before the first byte.
+fn give_up(message: &str) -> ! {
+    // Not eprintln, which panics where stderr is full or closed.
+    let _ = writeln!(std::io::stderr(), "hwm: {message}");
+    std::process::exit(exit::FAILED.into());
+}

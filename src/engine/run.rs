@@ -121,15 +121,15 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
         }
     }
 
-    /// Full, with `fail`: more input is an overflow, the end of input is not.
+    /// Whether there is more, without accepting any of it: the end of input is no more.
     fn watch_input(&mut self, now: Duration) {
         if self.system.input_pending() {
-            self.relay.overflowed(now);
+            self.relay.more_came(now);
             return;
         }
         match self.system.read(&mut [0]) {
             // It came between the two calls. It was never accepted.
-            Read::Bytes(_) => self.relay.overflowed(now),
+            Read::Bytes(_) => self.relay.more_came(now),
             other => self.read_nothing(other, now),
         }
     }
@@ -173,7 +173,7 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
                 self.relay.under_way(count);
                 self.output_blocked(now);
             }
-            Write::Gone => self.relay.output_gone(now),
+            Write::Gone => self.output_gone(now),
             Write::Failed(error) => {
                 let at = self.relay.output_bytes();
                 self.reporter.message(format!(
@@ -217,8 +217,14 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
         self.output_ready |= ready.output;
         if ready.output_gone {
             let now = self.system.now();
-            self.relay.output_gone(now);
+            self.output_gone(now);
         }
+    }
+
+    fn output_gone(&mut self, now: Duration) {
+        // Closed, so that no further wait is ended by it.
+        self.system.close_output();
+        self.relay.output_gone(now);
     }
 
     fn report_changes(&mut self, now: Duration) {

@@ -45,6 +45,8 @@ pub struct Relay {
     doomed: Option<u64>,
     phase: Phase,
     ending: Ending,
+    /// The consumer is gone and has everything; until then the input may still end well.
+    farewell: Option<Duration>,
     /// Since when input could have come and did not.
     idle_since: Duration,
     /// How long reading had been paused when it ended for good.
@@ -66,7 +68,7 @@ pub enum ReadWish {
     Nothing,
     /// At most so many bytes (>= 1).
     UpTo(usize),
-    /// Only to know whether there is more: [`Relay::overflowed`] if so.
+    /// Only to know whether there is more: [`Relay::more_came`] if so.
     Watch,
 }
 
@@ -84,6 +86,11 @@ pub enum Change {
 /// Changes between two calls of [`Relay::take_changes`] beyond this many are not remembered: a
 /// turn in which the state flaps more often is told by the account alone.
 const MOST_CHANGES: usize = 16;
+
+/// A consumer that knows where the data ends (`tar t`, `head -c`) closes its pipe a moment before
+/// the producer exits. The run has ended well if nothing more comes; this is how long
+/// a busy machine may take to let the producer exit, and still "at once" for a person.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 impl Relay {
     /// A relay at the time zero, with nothing held.
@@ -118,6 +125,7 @@ impl Relay {
                 Phase::Running
             },
             ending: Ending::EndOfInput,
+            farewell: None,
             idle_since: Duration::ZERO,
             paused_in_all: None,
             changes: Vec::new(),
@@ -131,6 +139,9 @@ impl Relay {
     pub fn read_wish(&self) -> ReadWish {
         if self.phase != Phase::Running {
             return ReadWish::Nothing;
+        }
+        if self.farewell.is_some() {
+            return ReadWish::Watch;
         }
         let room = self.config.capacity - self.queue.len();
         let most = match self.config.policy {
@@ -158,6 +169,7 @@ impl Relay {
             drained,
             self.stall_deadline(),
             self.idle_deadline(),
+            self.farewell,
             self.credit_at(now),
         ]
         .into_iter()
@@ -212,6 +224,9 @@ impl Relay {
             self.ending = self.ending.and(Ending::Idle);
             self.input_ended(now);
         }
+        if self.farewell.is_some_and(|until| now >= until) {
+            self.break_pipe(now);
+        }
         if let Phase::Draining { until: Some(until) } = self.phase
             && now >= until
         {
@@ -243,10 +258,15 @@ impl Relay {
         self.end_if_drained();
     }
 
-    /// There is more input than room, and the policy is `fail`.
-    pub fn overflowed(&mut self, now: Duration) {
-        self.ending = self.ending.and(Ending::Overflow);
-        self.input_ended(now);
+    /// [`ReadWish::Watch`] found that there is more input: than room, with `fail`, or than the
+    /// consumer waited for.
+    pub fn more_came(&mut self, now: Duration) {
+        if self.farewell.is_some() {
+            self.break_pipe(now);
+        } else {
+            self.ending = self.ending.and(Ending::Overflow);
+            self.input_ended(now);
+        }
     }
 
     /// A source could not be opened or read; others may follow.
@@ -272,8 +292,18 @@ impl Relay {
         }
     }
 
-    /// The consumer is gone.
+    /// The consumer is gone. Nothing may be written any more.
     pub fn output_gone(&mut self, now: Duration) {
+        let owes_nothing = self.queue.is_empty() && self.doomed.is_none() && !self.has_output();
+        if self.phase == Phase::Running && owes_nothing {
+            self.farewell.get_or_insert(now.saturating_add(FAREWELL));
+        } else {
+            self.break_pipe(now);
+        }
+    }
+
+    fn break_pipe(&mut self, now: Duration) {
+        self.farewell = None;
         self.ending = self.ending.and(Ending::BrokenPipe);
         self.abandon(Reason::BrokenPipe, now);
     }

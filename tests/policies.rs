@@ -1,0 +1,259 @@
+//! The lossy policies on a real-looking log through real pipes: every line out is a line in, whole
+//! and in order, the producer is never held up, and the account agrees with counting.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use common::{Account, assert_subsequence, finish, hwm, lines, log, run, slurp, summary_of, wait};
+
+/// What a run did with a log while its consumer did not read before all of it had been taken.
+struct Run {
+    output: Vec<u8>,
+    account: Account,
+}
+
+/// Feeds `input` while nobody reads; a lossy policy takes it all the same. Then reads everything.
+fn run_with_late_consumer(args: &[&str], input: &[u8]) -> Run {
+    let mut child = hwm(args).args(["--report", "json"]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin
+        .write_all(input)
+        .expect("the producer is never held up");
+    drop(stdin);
+    let output = slurp(child.stdout.take().unwrap());
+    let stderr = slurp(child.stderr.take().unwrap());
+    assert_eq!(wait(&mut child).code(), Some(0));
+    let account = Account(summary_of(&String::from_utf8(stderr).unwrap()));
+    Run { output, account }
+}
+
+/// Checks everything that holds for every lossy policy. Returns how many records were lost.
+fn check(run: &Run, input: &[u8]) -> u64 {
+    let missing = assert_subsequence(input, &run.output) as u64;
+    let account = &run.account;
+    account.assert_balanced();
+    assert_eq!(account.count("in_bytes"), input.len() as u64);
+    assert_eq!(account.count("in_records"), lines(input).len() as u64);
+    assert_eq!(account.count("out_bytes"), run.output.len() as u64);
+    assert_eq!(
+        account.count("out_records"),
+        lines(&run.output).len() as u64
+    );
+    assert_eq!(account.lost_in_all("lost_records"), missing);
+    assert!(account.count("peak_held_bytes") <= account.count("capacity_bytes"));
+    missing
+}
+
+const SMALL: [&str; 2] = ["-B", "64k"];
+
+#[test]
+fn drop_newest_keeps_the_oldest_lines() {
+    let input = log(30_000);
+    let run = run_with_late_consumer(
+        &[&SMALL[..], &["--when-full", "drop-newest"]].concat(),
+        &input,
+    );
+    assert!(check(&run, &input) > 0);
+    let kept = 64 * 1024 / 2;
+    assert!(
+        run.output[..kept] == input[..kept],
+        "the beginning is whole"
+    );
+}
+
+#[test]
+fn drop_oldest_keeps_the_newest_lines() {
+    let input = log(30_000);
+    let run = run_with_late_consumer(
+        &[&SMALL[..], &["--when-full", "drop-oldest"]].concat(),
+        &input,
+    );
+    assert!(check(&run, &input) > 0);
+    let last = 20;
+    let (ours, theirs) = (lines(&run.output), lines(&input));
+    assert!(
+        ours[ours.len() - last..] == theirs[theirs.len() - last..],
+        "the end is whole"
+    );
+}
+
+#[test]
+fn sample_lets_some_of_all_ages_pass() {
+    let input = log(30_000);
+    for spec in ["1/50", "2%", "adaptive"] {
+        let args = ["--when-full", "sample", "--sample", spec, "--seed", "7"];
+        let run = run_with_late_consumer(&[&SMALL[..], &args].concat(), &input);
+        assert!(check(&run, &input) > 0, "{spec}");
+        assert!(run.account.lost("sampled").1 > 0, "{spec}");
+    }
+}
+
+#[test]
+fn a_seed_makes_the_choice_repeatable() {
+    let input = log(2_000);
+    // Always pressured, never full: only the sampler decides.
+    let args = [
+        "-B",
+        "64M",
+        "--high-water",
+        "1",
+        "--low-water",
+        "0",
+        "--when-full",
+        "sample",
+    ];
+    let with = |seed| {
+        let all = [&args[..], &["--sample", "30%", "--seed", seed]].concat();
+        let mut child = hwm(&all).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&input).unwrap();
+        drop(stdin);
+        slurp(child.stdout.take().unwrap())
+    };
+    assert_eq!(lines(&with("1")).len(), lines(&with("1")).len());
+    assert!(with("1") != with("2"));
+}
+
+#[test]
+fn marks_stand_where_lines_are_missing_and_sum_to_the_loss() {
+    let input = log(30_000);
+    for policy in ["drop-newest", "drop-oldest", "sample"] {
+        let args = ["--when-full", policy, "--mark=~ {records} ~", "--seed", "1"];
+        let mut run = run_with_late_consumer(&[&SMALL[..], &args].concat(), &input);
+        let mut marked = 0;
+        let mut rest = Vec::new();
+        for line in lines(&run.output) {
+            match line
+                .strip_prefix(b"~ ")
+                .and_then(|rest| rest.strip_suffix(b" ~\n"))
+            {
+                Some(number) => {
+                    marked += std::str::from_utf8(number).unwrap().parse::<u64>().unwrap();
+                }
+                None => rest.extend_from_slice(line),
+            }
+        }
+        let mark_bytes = (run.output.len() - rest.len()) as u64;
+        run.output = rest;
+        assert_eq!(marked, check(&run, &input), "{policy}");
+        assert_eq!(run.account.count("mark_bytes"), mark_bytes);
+    }
+}
+
+#[test]
+fn the_default_mark_says_how_much() {
+    let input = [b"one\n".as_slice(), &[b'x'; 2047], b"\nthree\n"].concat();
+    let done = run(
+        &["-B", "100", "--when-full", "drop-newest", "--mark"],
+        &input,
+    )
+    .expect(0);
+    assert_eq!(
+        String::from_utf8(done.stdout).unwrap(),
+        "one\nhwm: 1 records (2.00KiB) lost\nthree\n"
+    );
+}
+
+#[test]
+fn a_mark_for_what_is_missing_at_the_end_comes_at_the_end() {
+    let input = [b"one\n".as_slice(), &[b'x'; 500]].concat();
+    let args = [
+        "-B",
+        "100",
+        "--when-full",
+        "drop-oldest",
+        "--mark={records} of {bytes} bytes",
+    ];
+    let done = run(&args, &input).expect(0);
+    // The long one pushed the short one out before it proved too long itself.
+    assert_eq!(String::from_utf8(done.stdout).unwrap(), "2 of 504 bytes\n");
+}
+
+#[test]
+fn oversize_records_are_lost_whole_and_the_others_stay() {
+    let mut input = Vec::new();
+    for number in 0..50 {
+        input.extend_from_slice(format!("{number}\n").as_bytes());
+        input.extend(std::iter::repeat_n(b'x', 10_000));
+        input.push(b'\n');
+    }
+    let done = run(
+        &[
+            "-B",
+            "5000",
+            "--when-full",
+            "drop-newest",
+            "--report",
+            "json",
+        ],
+        &input,
+    );
+    let account = done.summary();
+    account.assert_balanced();
+    assert_eq!(account.lost("oversize"), (50 * 10_001, 50));
+    assert_eq!(
+        lines(&done.stdout).len() as u64,
+        50 - account.lost("queue_full").1
+    );
+}
+
+#[test]
+fn null_bytes_end_records_with_0() {
+    let input = b"a\nb\0c\n\0tail";
+    let done = run(
+        &["-0", "--when-full", "drop-oldest", "--report", "json"],
+        input,
+    )
+    .expect(0);
+    assert_eq!(done.stdout, input);
+    assert_eq!(done.summary().count("in_records"), 3);
+}
+
+#[test]
+fn half_a_line_is_held_back_by_lossy_policies_and_passed_on_by_block() {
+    for (policy, passes) in [("block", true), ("fail", true), ("drop-oldest", false)] {
+        let mut child = hwm(&["--when-full", policy]).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"half").unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        if passes {
+            let mut half = [0; 4];
+            stdout.read_exact(&mut half).unwrap();
+            assert_eq!(&half, b"half");
+            stdin.write_all(b" a line\n").unwrap();
+        } else {
+            std::thread::sleep(Duration::from_millis(100));
+            assert_eq!(rustix::io::ioctl_fionread(&stdout).unwrap(), 0);
+            stdin.write_all(b" a line\n").unwrap();
+        }
+        drop(stdin);
+        let rest = slurp(stdout);
+        assert!(rest.ends_with(b" a line\n"), "{policy}");
+        finish(child, b"").expect(0);
+    }
+}
+
+#[test]
+fn the_newest_lines_arrive_when_the_consumer_comes_back() {
+    let mut child = hwm(&["-B", "64k", "--when-full", "drop-oldest", "--mark"])
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = log(30_000);
+    stdin.write_all(&input).unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    // The run goes on: what is held must come without an end of input.
+    let last = *lines(&input).last().unwrap();
+    let mut seen = Vec::new();
+    let mut some = vec![0; 65_536];
+    while !seen.ends_with(last) {
+        let count = stdout.read(&mut some).unwrap();
+        assert!(count > 0, "ended early");
+        seen.extend_from_slice(&some[..count]);
+    }
+    drop(stdin);
+    drop(stdout);
+    finish(child, b"");
+}
