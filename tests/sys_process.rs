@@ -55,6 +55,7 @@ fn child() {
     match role.to_str().unwrap() {
         "relay" => relay(&mut system),
         "close" => close(&mut system, &mut notes),
+        "read-and-exit" => assert!(matches!(system.read(&mut [0; 9]), Read::WouldBlock)),
         "check" => {}
         other => panic!("no such role: {other}"),
     }
@@ -199,6 +200,17 @@ fn eventually(mut condition: impl FnMut() -> bool) {
 /// A pipe that no child inherits by accident: a copy of a writing end would hide its end.
 fn pipe() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     pipe_with(PipeFlags::CLOEXEC)
+}
+
+/// A pseudoterminal: the master's side and the user's.
+fn pty() -> (OwnedFd, OwnedFd) {
+    use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let user = ioctl_tiocgptpeer(&master, flags).unwrap();
+    (master, user)
 }
 
 fn is_non_blocking(fd: impl AsFd) -> bool {
@@ -347,6 +359,47 @@ fn a_peer_that_is_done_sending_gets_everything_back() {
     let mut text = String::new();
     (&ours).read_to_string(&mut text).unwrap();
     assert_eq!(text, "echo");
+    let (status, _) = run.end();
+    assert!(status.success());
+}
+
+#[test]
+fn what_only_knows_blocking_calls_is_ferried_and_does_not_hold_up_the_end() {
+    // The master sides: they block, and opened again they would be other terminals.
+    let (stdin, producer) = pty();
+    let (stdout, consumer) = pty();
+    let run = Run::start("relay", stdin, stdout);
+    rustix::io::write(&producer, b"one line\n").unwrap();
+    let mut line = [0; 9];
+    assert_eq!(rustix::io::read(&consumer, &mut line), Ok(9));
+    assert_eq!(&line, b"one line\n");
+    assert!(!is_non_blocking(&producer) && !is_non_blocking(&consumer));
+    run.reach("S");
+    run.signal(Kill::TERM);
+    let (status, _) = run.end();
+    assert_eq!(status.signal(), Some(15));
+}
+
+#[test]
+fn a_ferry_that_waits_does_not_hold_up_a_normal_exit() {
+    let (stdin, _producer) = pty();
+    let (_reader, stdout) = pipe().unwrap();
+    let (status, _) = Run::start("read-and-exit", stdin, stdout).end();
+    assert!(status.success());
+}
+
+#[test]
+fn terminals_are_relayed_and_keep_their_flags() {
+    let (keyboard, stdin) = pty();
+    let (screen, stdout) = pty();
+    let witnesses = [stdin.try_clone().unwrap(), stdout.try_clone().unwrap()];
+    let run = Run::start("relay", stdin, stdout);
+    rustix::io::write(&keyboard, b"one line\n").unwrap();
+    let mut line = [0; 8];
+    assert_eq!(rustix::io::read(&screen, &mut line), Ok(8));
+    assert_eq!(&line, b"one line");
+    assert!(witnesses.iter().all(|fd| !is_non_blocking(fd)));
+    rustix::io::write(&keyboard, &[4]).unwrap();
     let (status, _) = run.end();
     assert!(status.success());
 }
