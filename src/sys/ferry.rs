@@ -420,21 +420,34 @@ mod tests {
     }
 
     #[test]
-    fn a_write_reports_what_went_out_before_its_error() {
+    fn a_write_tells_how_far_it_came_before_its_error() {
         let (reader, writer) = pipe().unwrap();
         rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
-        rustix::io::write(&writer, &[0; 96]).unwrap();
-        let mut ferry = WriteFerry::start(writer.as_fd()).unwrap();
-        let data = [7; WRITE_MOST];
-        let parts = [IoSlice::new(&data)];
-        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(WRITE_MOST)));
-        // The pipe's one page is full now and the thread blocked with 96 bytes to go.
+        let write = thread::spawn(move || write_all(writer.as_fd(), vec![7; 10_000]));
         while rustix::io::ioctl_fionread(&reader).unwrap() < 4096 {
             thread::yield_now();
         }
         drop(reader);
-        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(4000)));
-        assert_eq!(write_through(&mut ferry), Err(Errno::PIPE));
+        let written = write.join().unwrap();
+        assert_eq!((written.bytes, written.error), (4096, Some(Errno::PIPE)));
+    }
+
+    #[test]
+    fn a_part_is_reported_before_the_error_that_ended_it() {
+        let (_reader, writer) = pipe().unwrap();
+        let fails_after_two = |_: BorrowedFd<'_>, buffer| Written {
+            buffer,
+            bytes: 2,
+            error: Some(Errno::PIPE),
+        };
+        let mut ferry = WriteFerry {
+            helper: Helper::start("test", writer.as_fd(), fails_after_two).unwrap(),
+            state: Writing::Ashore(Vec::new()),
+        };
+        let parts = [IoSlice::new(b"abc")];
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));
+        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(2)));
+        assert_eq!(ferry.write(&parts), Err(Errno::PIPE));
         assert_eq!(ferry.write(&parts), Err(Errno::PIPE));
     }
 }

@@ -44,7 +44,8 @@ enum Way {
 }
 
 /// A terminal may have room in poll's eyes and yet refuse a character that takes two places, such
-/// as a line's end; without this, that is a busy loop.
+/// as a line's end (seen on Linux 6.18, on a pseudoterminal that nobody reads and that is almost
+/// full). Without this, that is a busy loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
     Full,
@@ -411,15 +412,24 @@ mod tests {
 
     #[test]
     fn a_terminal_that_refuses_what_poll_promised_is_not_asked_by_poll_again() {
-        let (_master, user) = pty();
+        let (master, user) = pty();
         let mut output = Output::over(user).unwrap();
         write_until_full(&mut output);
-        // However poll sees this terminal, it is believed at most once.
-        let promised = look(&mut output, true).room;
+        // Which fill makes poll promise too much depends on the kernel; so promise it here.
+        let promise = |output: &mut Output| output.judge(true, PollFlags::OUT, PollFlags::empty());
+        assert!(promise(&mut output).room);
         assert!(matches!(write(&mut output, b"\n"), Write::WouldBlock));
-        assert_eq!(output.distrusts_poll(), promised);
-        eprintln!("promised: {promised}");
-        assert!(!promised || look(&mut output, true) == NOTHING);
+        assert!(output.distrusts_poll());
+        output.trust_again();
+        assert!(matches!(write(&mut output, b"\n"), Write::WouldBlock));
+        assert!(output.distrusts_poll());
+
+        rustix::io::read(&master, &mut vec![0; 1 << 20][..]).unwrap();
+        output.trust_again();
+        while matches!(write(&mut output, b"\n"), Write::WouldBlock) {
+            rustix::io::read(&master, &mut vec![0; 1 << 20][..]).unwrap();
+        }
+        assert!(!output.distrusts_poll());
     }
 
     #[test]
