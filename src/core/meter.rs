@@ -24,6 +24,9 @@ pub enum Activity {
 /// A wait shorter than this share of the run names no slow side.
 const NOTABLE_SHARE: f64 = 0.05;
 
+/// Rates are not measured over less than this.
+const LEAST_SPAN: Duration = Duration::from_millis(5);
+
 /// See the module's header.
 pub struct Meter {
     /// What came in.
@@ -114,8 +117,12 @@ impl Meter {
         self.rates_since(Totals::default(), now)
     }
 
-    /// Bytes in and out a second since the last [`Meter::end_interval`].
+    /// Bytes in and out a second since the last [`Meter::end_interval`]; None so shortly after it
+    /// that a single read would look like a flood.
     pub fn rates_of_interval(&self, now: Duration) -> (Option<f64>, Option<f64>) {
+        if now.saturating_sub(self.last_interval.at) < LEAST_SPAN {
+            return (None, None);
+        }
         self.rates_since(self.last_interval, now)
     }
 

@@ -56,8 +56,9 @@ const LAST_WORD: Duration = Duration::from_millis(500);
 /// How long a stop waits for a clean terminal: short, because a user's Ctrl-Z is waiting.
 const CLEAN_TERMINAL: Duration = Duration::from_millis(100);
 
-/// Without periodic reports, one line tells of all losses that begin within this time.
-const LOSS_PAUSE: Duration = Duration::from_secs(1);
+/// Of one kind of event a person wants to hear no more often than this: a consumer that takes
+/// a little all the time begins a loss episode, or flips the state, thousands of times a second.
+const EVENTS_APART: Duration = Duration::from_secs(1);
 
 /// Prepares the reports that `config` asks for: opens `--report-to`, creating it or appending to
 /// it. Starts no thread before there is something to say.
@@ -108,11 +109,40 @@ pub struct ThreadedReporter {
     mode: ReportMode,
     thread: Thread,
     statistics: Statistics,
-    last_loss_line: Option<Duration>,
+    told: Told,
     dropped: u64,
     unsaid: Vec<String>,
     /// How long the end waits: [`LAST_WORD`], but for tests.
     patience: Duration,
+}
+
+/// When each kind of event was last told.
+#[derive(Default)]
+struct Told {
+    pressured: Option<Duration>,
+    flowing: Option<Duration>,
+    loss: Option<Duration>,
+}
+
+impl Told {
+    fn is_due(&self, event: Event, now: Duration) -> bool {
+        let last = match event {
+            Event::Pressured => self.pressured,
+            Event::Flowing => self.flowing,
+            Event::Loss => self.loss,
+            Event::Interval | Event::Asked => None,
+        };
+        last.is_none_or(|last| now >= last.saturating_add(EVENTS_APART))
+    }
+
+    fn note(&mut self, event: Event, now: Duration) {
+        match event {
+            Event::Pressured => self.pressured = Some(now),
+            Event::Flowing => self.flowing = Some(now),
+            Event::Loss => self.loss = Some(now),
+            Event::Interval | Event::Asked => {}
+        }
+    }
 }
 
 enum Thread {
@@ -137,16 +167,11 @@ impl ThreadedReporter {
             mode: config.mode,
             thread: Thread::Unborn(Box::new(scribe)),
             statistics: Statistics::default(),
-            last_loss_line: None,
+            told: Told::default(),
             dropped: 0,
             unsaid: Vec::new(),
             patience: LAST_WORD,
         }
-    }
-
-    fn loss_line_is_due(&self, now: Duration) -> bool {
-        self.last_loss_line
-            .is_none_or(|last| now >= last.saturating_add(LOSS_PAUSE))
     }
 
     /// The thread, started now if this is the first time; None if it cannot be had.
@@ -207,9 +232,13 @@ impl Reporter for ThreadedReporter {
     fn wants(&self, event: Event, now: Duration) -> bool {
         match (self.mode, event) {
             (ReportMode::None, _) => false,
-            (ReportMode::Plain | ReportMode::Json, _) | (_, Event::Asked) => true,
+            (_, Event::Asked) => true,
             (ReportMode::Bar, event) => event == Event::Interval,
-            (ReportMode::Summary, event) => event == Event::Loss && self.loss_line_is_due(now),
+            // A program wants each change of state; losses are in every object anyway.
+            (ReportMode::Json, Event::Loss) => self.told.is_due(event, now),
+            (ReportMode::Json, _) | (ReportMode::Plain, Event::Interval) => true,
+            (ReportMode::Plain, event) => self.told.is_due(event, now),
+            (ReportMode::Summary, event) => event == Event::Loss && self.told.is_due(event, now),
         }
     }
 
@@ -221,9 +250,7 @@ impl Reporter for ThreadedReporter {
             self.statistics.add(rate);
         }
         if self.wants(event, snapshot.elapsed) {
-            if event == Event::Loss {
-                self.last_loss_line = Some(snapshot.elapsed);
-            }
+            self.told.note(event, snapshot.elapsed);
             let message = Message::Report(event, Box::new(snapshot.clone()));
             if self.post(message).is_err() {
                 self.dropped += 1;
