@@ -1,18 +1,17 @@
-//! `RATE`: a SIZE, `/s` allowed, of at least one unit a second.
+//! `RATE`: a SIZE, `/s` allowed, of at least one unit a second; 0 stands for no limit, as in pv.
 //!
-//! Refuses 0, which pv takes for "no limit": somebody who computed it meant something else.
+//! Refuses what is less than one unit a second and yet not 0: nothing would ever go out.
 
 use super::size;
 
-/// Reads how much a second: bytes, or records with `-l`.
+/// Reads how much a second: bytes, or records with `-l`; 0 for no limit.
 pub(super) fn parse(text: &str) -> Result<u64, String> {
-    match size::parse(text.strip_suffix("/s").unwrap_or(text))? {
-        0 => Err(
-            "at less than 1 a second nothing would go out; leave the option out for no limit"
-                .into(),
-        ),
-        rate => Ok(rate),
+    let number = text.strip_suffix("/s").unwrap_or(text);
+    let rate = size::parse(number)?;
+    if rate == 0 && number.contains(|digit| ('1'..='9').contains(&digit)) {
+        return Err("at less than 1 a second nothing would go out; 0 stands for no limit".into());
     }
+    Ok(rate)
 }
 
 #[cfg(test)]
@@ -25,16 +24,17 @@ mod tests {
         assert_eq!(parse("10M"), Ok(10 << 20));
         assert_eq!(parse("10M/s"), Ok(10 << 20));
         assert_eq!(parse("1.5kB/s"), Ok(1500));
+        assert_eq!(parse("0"), Ok(0));
+        assert_eq!(parse("0.0k/s"), Ok(0));
     }
 
     #[test]
     fn bad_rates_say_what_is_wrong() {
-        let zero =
-            "at less than 1 a second nothing would go out; leave the option out for no limit";
+        let too_little = "at less than 1 a second nothing would go out; 0 stands for no limit";
         let empty = "it is empty: expected a size such as 64k or 1.5M";
         for (text, error) in [
-            ("0", zero),
-            ("0.5/s", zero),
+            ("0.5", too_little),
+            ("0.5/s", too_little),
             ("", empty),
             ("/s", empty),
             ("-1", "a size cannot be negative"),

@@ -442,8 +442,8 @@ fn each_wrong_usage_gets_its_line() {
             "invalid value 'ignore' for --broken-pipe: expected one of signal, ok".into(),
         ),
         (
-            "-L 0",
-            "invalid value '0' for --rate-limit: at less than 1 a second nothing would go out; leave the option out for no limit"
+            "-L 0.5",
+            "invalid value '0.5' for --rate-limit: at less than 1 a second nothing would go out; 0 stands for no limit"
                 .into(),
         ),
         (

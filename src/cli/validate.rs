@@ -151,8 +151,8 @@ fn mark(args: &Args, delimiter: u8) -> Result<Option<Mark>, String> {
 }
 
 fn rate(args: &Args) -> Result<Option<Rate>, String> {
-    let Some(number) = args.rate_limit else {
-        return match args.burst {
+    let Some(number) = args.rate_limit.filter(|number| *number > 0) else {
+        return match args.burst.filter(|_| args.rate_limit.is_none()) {
             None => Ok(None),
             Some(_) => Err("--burst needs a rate limit, as in -L 10M".into()),
         };
