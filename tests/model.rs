@@ -198,7 +198,7 @@ impl Model {
         match self.config.policy {
             Policy::Sample(Sample::Every(stride)) if self.pressured => {
                 self.seen += 1;
-                self.seen % stride != 0
+                !self.seen.is_multiple_of(stride)
             }
             Policy::Sample(Sample::Chance(chance)) if self.pressured => !self.rng.chance(chance),
             _ => false,

@@ -9,7 +9,7 @@ use super::account::{Losses, Tally};
 use super::snapshot::Bottleneck;
 
 /// What the relay is doing or waiting for. Where several hold, the first named counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Activity {
     /// There is something to write and the output takes nothing.
     OutputBlocked,
@@ -18,6 +18,7 @@ pub enum Activity {
     /// There is nothing to do but to wait for input.
     AwaitingInput,
     /// Moving data.
+    #[default]
     Busy,
 }
 
@@ -27,7 +28,8 @@ const NOTABLE_SHARE: f64 = 0.05;
 /// Rates are not measured over less than this.
 const LEAST_SPAN: Duration = Duration::from_millis(5);
 
-/// See the module's header.
+/// See the module's header. The default is everything zero at the time zero.
+#[derive(Default)]
 pub struct Meter {
     /// What came in.
     pub input: Tally,
@@ -58,24 +60,6 @@ struct Totals {
 }
 
 impl Meter {
-    /// Everything zero at the time zero.
-    pub fn new() -> Self {
-        Self {
-            input: Tally::default(),
-            output: Tally::default(),
-            lost: Losses::default(),
-            marks: Tally::default(),
-            peak_held: 0,
-            loss_episodes: 0,
-            activity: Activity::Busy,
-            since: Duration::ZERO,
-            times: [Duration::ZERO; 4],
-            longest_stall: Duration::ZERO,
-            stalled_since: None,
-            last_interval: Totals::default(),
-        }
-    }
-
     /// From `now` on the relay does `activity`.
     pub fn enter(&mut self, activity: Activity, now: Duration) {
         self.times[self.activity as usize] += now.saturating_sub(self.since);

@@ -55,7 +55,7 @@ impl Sampler {
         match &mut self.chooser {
             Chooser::Every { stride, seen } => {
                 *seen += 1;
-                *seen % *stride == 0
+                seen.is_multiple_of(*stride)
             }
             Chooser::Chance(chance) => self.rng.chance(*chance),
             Chooser::Adaptive(rates) => self.rng.chance(adaptive_chance(rates, view)),

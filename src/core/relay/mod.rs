@@ -117,7 +117,7 @@ impl Relay {
                 .clone()
                 .filter(|_| config.policy.is_lossy())
                 .map(|mark| Marker::new(mark, config.delimiter)),
-            meter: Meter::new(),
+            meter: Meter::default(),
             doomed: None,
             phase: if takes_nothing {
                 Phase::Draining { until: None }
