@@ -20,6 +20,7 @@
 pub mod account;
 pub mod ending;
 pub mod gaps;
+mod lane;
 pub mod meter;
 pub mod pacer;
 pub mod policy;

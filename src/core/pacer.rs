@@ -10,8 +10,8 @@ use crate::config::{Amount, Rate};
 
 const NANOS: u128 = 1_000_000_000;
 
-/// A limited output is woken at most so often a second: a burst worth less than a twentieth of
-/// a tenth of a second is not worth a system call.
+/// A limited output writes about so often a second, unless the burst asks for more: in smaller
+/// portions it would cost a system call for a few bytes.
 const WAKES_PER_SECOND: u64 = 50;
 
 /// See the module's header.
@@ -56,11 +56,12 @@ impl Pacer {
 
     /// So many units went out; at most the credit.
     pub fn spend(&mut self, units: u64) {
+        debug_assert!(u128::from(units) * NANOS <= self.credit);
         self.credit = self.credit.saturating_sub(u128::from(units) * NANOS);
     }
 
-    /// When there will be credit for `wanted` (>= 1) units, or for as many as are worth waking
-    /// up for.
+    /// When there is credit for `wanted` (>= 1) units, or for as many as are worth a write; not
+    /// after `now` if there is already.
     pub fn ready_at(&mut self, wanted: u64, now: Duration) -> Duration {
         let worth = (self.per_second / WAKES_PER_SECOND).clamp(1, self.burst);
         let goal = u128::from(wanted.min(worth)) * NANOS;

@@ -1,25 +1,25 @@
 //! The bounded FIFO of bytes in which records wait, in chunks of memory taken as needed.
 //!
 //! ```text
-//!   rest        chunks                                        last chunk
-//!  [======] -> [  ####|####] -> ... -> [######|##] -> [####|##|aaaa......llllllll    ]
-//!   begun       ^head                                          ^arriving  ^landed
+//!   begun             waiting
+//!  [======]      ->  [####|####] -> ... -> [######|##] -> [####|##|aaaa......llllllll    ]
+//!   set aside         ^head                                        ^arriving  ^landed
 //! ```
 //!
 //! - `landed`: bytes just read, not judged yet; they lie in the last chunk, in place, so that what
 //!   is admitted need not be copied again. Not held: each turn judges all of them.
 //! - `arriving`: the admitted part of the record whose delimiter has not come.
-//! - `rest`: the unwritten rest of a record of which a byte was written, moved aside only when
+//! - `begun`: the unwritten rest of a record of which a byte was written; set aside only when
 //!   records behind it must leave.
 //!
 //! Knows nothing of limits and policies, and keeps no index of records: a boundary is found by
 //! looking for the delimiter, so that memory stays proportional to the bytes, however short the
-//! records. Delimiters are counted once, when bytes are kept, a number for each chunk.
+//! records.
 
-use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use super::account::Tally;
+use super::lane::{Chunk, Lane};
 
 /// The memory unit, and so the largest single read: big enough that system calls do not show
 /// (128 KiB is two default pipes), small enough to stay in the second-level cache when the queue
@@ -34,64 +34,46 @@ const LEAST_LANDING: usize = 128;
 /// Emptied chunks kept for the next use instead of returned to the system.
 const SPARE_CHUNKS: usize = 2;
 
-struct Chunk {
-    bytes: Box<[u8]>,
-    /// Held bytes are `start..end`.
-    start: usize,
-    end: usize,
-    /// Up to here delimiters have been taken out of `delimiters`; at most `start`.
-    counted: usize,
-    /// Delimiters in `counted..end`.
-    delimiters: u64,
-}
-
-impl Chunk {
-    fn new(size: usize) -> Self {
-        Self {
-            bytes: vec![0; size].into_boxed_slice(),
-            start: 0,
-            end: 0,
-            counted: 0,
-            delimiters: 0,
-        }
-    }
-
-    fn clear(&mut self) {
-        (self.start, self.end, self.counted, self.delimiters) = (0, 0, 0, 0);
-    }
-
-    fn held(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
-    }
-}
-
 /// See the module's header.
 pub struct Queue {
     delimiter: Option<u8>,
-    chunk_size: usize,
-    chunks: VecDeque<Chunk>,
-    spare: Vec<Chunk>,
-    /// Bytes read but not judged: `landed_start..landed_end` of the last chunk.
+    begun: Lane,
+    waiting: Lane,
+    spare: Spare,
+    /// Bytes read but not judged: `landed_start..landed_end` of the last chunk's memory.
     landed_start: usize,
     landed_end: usize,
-    /// The begun record's unwritten rest, from `rest_start`.
-    rest: Vec<u8>,
-    rest_start: usize,
-    /// Held bytes, the rest and the arriving record included.
-    len: u64,
     arriving: u64,
-    /// Position in the admitted stream of the first byte in `chunks`.
+    /// Position in the admitted stream of the first byte that waits.
     head: u64,
-    /// The last byte that was written ended no record.
-    begun: bool,
+    /// The last byte that went out of `waiting` ended no record.
+    is_begun: bool,
     /// Bytes at the front that a helper thread is writing.
-    under_way: usize,
+    under_way: u64,
     /// The last admitted byte ended no record.
     open: bool,
     /// The input ended in a record without a delimiter, and its last byte has not gone out.
     bare_tail: bool,
-    /// Records that went out and that no call has returned yet.
-    owed: u64,
+}
+
+/// Chunks without use.
+struct Spare {
+    size: usize,
+    chunks: Vec<Chunk>,
+}
+
+impl Spare {
+    fn take(&mut self) -> Chunk {
+        let chunk = self.chunks.pop();
+        chunk.unwrap_or_else(|| Chunk::new(self.size))
+    }
+
+    fn retire(&mut self, mut chunk: Chunk) {
+        if self.chunks.len() < SPARE_CHUNKS && chunk.size() == self.size {
+            chunk.clear();
+            self.chunks.push(chunk);
+        }
+    }
 }
 
 impl Queue {
@@ -101,32 +83,31 @@ impl Queue {
     pub fn new(delimiter: Option<u8>, chunk_size: usize) -> Self {
         Self {
             delimiter,
-            chunk_size,
-            chunks: VecDeque::new(),
-            spare: Vec::new(),
+            begun: Lane::new(delimiter),
+            waiting: Lane::new(delimiter),
+            spare: Spare {
+                size: chunk_size,
+                chunks: Vec::new(),
+            },
             landed_start: 0,
             landed_end: 0,
-            rest: Vec::new(),
-            rest_start: 0,
-            len: 0,
             arriving: 0,
             head: 0,
-            begun: false,
+            is_begun: false,
             under_way: 0,
             open: false,
             bare_tail: false,
-            owed: 0,
         }
     }
 
     /// Bytes held.
     pub fn len(&self) -> u64 {
-        self.len
+        self.begun.len() + self.waiting.len()
     }
 
     /// Whether nothing is held.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Bytes held of the record that is still arriving.
@@ -136,27 +117,28 @@ impl Queue {
 
     /// Bytes held of whole records, the rest of a begun one included.
     pub fn complete(&self) -> u64 {
-        self.len - self.arriving
+        self.len() - self.arriving
     }
 
-    /// Position in the admitted stream of the first byte that can still be evicted, were it
-    /// not begun.
+    /// Bytes of a begun record that an eviction has set aside.
+    pub fn begun(&self) -> u64 {
+        self.begun.len()
+    }
+
+    /// Position in the admitted stream of the first byte that waits.
     pub fn head(&self) -> u64 {
         self.head
     }
 
     /// Position in the admitted stream behind the last held byte.
     pub fn tail(&self) -> u64 {
-        self.head + self.len - self.rest_len() as u64
+        self.head + self.waiting.len()
     }
 
-    /// Bytes of a begun record that an eviction has set aside.
-    pub fn begun(&self) -> u64 {
-        self.rest_len() as u64
-    }
-
-    fn rest_len(&self) -> usize {
-        self.rest.len() - self.rest_start
+    /// Memory taken for all this, in bytes.
+    pub fn memory(&self) -> usize {
+        let spare: usize = self.spare.chunks.iter().map(Chunk::size).sum();
+        self.begun.memory() + self.waiting.memory() + spare
     }
 
     // ---- arrival: land, judge, keep or discard -------------------------------------------
@@ -165,37 +147,18 @@ impl Queue {
     /// Everything landed before must have been judged.
     pub fn landing(&mut self, most: usize) -> &mut [u8] {
         debug_assert!(self.landed().is_empty());
-        if self.len == self.rest_len() as u64 {
-            self.rewind();
+        if self.waiting.len() == 0 {
+            self.waiting.rewind();
         }
-        let least = (self.chunk_size / LEAST_LANDING).max(1);
-        let needs_chunk = self
-            .chunks
-            .back()
-            .is_none_or(|chunk| self.chunk_size - chunk.end < least);
-        if needs_chunk {
-            let chunk = self.spare.pop();
-            let chunk = chunk.unwrap_or_else(|| Chunk::new(self.chunk_size));
-            self.chunks.push_back(chunk);
+        let least = (self.spare.size / LEAST_LANDING).max(1);
+        if self.waiting.room() < least {
+            let chunk = self.spare.take();
+            self.waiting.extend(chunk);
         }
-        let chunk = self.chunks.back_mut().expect("a chunk was pushed");
-        self.landed_start = chunk.end;
-        self.landed_end = chunk.end;
-        let end = self.chunk_size.min(chunk.end.saturating_add(most));
-        &mut chunk.bytes[chunk.end..end]
-    }
-
-    /// With nothing in the chunks, the next bytes go to the front of the memory used last: it is
-    /// still in the cache.
-    fn rewind(&mut self) {
-        while self.chunks.len() > 1 {
-            self.owed += self.chunks[0].delimiters;
-            self.drop_front_chunk();
-        }
-        if let Some(chunk) = self.chunks.front_mut() {
-            self.owed += chunk.delimiters;
-            chunk.clear();
-        }
+        let (start, room) = self.waiting.spare();
+        (self.landed_start, self.landed_end) = (start, start);
+        let end = room.len().min(most);
+        &mut room[..end]
     }
 
     /// The first `count` bytes of the landing were filled by a read.
@@ -205,24 +168,15 @@ impl Queue {
 
     /// The bytes not judged yet.
     pub fn landed(&self) -> &[u8] {
-        match self.chunks.back() {
-            Some(chunk) => &chunk.bytes[self.landed_start..self.landed_end],
-            None => &[],
-        }
+        self.waiting
+            .memory_of_last(self.landed_start, self.landed_end)
     }
 
     /// Admits the next `count` landed bytes, which end `delimiters` records; after the last of
     /// these come `unended` bytes (`count` when none is ended).
     pub fn keep(&mut self, count: usize, delimiters: u64, unended: u64) {
-        let chunk = self.chunks.back_mut().expect("landed bytes have a chunk");
-        let from = self.landed_start;
-        if from != chunk.end {
-            chunk.bytes.copy_within(from..from + count, chunk.end);
-        }
-        chunk.end += count;
-        chunk.delimiters += delimiters;
+        self.waiting.keep(self.landed_start, count, delimiters);
         self.landed_start += count;
-        self.len += count as u64;
         self.arriving = if delimiters > 0 { 0 } else { self.arriving } + unended;
         self.open = unended > 0;
     }
@@ -235,28 +189,16 @@ impl Queue {
     /// Takes the arriving record back; returns its bytes held so far. Its delimiter must not have
     /// been counted by [`Queue::keep`].
     pub fn retract(&mut self) -> u64 {
-        let mut left = self.arriving;
-        for chunk in self.chunks.iter_mut().rev() {
-            let here = left.min((chunk.end - chunk.start) as u64);
-            chunk.end -= here as usize;
-            left -= here;
-            if left == 0 {
-                break;
-            }
-        }
-        debug_assert_eq!(left, 0);
+        let bytes = std::mem::take(&mut self.arriving);
+        self.waiting
+            .retract(bytes, |chunk| self.spare.retire(chunk));
         self.open = false;
-        self.len -= self.arriving;
-        std::mem::take(&mut self.arriving)
+        bytes
     }
 
     /// The arriving bytes, now with their delimiter, are a whole record.
     pub fn complete_arriving(&mut self) {
-        let chunk = self
-            .chunks
-            .back_mut()
-            .expect("an arriving record has a chunk");
-        chunk.delimiters += 1;
+        self.waiting.count_delimiter();
         self.arriving = 0;
         self.open = false;
     }
@@ -272,19 +214,8 @@ impl Queue {
 
     // ---- eviction: whole records leave from the head --------------------------------------
 
-    /// Evicts the oldest whole record of which no byte was written; None when there is none.
-    pub fn evict_record(&mut self) -> Option<Tally> {
-        self.set_begun_aside();
-        let evictable = self.evictable();
-        if evictable == 0 {
-            return None;
-        }
-        let bytes = self.boundary_at(1).unwrap_or(evictable);
-        Some(self.evict(bytes))
-    }
-
     /// How many bytes the fewest oldest whole records have that together have at least
-    /// `least` (>= 1) bytes; None when no records do.
+    /// `least` (>= 1) bytes and of which no byte was written; None when no records do.
     pub fn eviction_of(&mut self, least: u64) -> Option<u64> {
         self.set_begun_aside();
         let evictable = self.evictable();
@@ -294,60 +225,42 @@ impl Queue {
         Some(self.boundary_at(least).unwrap_or(evictable))
     }
 
-    /// Evicts the first `bytes` bytes behind a begun record; they must end at a boundary, as
-    /// [`Queue::eviction_of`] finds it.
+    /// Evicts the first `bytes` bytes, as [`Queue::eviction_of`] found them.
     pub fn evict(&mut self, bytes: u64) -> Tally {
         debug_assert!(bytes <= self.evictable());
-        self.settle_front();
-        let records = self.leave(bytes, Count::Now);
-        self.len -= bytes;
-        Tally {
-            bytes,
-            records: records + self.take_bare_tail(),
-        }
+        let records_out = self.waiting.settle();
+        self.leave(bytes);
+        let records = self.waiting.settle() + self.take_bare_tail();
+        self.waiting.owe(records_out);
+        Tally { bytes, records }
     }
 
-    /// Bytes of whole records in the chunks. Valid when no begun record is in them.
+    /// Bytes of whole records that wait. Valid when no begun record is among them.
     fn evictable(&self) -> u64 {
-        self.len - self.rest_len() as u64 - self.arriving
+        self.waiting.len() - self.arriving
     }
 
-    /// Moves the rest of a begun record out of the chunks, so that the next record is at
-    /// their head.
+    /// Moves what is left of a begun record away, so that a whole one is at the head.
     fn set_begun_aside(&mut self) {
-        let in_chunks = self.under_way.saturating_sub(self.rest_len()) as u64;
-        let is_begun = in_chunks > 0 || (self.begun && self.rest_len() == 0);
-        if !is_begun || self.evictable() == 0 {
+        let under_way = self.under_way.saturating_sub(self.begun.len());
+        let evictable = self.evictable();
+        if evictable == 0 || (under_way == 0 && !self.is_begun) {
             return;
         }
-        let bytes = match in_chunks {
-            0 => self.boundary_at(1),
-            count => self.boundary_at(count),
-        }
-        .unwrap_or(self.evictable());
-        self.rest.drain(..self.rest_start);
-        self.rest_start = 0;
-        let mut left = bytes as usize;
-        for chunk in &self.chunks {
-            let here = left.min(chunk.end - chunk.start);
-            self.rest.extend_from_slice(&chunk.held()[..here]);
-            left -= here;
-            if left == 0 {
-                break;
-            }
-        }
-        // Its end is counted when it is written; from here on the chunks' counts lack it.
-        self.settle_front();
-        self.leave(bytes, Count::Now);
+        let bytes = self.boundary_at(under_way.max(1)).unwrap_or(evictable);
+        let records_out = self.waiting.settle();
+        self.waiting.owe(records_out);
+        self.waiting.move_front(bytes, &mut self.begun);
+        self.head += bytes;
+        self.is_begun = false;
     }
 
-    /// Bytes from the chunks' head to the end of the record that has the byte number `least`
-    /// (counted from 1); None when no delimiter follows.
+    /// Bytes from the head to the end of the record that has the byte number `least` (counted
+    /// from 1); None when no delimiter follows.
     fn boundary_at(&self, least: u64) -> Option<u64> {
         let delimiter = self.delimiter?;
         let mut before = 0;
-        for chunk in &self.chunks {
-            let held = chunk.held();
+        for held in self.waiting.pieces() {
             let after = before + held.len() as u64;
             if after >= least {
                 let from = least.saturating_sub(before + 1) as usize;
@@ -362,18 +275,20 @@ impl Queue {
 
     // ---- departure: offer, write, settle ---------------------------------------------------
 
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.begun.pieces().chain(self.waiting.pieces())
+    }
+
     /// Fills `parts` from its front with the oldest bytes, at most `most`, arriving ones only
     /// if `unended`; returns how many parts.
     pub fn offer<'a>(&'a self, parts: &mut [IoSlice<'a>], most: u64, unended: bool) -> usize {
-        let offered = if unended { self.len } else { self.complete() };
-        let mut left = most.min(offered);
+        let mut left = most.min(if unended { self.len() } else { self.complete() });
         let mut used = 0;
-        let rest = &self.rest[self.rest_start..];
-        for piece in std::iter::once(rest).chain(self.chunks.iter().map(Chunk::held)) {
-            let here = (piece.len() as u64).min(left) as usize;
+        for piece in self.pieces() {
             if used == parts.len() || left == 0 {
                 break;
             }
+            let here = (piece.len() as u64).min(left) as usize;
             if here > 0 {
                 parts[used] = IoSlice::new(&piece[..here]);
                 used += 1;
@@ -383,72 +298,59 @@ impl Queue {
         used
     }
 
-    /// How many of the oldest bytes hold at most `records` record ends: all when there are fewer.
-    pub fn bytes_of_records(&self, records: u64) -> u64 {
+    /// How many of the oldest `most` bytes hold at most `records` (>= 1) record ends: all of them
+    /// when there are fewer.
+    pub fn bytes_of_records(&self, records: u64, most: u64) -> u64 {
         let Some(delimiter) = self.delimiter else {
-            return self.len;
+            return most;
         };
         let mut left = records;
         let mut bytes = 0;
-        let rest = &self.rest[self.rest_start..];
-        for piece in std::iter::once(rest).chain(self.chunks.iter().map(Chunk::held)) {
-            for found in memchr::memchr_iter(delimiter, piece) {
+        for piece in self.pieces() {
+            let looked_at = (piece.len() as u64).min(most - bytes) as usize;
+            for found in memchr::memchr_iter(delimiter, &piece[..looked_at]) {
                 if left == 1 {
                     return bytes + found as u64 + 1;
                 }
                 left -= 1;
             }
-            bytes += piece.len() as u64;
+            bytes += looked_at as u64;
         }
         bytes
     }
 
     /// The first `count` offered bytes were handed to a thread that is writing them.
     pub fn hand_over(&mut self, count: usize) {
-        self.under_way = count;
+        self.under_way = count as u64;
     }
 
     /// The oldest `count` bytes went out. Returns the records known to have ended in them;
     /// others are known after [`Queue::settle`].
     pub fn advance(&mut self, count: usize) -> u64 {
+        let count = count as u64;
         if count == 0 {
             return 0;
         }
         self.under_way = self.under_way.saturating_sub(count);
-        let from_rest = count.min(self.rest_len());
-        let mut records = self.advance_rest(from_rest);
-        let from_chunks = (count - from_rest) as u64;
-        if from_chunks > 0 {
-            self.begun = !self.is_boundary(from_chunks);
-            records += self.leave(from_chunks, Count::Later);
+        let of_begun = count.min(self.begun.len());
+        self.begun
+            .advance(of_begun, |chunk| self.spare.retire(chunk));
+        if self.begun.len() == 0 {
+            self.begun.drop_memory(|chunk| self.spare.retire(chunk));
         }
-        self.len -= count as u64;
-        self.arriving = self.arriving.min(self.len);
-        records + self.take_bare_tail()
+        let of_waiting = count - of_begun;
+        if of_waiting > 0 {
+            self.is_begun = !self.is_boundary(of_waiting);
+            self.leave(of_waiting);
+        }
+        self.arriving = self.arriving.min(self.waiting.len());
+        self.begun.take_owed() + self.waiting.take_owed() + self.take_bare_tail()
     }
 
-    fn advance_rest(&mut self, count: usize) -> u64 {
-        if count == 0 {
-            return 0;
-        }
-        self.rest_start += count;
-        self.begun = self.rest_len() > 0;
-        let ended = memchr_count(
-            self.delimiter,
-            &self.rest[self.rest_start - count..self.rest_start],
-        );
-        if !self.begun {
-            self.rest = Vec::new();
-            self.rest_start = 0;
-        }
-        ended
-    }
-
-    /// Whether the byte number `count` of the chunks ends a record.
+    /// Whether the waiting byte number `count` ends a record.
     fn is_boundary(&self, count: u64) -> bool {
         let mut left = count as usize;
-        for chunk in &self.chunks {
-            let held = chunk.held();
+        for held in self.waiting.pieces() {
             if left <= held.len() {
                 return Some(held[left - 1]) == self.delimiter;
             }
@@ -457,108 +359,44 @@ impl Queue {
         false
     }
 
-    /// Counts what [`Queue::advance`] left uncounted: the records that ended in bytes that went
-    /// out of the first chunk. Cheap: at most one chunk is looked at.
-    pub fn settle(&mut self) -> u64 {
-        self.settle_front();
-        std::mem::take(&mut self.owed) + self.take_bare_tail()
+    fn leave(&mut self, bytes: u64) {
+        self.head += bytes;
+        self.waiting
+            .advance(bytes, |chunk| self.spare.retire(chunk));
     }
 
-    fn settle_front(&mut self) {
-        if let Some(chunk) = self.chunks.front_mut() {
-            self.owed += settle(chunk, self.delimiter);
-        }
+    /// Counts what [`Queue::advance`] left uncounted: the records that ended in bytes that went
+    /// out of a chunk's front. Cheap: at most two chunks are looked at.
+    pub fn settle(&mut self) -> u64 {
+        self.begun.settle() + self.waiting.settle() + self.take_bare_tail()
     }
 
     /// Whole records held. Call [`Queue::settle`] first.
     pub fn records(&self) -> u64 {
-        let rest = memchr_count(self.delimiter, &self.rest[self.rest_start..]);
-        let chunks: u64 = self.chunks.iter().map(|chunk| chunk.delimiters).sum();
-        rest + chunks + u64::from(self.bare_tail)
+        self.begun.delimiters() + self.waiting.delimiters() + u64::from(self.bare_tail)
     }
 
-    /// Everything leaves. An arriving record must have been completed or retracted before.
+    /// Everything leaves. An arriving record must have been completed or retracted before, and
+    /// what went out settled.
     pub fn clear(&mut self) -> Tally {
-        self.settle_front();
-        let records = self.records();
-        let bytes = self.len;
-        self.leave(self.len - self.rest_len() as u64, Count::Now);
-        self.rest.clear();
-        self.rest_start = 0;
-        self.len = 0;
+        let lost = Tally {
+            bytes: self.len(),
+            records: self.records(),
+        };
+        self.begun.advance(self.begun.len(), drop);
+        self.leave(self.waiting.len());
+        self.begun.settle();
+        self.waiting.settle();
         self.arriving = 0;
         self.under_way = 0;
         self.bare_tail = false;
-        Tally { bytes, records }
+        lost
     }
 
+    /// A bare tail ends with the last byte that goes out.
     fn take_bare_tail(&mut self) -> u64 {
-        let gone = self.bare_tail && self.len == 0;
+        let gone = self.bare_tail && self.is_empty();
         self.bare_tail &= !gone;
         u64::from(gone)
     }
-
-    /// Moves the chunks' head; returns the records that ended in those bytes as far as `count`
-    /// asks for them.
-    fn leave(&mut self, bytes: u64, count: Count) -> u64 {
-        self.head += bytes;
-        let mut left = bytes as usize;
-        let mut records = 0;
-        while let Some(chunk) = self.chunks.front_mut() {
-            let here = left.min(chunk.end - chunk.start);
-            chunk.start += here;
-            left -= here;
-            if count == Count::Now {
-                records += settle(chunk, self.delimiter);
-            }
-            let is_last = self.chunks.len() == 1;
-            let chunk = self.chunks.front_mut().expect("it was there");
-            if chunk.start < chunk.end || is_last {
-                break;
-            }
-            records += chunk.delimiters;
-            chunk.delimiters = 0;
-            self.drop_front_chunk();
-        }
-        // The last chunk stays for its memory; emptied, it owes no count.
-        if let Some(chunk) = self.chunks.front_mut()
-            && chunk.start == chunk.end
-        {
-            records += std::mem::take(&mut chunk.delimiters);
-            chunk.counted = chunk.start;
-        }
-        records
-    }
-
-    fn drop_front_chunk(&mut self) {
-        if let Some(mut chunk) = self.chunks.pop_front()
-            && self.spare.len() < SPARE_CHUNKS
-        {
-            chunk.clear();
-            self.spare.push(chunk);
-        }
-    }
-}
-
-/// When the records in leaving bytes are counted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Count {
-    Now,
-    /// By a later settle, or for a whole chunk by its number.
-    Later,
-}
-
-fn settle(chunk: &mut Chunk, delimiter: Option<u8>) -> u64 {
-    let left = if chunk.start == chunk.end {
-        chunk.delimiters
-    } else {
-        memchr_count(delimiter, &chunk.bytes[chunk.counted..chunk.start])
-    };
-    chunk.counted = chunk.start;
-    chunk.delimiters -= left;
-    left
-}
-
-fn memchr_count(delimiter: Option<u8>, bytes: &[u8]) -> u64 {
-    delimiter.map_or(0, |byte| memchr::memchr_iter(byte, bytes).count() as u64)
 }

@@ -2,7 +2,7 @@
 
 mod run;
 
-pub use run::run;
+pub use run::{Engine, run};
 
 use std::io::{self, IoSlice};
 use std::time::Duration;

@@ -11,6 +11,7 @@ use super::{Event, Interest, Read, Reporter, Signal, System, Write};
 use crate::config::{RelayConfig, ReportConfig};
 use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay};
+use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
 
 /// Parts of one write: a mark and some chunks. More would not make a write cheaper.
@@ -23,56 +24,96 @@ pub fn run<S: System, R: Reporter>(
     system: &mut S,
     reporter: &mut R,
 ) -> Exit {
-    let mut engine = Engine {
-        relay: Relay::new(relay.clone()),
-        system,
-        reporter,
-        beat: Beat::new(report),
-        input_closed: false,
-        input_ready: true,
-        output_ready: true,
-    };
-    let ending = engine.turn_until_ended();
-    engine.close_unwanted_input();
-    engine.system.close_output();
-    let now = engine.system.now();
-    engine.relay.turn(now);
-    let mut snapshot = engine.relay.summary_snapshot(now);
-    let exit = exit::of(ending, snapshot.input, snapshot.lost.total(), relay);
-    snapshot.exit = Some(exit.as_shell());
-    engine.reporter.finish(&snapshot);
-    exit
+    let relay = Relay::new(relay.clone());
+    let mut engine = Engine::new(relay, report, system, reporter);
+    loop {
+        if let Some(ending) = engine.turn() {
+            return engine.finish(ending);
+        }
+    }
 }
 
-struct Engine<'a, S, R> {
+/// The loop, one turn at a time: what [`run`] runs, and what a simulator steps through.
+pub struct Engine<'a, S, R> {
     relay: Relay,
     system: &'a mut S,
     reporter: &'a mut R,
     beat: Option<Beat>,
     input_closed: bool,
     input_ready: bool,
-    output_ready: bool,
+    /// So much was handed to a helper thread: what is accepted next is of it, not of the offer.
+    under_way: Option<usize>,
 }
 
-impl<S: System, R: Reporter> Engine<'_, S, R> {
-    fn turn_until_ended(&mut self) -> Ending {
-        loop {
-            let now = self.system.now();
-            self.relay.turn(now);
-            self.take_signals(now);
-            if let Some(ending) = self.relay.ended() {
-                self.report_changes(now);
-                return ending;
-            }
-            self.read(now);
-            self.write(now);
-            self.close_unwanted_input();
-            self.report_changes(now);
-            self.report_interval(now);
-            if self.relay.ended().is_none() {
-                self.wait(now);
-            }
+impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
+    /// Ready for the first turn.
+    pub fn new(
+        relay: Relay,
+        report: &ReportConfig,
+        system: &'a mut S,
+        reporter: &'a mut R,
+    ) -> Self {
+        Self {
+            relay,
+            system,
+            reporter,
+            beat: Beat::new(report),
+            input_closed: false,
+            input_ready: true,
+            under_way: None,
         }
+    }
+
+    /// One turn: at most one read, one write and one wait. Returns how the run ended when it has.
+    pub fn turn(&mut self) -> Option<Ending> {
+        let now = self.system.now();
+        self.relay.turn(now);
+        self.relay
+            .take_pictures(self.reporter.wants(Event::Pressured, now));
+        self.take_signals(now);
+        if self.relay.deadline().is_some_and(|at| now >= at) {
+            self.look(now);
+        }
+        self.read(now);
+        let wrote = self.write(now);
+        self.relay.expire(now);
+        self.close_unwanted_input();
+        self.report_changes(now);
+        let ending = self.relay.ended();
+        if ending.is_none() {
+            self.report_interval(now);
+            self.wait(wrote, now);
+        }
+        ending
+    }
+
+    /// The last word, after the last turn.
+    pub fn finish(mut self, ending: Ending) -> Exit {
+        self.system.close_output();
+        let now = self.system.now();
+        self.relay.turn(now);
+        let mut snapshot = self.relay.summary_snapshot(now);
+        let lost = snapshot.lost.total();
+        let exit = exit::of(ending, snapshot.input, lost, self.relay.config());
+        snapshot.exit = Some(exit.as_shell());
+        self.reporter.finish(&snapshot);
+        exit
+    }
+
+    /// The system, between two turns.
+    pub fn system(&mut self) -> &mut S {
+        self.system
+    }
+
+    /// The reporter, between two turns.
+    pub fn reporter(&mut self) -> &mut R {
+        self.reporter
+    }
+
+    /// The account, between two turns.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let now = self.system.now();
+        self.relay.event_snapshot(now)
     }
 
     /// The producer shall learn at once that nothing more is taken.
@@ -152,10 +193,11 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
         }
     }
 
-    /// At most one write.
-    fn write(&mut self, now: Duration) {
-        if !self.output_ready || self.relay.ended().is_some() || !self.relay.write_wish(now) {
-            return;
+    /// At most one write. Returns whether anything was accepted.
+    fn write(&mut self, now: Duration) -> bool {
+        let is_over = self.relay.ended().is_some();
+        if is_over || self.relay.is_blocked() || !self.relay.write_wish(now) {
+            return false;
         }
         let mut parts = [IoSlice::new(&[]); PARTS];
         let used = self.relay.offer(now, &mut parts);
@@ -163,15 +205,19 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
         let offered: usize = parts.iter().map(|part| part.len()).sum();
         match self.system.write(parts) {
             Write::Accepted(count) => {
+                let rest = self.under_way.unwrap_or(offered) - count;
+                self.under_way = self.under_way.map(|_| rest).filter(|rest| *rest > 0);
                 self.relay.sent(count, now);
-                if count < offered {
-                    self.output_blocked(now);
+                if rest > 0 {
+                    self.relay.output_blocked(now);
                 }
+                return true;
             }
-            Write::WouldBlock => self.output_blocked(now),
+            Write::WouldBlock => self.relay.output_blocked(now),
             Write::UnderWay(count) => {
+                self.under_way = Some(count);
                 self.relay.under_way(count);
-                self.output_blocked(now);
+                self.relay.output_blocked(now);
             }
             Write::Gone => self.output_gone(now),
             Write::Failed(error) => {
@@ -183,24 +229,15 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
                 self.relay.output_failed(now);
             }
         }
+        false
     }
 
-    fn output_blocked(&mut self, now: Duration) {
-        self.output_ready = false;
-        self.relay.output_blocked(now);
-    }
-
-    /// Waits until something wanted can go on. While one direction goes on, only looks at the
-    /// other.
-    fn wait(&mut self, now: Duration) {
-        let wants_input = self.relay.read_wish() != ReadWish::Nothing;
-        let wants_output = self.relay.write_wish(now);
-        let interest = Interest {
-            input: wants_input && !self.input_ready,
-            output: wants_output && !self.output_ready,
-        };
-        let goes_on = (wants_input && self.input_ready) || (wants_output && self.output_ready);
-        if goes_on && !interest.output {
+    /// Waits until something wanted can go on. While one direction goes on, only looks: at the
+    /// other, and at whether the consumer is still there, which a write would have told.
+    fn wait(&mut self, wrote: bool, now: Duration) {
+        let interest = self.interest(now);
+        let goes_on = self.goes_on(now);
+        if goes_on && wrote && interest == Interest::default() {
             return;
         }
         let until = if goes_on {
@@ -212,9 +249,39 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
                 self.beat.as_ref().map(|beat| beat.next),
             )
         };
+        self.wait_for(interest, until);
+    }
+
+    /// Finds out what is ready, without waiting.
+    fn look(&mut self, now: Duration) {
+        let interest = self.interest(now);
+        self.wait_for(interest, Some(now));
+    }
+
+    /// What is wanted and was not ready when last tried.
+    fn interest(&mut self, now: Duration) -> Interest {
+        Interest {
+            input: self.wants_input() && !self.input_ready,
+            output: self.relay.is_blocked() && self.relay.write_wish(now),
+        }
+    }
+
+    /// Whether the next turn can read or write without asking.
+    fn goes_on(&mut self, now: Duration) -> bool {
+        let reads = self.wants_input() && self.input_ready;
+        reads || (!self.relay.is_blocked() && self.relay.write_wish(now))
+    }
+
+    fn wants_input(&self) -> bool {
+        self.relay.read_wish() != ReadWish::Nothing
+    }
+
+    fn wait_for(&mut self, interest: Interest, until: Option<Duration>) {
         let ready = self.system.wait(interest, until);
         self.input_ready |= ready.input;
-        self.output_ready |= ready.output;
+        if ready.output {
+            self.relay.output_ready();
+        }
         if ready.output_gone {
             let now = self.system.now();
             self.output_gone(now);
@@ -228,8 +295,15 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
     }
 
     fn report_changes(&mut self, now: Duration) {
-        for change in self.relay.take_changes() {
-            self.report(event_of(change), now);
+        for (change, picture) in self.relay.take_changes() {
+            let event = event_of(change);
+            match picture {
+                None => self.report(event, now),
+                Some(picture) if self.reporter.wants(event, now) => {
+                    self.reporter.report(event, &picture);
+                }
+                Some(_) => {}
+            }
         }
     }
 

@@ -58,13 +58,17 @@ impl Relay {
 
     /// Admits everything that landed.
     fn keep_landed(&mut self, now: Duration) {
+        self.admit_landed();
+        self.grew(self.queue.len(), now);
+    }
+
+    fn admit_landed(&mut self) {
         let (count, delimiters, unended) = self.survey_landed();
         self.meter.input += Tally {
             bytes: count as u64,
             records: delimiters,
         };
         self.queue.keep(count, delimiters, unended);
-        self.grew(self.queue.len().min(self.config.capacity), now);
     }
 
     /// How many bytes landed, how many delimiters are among them, and how many bytes follow the
@@ -129,8 +133,8 @@ impl Relay {
         if could_be_doomed || could_flow {
             return false;
         }
-        self.keep_landed(now);
         self.grew(self.config.capacity, now);
+        self.admit_landed();
         self.evict(leaving, now);
         true
     }
@@ -150,7 +154,7 @@ impl Relay {
         };
         self.meter.input += lost;
         self.queue.discard(lost.bytes as usize);
-        self.lost_at_tail(Reason::QueueFull, lost);
+        self.lost_at_tail(Reason::QueueFull, lost, now);
         if unended > 0 {
             self.doom(now);
         }
@@ -195,7 +199,7 @@ impl Relay {
         let lost = self.queue.evict(bytes);
         self.meter.lost[Reason::QueueFull] += lost;
         let is_new = self.gaps.lost_at_head(from, self.queue.head(), lost);
-        self.count_episode(is_new);
+        self.count_episode(is_new, now);
         self.shrank(now);
     }
 
@@ -216,29 +220,40 @@ impl Relay {
         let count = end.map_or(landed.len(), |at| at + 1);
         self.queue.discard(count);
         self.meter.input.bytes += count as u64;
-        self.meter.lost[Reason::QueueFull].bytes += count as u64;
-        if let Some(bytes) = &mut self.doomed {
-            *bytes += count as u64;
-        }
+        let before = self.doomed.unwrap_or(0);
+        let after = before + count as u64;
+        let (was, is) = (self.reason_so_far(before), self.reason_so_far(after));
+        self.meter.lost[was].bytes -= before;
+        self.meter.lost[is].bytes += after;
+        self.doomed = Some(after);
         if end.is_some() {
             self.close_doomed(now);
         }
     }
 
+    /// Why a doomed record of so many bytes is lost, as far as is known before its end.
+    fn reason_so_far(&self, bytes: u64) -> Reason {
+        if bytes > self.config.capacity {
+            Reason::Oversize
+        } else {
+            Reason::QueueFull
+        }
+    }
+
     /// The doomed record is complete: only now its length, and so its reason, is known.
-    fn close_doomed(&mut self, _now: Duration) {
+    fn close_doomed(&mut self, now: Duration) {
         let Some(bytes) = self.doomed.take() else {
             return;
         };
-        let reason = if bytes > self.config.capacity {
-            Reason::Oversize
-        } else {
-            self.judgement().unwrap_or(Reason::QueueFull)
+        let so_far = self.reason_so_far(bytes);
+        let reason = match so_far {
+            Reason::Oversize => so_far,
+            _ => self.judgement().unwrap_or(so_far),
         };
         self.meter.input.records += 1;
-        self.meter.lost[Reason::QueueFull].bytes -= bytes;
+        self.meter.lost[so_far].bytes -= bytes;
         let lost = Tally { bytes, records: 1 };
-        self.lost_at_tail(reason, lost);
+        self.lost_at_tail(reason, lost, now);
     }
 
     /// The arriving record is complete and has a place.
@@ -253,7 +268,7 @@ impl Relay {
     fn lose_whole_arriving(&mut self, reason: Reason, now: Duration) {
         let bytes = self.queue.retract();
         let lost = Tally { bytes, records: 1 };
-        self.lost_at_tail(reason, lost);
+        self.lost_at_tail(reason, lost, now);
         self.shrank(now);
     }
 
@@ -310,16 +325,16 @@ impl Relay {
         self.overflow.as_mut()?.judge(&view)
     }
 
-    fn lost_at_tail(&mut self, reason: Reason, lost: Tally) {
+    fn lost_at_tail(&mut self, reason: Reason, lost: Tally, now: Duration) {
         self.meter.lost[reason] += lost;
         let is_new = self.gaps.lost_at_tail(self.queue.tail(), lost);
-        self.count_episode(is_new);
+        self.count_episode(is_new, now);
     }
 
-    fn count_episode(&mut self, is_new: bool) {
+    fn count_episode(&mut self, is_new: bool, now: Duration) {
         if is_new {
             self.meter.loss_episodes += 1;
-            self.changed(Change::Loss);
+            self.changed(Change::Loss, now);
         }
     }
 }

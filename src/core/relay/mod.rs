@@ -40,18 +40,22 @@ pub struct Relay {
     gaps: Gaps,
     marker: Option<Marker>,
     meter: Meter,
-    /// The bytes so far of a record that is lost and whose end has not come; they are in the
-    /// account as `queue_full` until the end decides the reason.
+    /// The output took not all of what was last offered.
+    is_blocked: bool,
+    /// The bytes so far of a record that is lost and whose end has not come. They are in the account
+    /// as `queue_full`, from a length above C on as `oversize`; the end decides.
     doomed: Option<u64>,
     phase: Phase,
     ending: Ending,
+    was_signalled: bool,
     /// The consumer is gone and has everything; until then the input may still end well.
     farewell: Option<Duration>,
     /// Since when input could have come and did not.
     idle_since: Duration,
     /// How long reading had been paused when it ended for good.
     paused_in_all: Option<Duration>,
-    changes: Vec<Change>,
+    changes: Vec<(Change, Option<Box<Snapshot>>)>,
+    wants_pictures: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +122,7 @@ impl Relay {
                 .filter(|_| config.policy.is_lossy())
                 .map(|mark| Marker::new(mark, config.delimiter)),
             meter: Meter::default(),
+            is_blocked: false,
             doomed: None,
             phase: if takes_nothing {
                 Phase::Draining { until: None }
@@ -125,10 +130,12 @@ impl Relay {
                 Phase::Running
             },
             ending: Ending::EndOfInput,
+            was_signalled: false,
             farewell: None,
             idle_since: Duration::ZERO,
             paused_in_all: None,
             changes: Vec::new(),
+            wants_pictures: false,
             config,
         }
     }
@@ -161,20 +168,23 @@ impl Relay {
 
     /// When the loop must turn at the latest, though nothing can be read or written.
     pub fn wake_at(&mut self, now: Duration) -> Option<Duration> {
+        earliest(self.deadline(), self.credit_at(now))
+    }
+
+    /// When the run ends, or stops reading, unless something happens before.
+    pub fn deadline(&self) -> Option<Duration> {
         let drained = match self.phase {
             Phase::Draining { until } => until,
             _ => None,
         };
         [
             drained,
+            self.farewell,
             self.stall_deadline(),
             self.idle_deadline(),
-            self.farewell,
-            self.credit_at(now),
         ]
         .into_iter()
-        .flatten()
-        .min()
+        .fold(None, earliest)
     }
 
     fn stall_deadline(&self) -> Option<Duration> {
@@ -191,6 +201,11 @@ impl Relay {
             .then(|| self.idle_since.saturating_add(timeout))
     }
 
+    /// What the relay was told.
+    pub fn config(&self) -> &RelayConfig {
+        &self.config
+    }
+
     /// Whether input is still taken, now or later.
     pub fn takes_input(&self) -> bool {
         self.phase == Phase::Running
@@ -203,32 +218,37 @@ impl Relay {
 
     // ---- what happened ----------------------------------------------------------------------
 
-    /// A turn of the loop begins: keeps the times, and acts on deadlines that passed.
+    /// A turn of the loop begins.
     pub fn turn(&mut self, now: Duration) {
-        let busy = match self.meter.stalled_since() {
-            Some(_) => Activity::OutputBlocked,
-            None => Activity::Busy,
+        let activity = if self.is_blocked && self.has_output() {
+            Activity::OutputBlocked
+        } else {
+            Activity::Busy
         };
-        self.meter.enter(busy, now);
+        self.meter.enter(activity, now);
         if let Some(overflow) = &mut self.overflow {
             overflow.observe(now, self.meter.input.bytes, self.meter.output.bytes);
         }
-        if self
-            .stall_deadline()
-            .is_some_and(|deadline| now >= deadline)
-        {
+    }
+
+    /// Acts on deadlines that have passed. To be called when the turn has read and written what
+    /// it could: after a pause of the process, what would have kept a deadline off may be
+    /// waiting on either side.
+    pub fn expire(&mut self, now: Duration) {
+        let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
+        if is_due(self.stall_deadline()) {
             self.ending = self.ending.and(Ending::Stalled);
             self.abandon(Reason::Shutdown, now);
         }
-        if self.idle_deadline().is_some_and(|deadline| now >= deadline) {
+        if is_due(self.idle_deadline()) {
             self.ending = self.ending.and(Ending::Idle);
             self.input_ended(now);
         }
-        if self.farewell.is_some_and(|until| now >= until) {
+        if is_due(self.farewell) {
             self.break_pipe(now);
         }
-        if let Phase::Draining { until: Some(until) } = self.phase
-            && now >= until
+        if let Phase::Draining { until } = self.phase
+            && is_due(until)
         {
             self.abandon(Reason::Shutdown, now);
         }
@@ -237,12 +257,10 @@ impl Relay {
 
     /// The loop is about to wait.
     pub fn waits(&mut self, now: Duration) {
-        let activity = if self.meter.stalled_since().is_some() {
-            Activity::OutputBlocked
-        } else if self.has_output() {
-            Activity::RateLimited
-        } else {
-            Activity::AwaitingInput
+        let activity = match self.has_output() {
+            true if self.is_blocked => Activity::OutputBlocked,
+            true => Activity::RateLimited,
+            false => Activity::AwaitingInput,
         };
         self.meter.enter(activity, now);
     }
@@ -254,6 +272,7 @@ impl Relay {
         }
         self.complete_tail(now);
         self.paused_in_all = Some(self.read_paused(now));
+        self.farewell = None;
         self.phase = Phase::Draining { until: None };
         self.end_if_drained();
     }
@@ -277,24 +296,24 @@ impl Relay {
     /// A terminating signal came: stop reading, and write for the drain timeout; a second one
     /// ends at once.
     pub fn signalled(&mut self, number: i32, now: Duration) {
-        if matches!(self.ending, Ending::Signal(_)) {
+        if self.was_signalled {
             self.abandon(Reason::Shutdown, now);
             return;
         }
+        self.was_signalled = true;
         self.ending = self.ending.and(Ending::Signal(number));
-        if self.phase == Phase::Running && self.config.policy.is_lossy() {
-            self.lose_arriving(Reason::Shutdown, now);
-        }
+        self.cut_input(Reason::Shutdown, now);
         self.input_ended(now);
         if let Phase::Draining { until } = &mut self.phase {
-            let deadline = now.saturating_add(self.config.drain_timeout);
-            *until = Some(until.map_or(deadline, |earlier| earlier.min(deadline)));
+            *until = Some(now.saturating_add(self.config.drain_timeout));
         }
     }
 
     /// The consumer is gone. Nothing may be written any more.
     pub fn output_gone(&mut self, now: Duration) {
-        let owes_nothing = self.queue.is_empty() && self.doomed.is_none() && !self.has_output();
+        let owes_mark = self.marker.is_some() && self.gaps.first().is_some();
+        let owes_nothing = self.queue.is_empty() && self.doomed.is_none() && !owes_mark;
+        let owes_nothing = owes_nothing && !self.has_output();
         if self.phase == Phase::Running && owes_nothing {
             self.farewell.get_or_insert(now.saturating_add(FAREWELL));
         } else {
@@ -303,7 +322,6 @@ impl Relay {
     }
 
     fn break_pipe(&mut self, now: Duration) {
-        self.farewell = None;
         self.ending = self.ending.and(Ending::BrokenPipe);
         self.abandon(Reason::BrokenPipe, now);
     }
@@ -324,9 +342,16 @@ impl Relay {
         self.meter.output.bytes + self.meter.marks.bytes
     }
 
-    /// What happened since the last call, oldest first.
-    pub fn take_changes(&mut self) -> Vec<Change> {
+    /// What happened since the last call, oldest first; a change of state with the account at that
+    /// moment where [`Relay::take_pictures`] asked for it.
+    pub fn take_changes(&mut self) -> Vec<(Change, Option<Box<Snapshot>>)> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// Whether a change of state shall come with the account at that moment. It costs, and
+    /// most reports do not tell of such changes.
+    pub fn take_pictures(&mut self, wanted: bool) {
+        self.wants_pictures = wanted;
     }
 
     // ---- pictures ---------------------------------------------------------------------------
@@ -415,7 +440,7 @@ impl Relay {
     fn grew(&mut self, held: u64, now: Duration) {
         self.meter.peak_held = self.meter.peak_held.max(held);
         if self.pressure.grew(held, now) {
-            self.changed(Change::Pressured);
+            self.changed(Change::Pressured, now);
         }
     }
 
@@ -423,13 +448,15 @@ impl Relay {
         if self.pressure.shrank(self.queue.len(), now) {
             // Reading goes on from here: the producer was not idle before, it was held.
             self.idle_since = now;
-            self.changed(Change::Flowing);
+            self.changed(Change::Flowing, now);
         }
     }
 
-    fn changed(&mut self, change: Change) {
+    fn changed(&mut self, change: Change, now: Duration) {
         if self.changes.len() < MOST_CHANGES {
-            self.changes.push(change);
+            let picture = self.wants_pictures && change != Change::Loss;
+            let picture = picture.then(|| Box::new(self.event_snapshot(now)));
+            self.changes.push((change, picture));
         }
     }
 
@@ -438,25 +465,36 @@ impl Relay {
         if self.phase == Phase::Ended {
             return;
         }
-        if self.phase == Phase::Running {
-            if self.config.policy.is_lossy() {
-                self.lose_arriving(reason, now);
-            }
-            self.complete_tail(now);
-            self.paused_in_all = Some(self.read_paused(now));
-        }
+        self.cut_input(reason, now);
+        self.input_ended(now);
         self.settle();
         self.meter.unstalled(now);
+        self.farewell = None;
         let lost = self.queue.clear();
         self.meter.lost[reason] += lost;
         self.shrank(now);
         self.phase = Phase::Ended;
     }
 
+    /// The input is cut before its end: of an arriving record only whole bytes can go out, and a
+    /// lossy policy loses it.
+    fn cut_input(&mut self, reason: Reason, now: Duration) {
+        if self.phase == Phase::Running && self.config.policy.is_lossy() {
+            self.lose_arriving(reason, now);
+        }
+    }
+
     fn end_if_drained(&mut self) {
         if matches!(self.phase, Phase::Draining { .. }) && !self.has_output() {
             self.phase = Phase::Ended;
         }
+    }
+}
+
+fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

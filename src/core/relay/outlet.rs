@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Phase, Relay};
 use crate::config::{Mark, MarkPiece};
 use crate::core::account::Tally;
+use crate::core::queue::CHUNK;
 
 /// The marks of a relay.
 pub(super) struct Marker {
@@ -66,36 +67,40 @@ impl Marker {
 }
 
 impl Relay {
-    /// Prepares the next [`Relay::offer`]; whether there is anything to write now.
+    /// Whether there is something to write and the rate limit lets enough of it out. Prepares
+    /// the next [`Relay::offer`].
     pub fn write_wish(&mut self, now: Duration) -> bool {
         self.compose_mark();
-        if !self.has_output() {
-            self.meter.unstalled(now);
-            return false;
-        }
-        self.pacer
-            .as_mut()
-            .is_none_or(|pacer| pacer.credit(now) > 0)
+        self.has_output() && self.credit_at(now).is_none()
     }
 
     /// Fills `parts` from its front with what may go out next; returns how many parts. Only after
     /// [`Relay::write_wish`] said yes.
     pub fn offer<'a>(&'a mut self, now: Duration, parts: &mut [IoSlice<'a>]) -> usize {
-        let (credit, records) = match &mut self.pacer {
-            None => (u64::MAX, None),
-            Some(pacer) => match pacer.credit(now) {
-                credit if pacer.counts_records() => (u64::MAX, Some(credit)),
-                credit => (credit, None),
-            },
-        };
+        let (mut credit, mut records) = (u64::MAX, None);
+        if let Some(pacer) = &mut self.pacer {
+            match pacer.credit(now) {
+                units if pacer.counts_records() => records = Some(units),
+                units => credit = units,
+            }
+        }
         let this = &*self;
         let mark = this.marker.as_ref().map_or(&[][..], Marker::left);
         let mark = &mark[..mark
             .len()
             .min(usize::try_from(credit).unwrap_or(usize::MAX))];
-        let most = (credit - mark.len() as u64)
-            .min(this.bytes_before_next_gap())
-            .min(records.map_or(u64::MAX, |n| this.queue.bytes_of_records(n)));
+        let mut most = (credit - mark.len() as u64).min(this.bytes_before_next_gap());
+        if let Some(records) = records {
+            // A mark is a record too. Not more than a chunk is looked at for the end of the last
+            // record, for it is done before each write.
+            let records = records - u64::from(!mark.is_empty()).min(records);
+            most = match records {
+                0 => 0,
+                _ => this
+                    .queue
+                    .bytes_of_records(records, most.min(CHUNK as u64)),
+            };
+        }
         let mut used = 0;
         if !mark.is_empty() {
             parts[0] = IoSlice::new(mark);
@@ -108,7 +113,9 @@ impl Relay {
 
     /// The output accepted the first `count` offered bytes.
     pub fn sent(&mut self, count: usize, now: Duration) {
+        self.is_blocked = false;
         self.meter.unstalled(now);
+        let before = self.meter.output.records + self.meter.marks.records;
         let of_mark = self.mark_left().min(count);
         if of_mark > 0 {
             self.begin_mark();
@@ -119,7 +126,6 @@ impl Relay {
                 self.meter.marks.records += 1;
             }
         }
-        let before = self.meter.output.records;
         self.meter.output += Tally {
             bytes: (count - of_mark) as u64,
             records: self.queue.advance(count - of_mark),
@@ -138,7 +144,8 @@ impl Relay {
         };
         if pacer.counts_records() {
             self.meter.output.records += self.queue.settle();
-            pacer.spend(self.meter.output.records - records_before);
+            let records = self.meter.output.records + self.meter.marks.records;
+            pacer.spend(records - records_before);
         } else {
             pacer.spend(bytes as u64);
         }
@@ -153,22 +160,35 @@ impl Relay {
         self.queue.hand_over(count - of_mark);
     }
 
-    /// The output took not all of what was offered.
+    /// The output took not all of what was offered: nothing is written before
+    /// [`Relay::output_ready`].
     pub fn output_blocked(&mut self, now: Duration) {
+        self.is_blocked = true;
         if self.has_output() {
             self.meter.stalled(now);
         }
     }
 
-    /// When the rate limit lets something out again; None when it does not hold anything back.
+    /// The output may take something again.
+    pub fn output_ready(&mut self) {
+        self.is_blocked = false;
+    }
+
+    /// Whether the output took not all of what was last offered.
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
+    /// When the rate limit lets something out again; None when it holds nothing back.
     pub(super) fn credit_at(&mut self, now: Duration) -> Option<Duration> {
-        let waiting = self.queue.len().max(1);
-        if !self.has_output() || self.meter.stalled_since().is_some() {
+        if !self.has_output() {
             return None;
         }
+        let waiting = self.queue.len() + self.mark_left() as u64;
         let pacer = self.pacer.as_mut()?;
         let wanted = if pacer.counts_records() { 1 } else { waiting };
-        Some(pacer.ready_at(wanted, now))
+        let at = pacer.ready_at(wanted, now);
+        (at > now).then_some(at)
     }
 
     /// Whether anything could go out, were the output ready and the rate unlimited.

@@ -1,0 +1,277 @@
+//! Bytes in a row of chunks: memory is taken a chunk at a time at the back and given back at the
+//! front. Delimiters are counted once, when bytes come; when bytes leave, a chunk's number goes with
+//! its last byte, or its front part is counted when somebody asks.
+//!
+//! Knows delimiters, but no records: where one begins and which may leave is the queue's.
+
+use std::collections::VecDeque;
+
+/// See the module's header.
+pub(super) struct Lane {
+    delimiter: Option<u8>,
+    chunks: VecDeque<Chunk>,
+    len: u64,
+    /// Delimiters that left and that no call has returned yet.
+    owed: u64,
+}
+
+/// A piece of memory.
+pub(super) struct Chunk {
+    bytes: Box<[u8]>,
+    /// The bytes in the lane are `start..end`.
+    start: usize,
+    end: usize,
+    /// Up to here delimiters have been taken out of `delimiters`; at most `start`.
+    counted: usize,
+    /// Delimiters in `counted..end`.
+    delimiters: u64,
+}
+
+impl Chunk {
+    pub(super) fn new(size: usize) -> Self {
+        Self {
+            bytes: vec![0; size].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            counted: 0,
+            delimiters: 0,
+        }
+    }
+
+    /// A chunk that holds just these bytes.
+    fn of(bytes: &[u8], delimiters: u64) -> Self {
+        Self {
+            bytes: bytes.into(),
+            start: 0,
+            end: bytes.len(),
+            counted: 0,
+            delimiters,
+        }
+    }
+
+    /// Memory taken, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes in the lane.
+    pub(super) fn held(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Forgets everything but the memory.
+    pub(super) fn clear(&mut self) {
+        (self.start, self.end, self.counted, self.delimiters) = (0, 0, 0, 0);
+    }
+
+    /// Takes out the delimiters of what left the front.
+    fn settle(&mut self, delimiter: Option<u8>) -> u64 {
+        let left = if self.is_empty() {
+            self.delimiters
+        } else {
+            count(delimiter, &self.bytes[self.counted..self.start])
+        };
+        self.counted = self.start;
+        self.delimiters -= left;
+        left
+    }
+}
+
+/// How often the delimiter is in `bytes`.
+pub(super) fn count(delimiter: Option<u8>, bytes: &[u8]) -> u64 {
+    delimiter.map_or(0, |byte| memchr::memchr_iter(byte, bytes).count() as u64)
+}
+
+impl Lane {
+    pub(super) fn new(delimiter: Option<u8>) -> Self {
+        Self {
+            delimiter,
+            chunks: VecDeque::new(),
+            len: 0,
+            owed: 0,
+        }
+    }
+
+    /// Bytes in the lane.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Memory taken, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.chunks.iter().map(Chunk::size).sum()
+    }
+
+    /// The bytes, oldest first.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.chunks.iter().map(Chunk::held)
+    }
+
+    // ---- the back ---------------------------------------------------------------------------
+
+    /// Room behind the last byte.
+    pub(super) fn room(&self) -> usize {
+        self.chunks
+            .back()
+            .map_or(0, |chunk| chunk.size() - chunk.end)
+    }
+
+    /// Takes an empty chunk into use, or gives the lane more room by it.
+    pub(super) fn extend(&mut self, chunk: Chunk) {
+        debug_assert!(chunk.is_empty());
+        self.chunks.push_back(chunk);
+    }
+
+    /// The memory behind the last byte, and where it begins in its chunk. There must be a chunk.
+    pub(super) fn spare(&mut self) -> (usize, &mut [u8]) {
+        let chunk = self.chunks.back_mut().expect("a lane with room");
+        (chunk.end, &mut chunk.bytes[chunk.end..])
+    }
+
+    /// Part of the last chunk's memory, in the lane or not.
+    pub(super) fn memory_of_last(&self, from: usize, to: usize) -> &[u8] {
+        self.chunks
+            .back()
+            .map_or(&[], |chunk| &chunk.bytes[from..to])
+    }
+
+    /// Puts `count` bytes that lie at `from` of the last chunk's memory behind the last byte;
+    /// they hold so many delimiters.
+    pub(super) fn keep(&mut self, from: usize, count: usize, delimiters: u64) {
+        let chunk = self.chunks.back_mut().expect("kept bytes have a chunk");
+        if from != chunk.end {
+            chunk.bytes.copy_within(from..from + count, chunk.end);
+        }
+        chunk.end += count;
+        chunk.delimiters += delimiters;
+        self.len += count as u64;
+    }
+
+    /// One more of the last chunk's bytes counts as a delimiter.
+    pub(super) fn count_delimiter(&mut self) {
+        let chunk = self.chunks.back_mut().expect("a delimiter has a chunk");
+        chunk.delimiters += 1;
+    }
+
+    /// Takes back the last `bytes` bytes, of which none was counted as a delimiter. Emptied
+    /// chunks go to `retire`, but for the last: bytes may have landed in it.
+    pub(super) fn retract(&mut self, bytes: u64, mut retire: impl FnMut(Chunk)) {
+        self.len -= bytes;
+        let mut left = bytes;
+        let mut at = self.chunks.len();
+        while left > 0 {
+            at -= 1;
+            let is_last = at + 1 == self.chunks.len();
+            let chunk = &mut self.chunks[at];
+            let here = left.min((chunk.end - chunk.start) as u64);
+            chunk.end -= here as usize;
+            left -= here;
+            if chunk.is_empty() && !is_last {
+                self.owed += chunk.delimiters;
+                if let Some(chunk) = self.chunks.remove(at) {
+                    retire(chunk);
+                }
+            }
+        }
+    }
+
+    // ---- the front --------------------------------------------------------------------------
+
+    /// The oldest `bytes` bytes leave. What they held of delimiters is owed: known at once for
+    /// whole chunks, after [`Lane::settle`] for all. Emptied chunks go to `retire`, but for the
+    /// last, whose memory is used again.
+    pub(super) fn advance(&mut self, bytes: u64, mut retire: impl FnMut(Chunk)) {
+        self.len -= bytes;
+        let mut left = bytes as usize;
+        while let Some(chunk) = self.chunks.front_mut() {
+            let here = left.min(chunk.end - chunk.start);
+            chunk.start += here;
+            left -= here;
+            if !chunk.is_empty() {
+                break;
+            }
+            self.owed += std::mem::take(&mut chunk.delimiters);
+            chunk.counted = chunk.start;
+            if self.chunks.len() == 1 {
+                break;
+            }
+            self.chunks.pop_front().map(&mut retire);
+        }
+    }
+
+    /// The delimiters that left and were not returned before. Looks at one chunk at most.
+    pub(super) fn settle(&mut self) -> u64 {
+        if let Some(chunk) = self.chunks.front_mut() {
+            self.owed += chunk.settle(self.delimiter);
+        }
+        std::mem::take(&mut self.owed)
+    }
+
+    /// The delimiters that left and are known without looking at bytes.
+    pub(super) fn take_owed(&mut self) -> u64 {
+        std::mem::take(&mut self.owed)
+    }
+
+    /// So many delimiters that left are still to be returned.
+    pub(super) fn owe(&mut self, delimiters: u64) {
+        self.owed += delimiters;
+    }
+
+    /// Gives all memory back; the lane must be empty.
+    pub(super) fn drop_memory(&mut self, retire: impl FnMut(Chunk)) {
+        debug_assert_eq!(self.len, 0);
+        self.owed += self
+            .chunks
+            .iter()
+            .map(|chunk| chunk.delimiters)
+            .sum::<u64>();
+        self.chunks.drain(..).for_each(retire);
+    }
+
+    /// Delimiters in the lane; [`Lane::settle`] must come first.
+    pub(super) fn delimiters(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.delimiters).sum()
+    }
+
+    /// With nothing in the lane, the next bytes come to the front of the memory used last: it is
+    /// still in the cache.
+    pub(super) fn rewind(&mut self) {
+        debug_assert_eq!(self.len, 0);
+        if let Some(chunk) = self.chunks.back_mut() {
+            self.owed += chunk.delimiters;
+            chunk.clear();
+        }
+    }
+
+    /// Moves the oldest `bytes` bytes to the back of `other`: whole chunks as they are, and a
+    /// copy of the part of one. Both must be settled.
+    pub(super) fn move_front(&mut self, bytes: u64, other: &mut Lane) {
+        let mut left = bytes;
+        self.len -= bytes;
+        other.len += bytes;
+        while left > 0 {
+            // The last chunk stays, as its free end may be in use.
+            let is_last = self.chunks.len() == 1;
+            let Some(chunk) = self.chunks.front_mut() else {
+                return;
+            };
+            let held = (chunk.end - chunk.start) as u64;
+            if held <= left && !is_last {
+                left -= held;
+                other.chunks.extend(self.chunks.pop_front());
+                continue;
+            }
+            let part = &chunk.held()[..left as usize];
+            let delimiters = count(self.delimiter, part);
+            other.chunks.push_back(Chunk::of(part, delimiters));
+            chunk.start += left as usize;
+            chunk.counted = chunk.start;
+            chunk.delimiters -= delimiters;
+            left = 0;
+        }
+    }
+}

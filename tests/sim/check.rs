@@ -1,0 +1,363 @@
+//! One scenario, step by step: the shipping engine against the simulated system, and after every
+//! turn the model and the invariants. The names in the messages are those in core's header.
+
+use std::time::Duration;
+
+use highwater::config::{Amount, ReportConfig, ReportMode};
+use highwater::core::account::Reason;
+use highwater::core::relay::{Change, Relay};
+use highwater::core::snapshot::{Snapshot, State};
+use highwater::engine::{Engine, Event, Reporter, Signal};
+
+use super::model::{Model, Phase};
+use super::scenario::Scenario;
+use super::world::{Heard, World};
+
+/// Turns without any progress that faults may explain; more is a busy loop.
+const IDLE_TURNS: u32 = 60;
+
+/// What changes a turn tells at most.
+const MOST_CHANGES: usize = 16;
+
+#[derive(Default)]
+struct Listener {
+    events: Vec<Event>,
+    summary: Option<Snapshot>,
+}
+
+impl Reporter for Listener {
+    fn wants(&self, _event: Event, _now: Duration) -> bool {
+        true
+    }
+
+    fn report(&mut self, event: Event, _snapshot: &Snapshot) {
+        self.events.push(event);
+    }
+
+    fn message(&mut self, _line: String) {}
+
+    fn finish(&mut self, snapshot: &Snapshot) {
+        self.summary = Some(snapshot.clone());
+    }
+}
+
+fn silent() -> ReportConfig {
+    ReportConfig {
+        mode: ReportMode::None,
+        to: None,
+        interval: Duration::from_secs(1),
+        name: None,
+        records: false,
+        expected: None,
+        statistics: false,
+    }
+}
+
+/// Runs a scenario to its end. Panics, naming the invariant, when one is broken.
+/// `trace` prints all that the system heard.
+pub fn run(scenario: &Scenario, trace: bool) -> Passed {
+    let mut world = World::new(&scenario.setting);
+    let mut listener = Listener::default();
+    let report = silent();
+    let relay = Relay::with_chunk_size(scenario.config.clone(), scenario.chunk);
+    let mut engine = Engine::new(relay, &report, &mut world, &mut listener);
+    let mut follower = Follower::new(scenario);
+    let ending = loop {
+        let ending = engine.turn();
+        let heard = std::mem::take(&mut engine.system().heard);
+        let snapshot = engine.snapshot();
+        if trace {
+            println!("{heard:?}");
+        }
+        follower.follow(&heard);
+        follower.compare(&snapshot);
+        follower.compare_events(engine.reporter().events.drain(..));
+        engine.system().heard.clear();
+        if let Some(ending) = ending {
+            break ending;
+        }
+    };
+    let exit = engine.finish(ending);
+    let summary = listener.summary.expect("a summary");
+    follower.compare(&summary);
+    follower.close(exit.as_shell(), &summary);
+    Passed {
+        turns: follower.turns,
+        exit: exit.as_shell(),
+        lost: summary.lost.total().records,
+    }
+}
+
+/// What a finished scenario was like, for the statistics.
+pub struct Passed {
+    pub turns: u64,
+    pub exit: i32,
+    pub lost: u64,
+}
+
+/// The model, told what the system heard.
+struct Follower {
+    model: Model,
+    now: Duration,
+    turns: u64,
+    idle_turns: u32,
+    bucket: Option<Bucket>,
+    /// What this turn shall tell.
+    changes: Vec<Change>,
+}
+
+impl Follower {
+    fn new(scenario: &Scenario) -> Self {
+        Self {
+            model: Model::new(scenario.config.clone()),
+            now: Duration::ZERO,
+            turns: 0,
+            idle_turns: 0,
+            changes: Vec::new(),
+            bucket: scenario.config.rate.map(|rate| Bucket {
+                rate,
+                credit: u128::from(rate.burst) * 1_000_000_000,
+                at: Duration::ZERO,
+            }),
+        }
+    }
+
+    /// One turn of the loop.
+    fn follow(&mut self, heard: &[Heard]) {
+        self.turns += 1;
+        let Some((Heard::Time(now), heard)) = heard.split_first() else {
+            panic!("a turn begins with a look at the clock");
+        };
+        let moves = *now > self.now || heard.iter().any(is_progress);
+        self.idle_turns = if moves { 0 } else { self.idle_turns + 1 };
+        assert!(self.idle_turns < IDLE_TURNS, "spin: turns without progress");
+        self.now = *now;
+        for deadline in self.model.deadlines() {
+            assert!(
+                *now <= deadline,
+                "deadline: {deadline:?} passed, it is {now:?}"
+            );
+        }
+        // Deadlines are judged when everything at hand was read and written: before the wait that
+        // ends a turn, but after a look that a passed deadline gives rise to.
+        let mut looked = false;
+        let mut expired = false;
+        for one in heard {
+            if matches!(one, Heard::Waits { .. }) {
+                let is_due = self.model.deadlines().iter().any(|at| self.now >= *at);
+                if is_due && !looked {
+                    looked = true;
+                    continue;
+                }
+                self.expire();
+                expired = true;
+            }
+            self.hear(one);
+        }
+        if !expired {
+            self.expire();
+        }
+    }
+
+    /// What is due happens, and the turn tells its changes; what the wait brings is told by
+    /// the next turn.
+    fn expire(&mut self) {
+        self.model.expire(self.now);
+        self.changes = std::mem::take(&mut self.model.changes);
+    }
+
+    fn hear(&mut self, heard: &Heard) {
+        let now = self.now;
+        let model = &mut self.model;
+        match heard {
+            Heard::Time(later) => self.now = *later,
+            Heard::Received(bytes) => model.receive(bytes, now),
+            Heard::InputEnded => model.end_input(now),
+            Heard::SourceFailed => model.source_failed(),
+            Heard::MoreInput => model.more_came(now),
+            Heard::ConsumerGone => model.consumer_gone(now),
+            Heard::WriteFailed => model.write_failed(now),
+            Heard::Blocked => model.blocked(now),
+            Heard::UnderWay(count) => model.hand_over(*count),
+            Heard::Sent(bytes, offered) => self.sent(bytes, *offered),
+            Heard::Signal(Signal::Terminate(number)) => model.signal(*number, now),
+            Heard::Signal(_) => {}
+            Heard::Waits { interest, until } => {
+                if !interest.input && !interest.output {
+                    assert!(until.is_some(), "wake: waits for nothing");
+                }
+                self.check_deadlines(*until);
+            }
+        }
+    }
+
+    fn sent(&mut self, bytes: &[u8], offered: usize) {
+        let model = &mut self.model;
+        let records = model.output.1 + model.marks.1;
+        let expected = model.send(bytes.len(), self.now);
+        assert_eq!(
+            String::from_utf8_lossy(bytes),
+            String::from_utf8_lossy(&expected),
+            "order: other bytes than these went out"
+        );
+        if bytes.len() < offered {
+            model.blocked(self.now);
+        }
+        if let Some(bucket) = &mut self.bucket {
+            bucket.spend(
+                bytes.len() as u64,
+                self.model.output.1 + self.model.marks.1 - records,
+                self.now,
+            );
+        }
+    }
+
+    /// A wait must not last beyond anything that is due.
+    fn check_deadlines(&self, until: Option<Duration>) {
+        for deadline in self.model.deadlines() {
+            let in_time = until.is_some_and(|until| until <= deadline);
+            assert!(in_time, "deadline: {deadline:?}, but waits until {until:?}");
+        }
+        if let Some(bucket) = &self.bucket
+            && self.model.has_output()
+            && self.model.stalled_since.is_none()
+            && self.model.phase != Phase::Ended
+        {
+            let enough = bucket.enough_at(self.now);
+            let in_time = until.is_some_and(|until| until <= enough);
+            assert!(
+                in_time,
+                "deadline: credit at {enough:?}, but waits until {until:?}"
+            );
+        }
+    }
+
+    fn compare(&self, snapshot: &Snapshot) {
+        let model = &self.model;
+        let pair = |tally: highwater::core::account::Tally| (tally.bytes, tally.records);
+        let mut lost_records = 0;
+        for reason in Reason::ALL {
+            let mut expected = model.lost.get(reason.name()).copied().unwrap_or_default();
+            expected.0 += model.doomed_so_far(reason.name());
+            lost_records += expected.1;
+            let lost = pair(snapshot.lost[reason]);
+            assert_eq!(lost, expected, "exactness: {}", reason.name());
+        }
+        assert_eq!(pair(snapshot.input), model.input, "exactness: input");
+        assert_eq!(pair(snapshot.output), model.output, "exactness: output");
+        assert_eq!(snapshot.held.bytes, model.held() as u64, "exactness: held");
+        assert_eq!(pair(snapshot.marks), model.marks, "marks");
+        assert_eq!(snapshot.peak_held, model.peak as u64, "exactness: peak");
+        let is_pressured = snapshot.state == State::Pressured;
+        assert_eq!(is_pressured, model.pressured, "watermarks: state");
+        assert_eq!(
+            snapshot.loss_episodes, model.episodes,
+            "exactness: episodes"
+        );
+        let lost = snapshot.lost.total();
+        let Snapshot {
+            input,
+            output,
+            held,
+            ..
+        } = snapshot;
+        assert_eq!(
+            input.bytes,
+            output.bytes + lost.bytes + held.bytes,
+            "balance"
+        );
+        if snapshot.counts_records {
+            assert_eq!(
+                held.records,
+                model.held_records(),
+                "exactness: records held"
+            );
+            assert_eq!(
+                input.records,
+                output.records + lost_records + held.records,
+                "balance of records"
+            );
+        }
+        assert!(held.bytes <= snapshot.capacity, "cap: {}", held.bytes);
+        assert!(
+            snapshot.peak_held <= snapshot.capacity,
+            "cap: {}",
+            snapshot.peak_held
+        );
+    }
+
+    fn compare_events(&mut self, events: impl Iterator<Item = Event>) {
+        let told: Vec<Event> = events.filter(|event| *event != Event::Asked).collect();
+        let mut expected = std::mem::take(&mut self.changes);
+        expected.truncate(MOST_CHANGES);
+        let expected: Vec<Event> = expected
+            .into_iter()
+            .map(|change| match change {
+                Change::Pressured => Event::Pressured,
+                Change::Flowing => Event::Flowing,
+                Change::Loss => Event::Loss,
+            })
+            .collect();
+        assert_eq!(told, expected, "watermarks: events");
+    }
+
+    fn close(&self, exit: i32, summary: &Snapshot) {
+        assert_eq!(self.model.phase, Phase::Ended, "end: too early");
+        assert_eq!(summary.held.bytes, 0, "end: something is held");
+        assert_eq!(summary.held.records, 0, "end: a record is held");
+        assert_eq!(exit, self.model.exit(), "end: exit status");
+        assert_eq!(summary.exit, Some(exit));
+        let drained = !matches!(exit, 5 | 141) && self.model.lost.get("shutdown").is_none();
+        let writes_marks = self.model.config.mark.is_some() && self.model.counts_losses();
+        if writes_marks && drained && self.model.end < super::model::End::Signal(0) {
+            let lost: u64 = self.model.lost.values().map(|lost| lost.1).sum();
+            assert_eq!(self.model.marked.1, lost, "marks: sum to the loss");
+        }
+    }
+}
+
+fn is_progress(heard: &Heard) -> bool {
+    !matches!(heard, Heard::Time(_) | Heard::Blocked | Heard::Waits { .. })
+}
+
+/// The rate limit, naively: credit that grows with time up to the burst.
+struct Bucket {
+    rate: highwater::config::Rate,
+    credit: u128,
+    at: Duration,
+}
+
+impl Bucket {
+    fn per_second(&self) -> u64 {
+        match self.rate.per_second {
+            Amount::Bytes(n) | Amount::Records(n) => n,
+        }
+    }
+
+    fn credit_at(&self, now: Duration) -> u128 {
+        let grown = (now - self.at).as_nanos() * u128::from(self.per_second());
+        (self.credit + grown).min(u128::from(self.rate.burst) * 1_000_000_000)
+    }
+
+    fn spend(&mut self, bytes: u64, records: u64, now: Duration) {
+        let units = match self.rate.per_second {
+            Amount::Bytes(_) => bytes,
+            Amount::Records(_) => records,
+        };
+        let credit = self.credit_at(now);
+        let spent = u128::from(units) * 1_000_000_000;
+        assert!(
+            spent <= credit,
+            "rate: {units} went out on {credit} nanocredits"
+        );
+        (self.credit, self.at) = (credit - spent, now);
+    }
+
+    /// When there is credit for a fiftieth of a second, or the burst if that is less: hwm may
+    /// wait for so much, and not for more.
+    fn enough_at(&self, now: Duration) -> Duration {
+        let enough = (self.per_second() / 50).clamp(1, self.rate.burst);
+        let missing = (u128::from(enough) * 1_000_000_000).saturating_sub(self.credit_at(now));
+        now + Duration::from_nanos(missing.div_ceil(u128::from(self.per_second())) as u64)
+    }
+}

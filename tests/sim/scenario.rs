@@ -1,0 +1,264 @@
+//! From a seed to a scenario: what hwm is told, what comes in, what both sides and the system do.
+
+use std::time::Duration;
+
+use highwater::config::{
+    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, RelayConfig, Sample,
+};
+use highwater::core::rng::Rng;
+use highwater::engine::Signal;
+
+use super::world::{Faults, Setting, Step};
+
+/// A whole scenario.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    pub config: RelayConfig,
+    pub setting: Setting,
+    /// Memory unit of the queue: small, so that boundaries are met often.
+    pub chunk: usize,
+}
+
+/// Choices drawn from the seed.
+struct Dice(Rng);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0.next_u64() % end
+    }
+
+    /// From `from` to `to`, both included.
+    fn between(&mut self, from: u64, to: u64) -> u64 {
+        from + self.below(to - from + 1)
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as u64) as usize]
+    }
+
+    fn milliseconds(&mut self, most: u64) -> Duration {
+        Duration::from_micros(self.below(most * 1000))
+    }
+
+    fn maybe<T>(&mut self, one_in: u64, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let wanted = self.one_in(one_in);
+        wanted.then(|| make(self))
+    }
+}
+
+impl Scenario {
+    /// The scenario of `seed`; the same in every run of the same version.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice(Rng::new(seed));
+        let config = config(&mut dice);
+        let setting = setting(&mut dice, &config);
+        let chunk = dice.of(&[1, 2, 3, 7, 16, 40, 1000]);
+        Self {
+            config,
+            setting,
+            chunk,
+        }
+    }
+}
+
+fn config(dice: &mut Dice) -> RelayConfig {
+    let capacity = match dice.below(4) {
+        0 => dice.between(1, 8),
+        1 => dice.between(100, 1000),
+        _ => dice.between(1, 100),
+    };
+    let share = |dice: &mut Dice, of: u64| match dice.below(4) {
+        0 => of,
+        1 => 0,
+        _ => dice.below(of + 1),
+    };
+    let high_water = if dice.one_in(2) {
+        capacity
+    } else {
+        share(dice, capacity)
+    };
+    let low_water = share(dice, high_water);
+    let policy = policy(dice);
+    let is_block = policy == Policy::Block;
+    RelayConfig {
+        capacity,
+        high_water,
+        low_water,
+        delimiter: dice.of(b"\n\0"),
+        policy,
+        count_records: dice.one_in(2),
+        block_timeout: dice
+            .maybe(3, |dice| Duration::from_millis(dice.between(1, 300)))
+            .filter(|_| is_block),
+        idle_timeout: dice.maybe(4, |dice| Duration::from_millis(dice.between(1, 300))),
+        drain_timeout: Duration::from_millis(dice.below(300)),
+        broken_pipe: dice.of(&[BrokenPipe::Signal, BrokenPipe::Ok]),
+        fail_on_loss: dice.maybe(2, |dice| match dice.below(2) {
+            0 => LossLimit::Records(dice.between(1, 20)),
+            _ => LossLimit::Percent(dice.below(101) as f64),
+        }),
+        mark: dice.maybe(2, |_| {
+            Mark(vec![
+                MarkPiece::Text("~".into()),
+                MarkPiece::Records,
+                MarkPiece::Text(",".into()),
+                MarkPiece::Bytes,
+            ])
+        }),
+        rate: dice.maybe(5, |dice| Rate {
+            per_second: match dice.below(2) {
+                0 => Amount::Bytes(dice.between(1, 20_000)),
+                _ => Amount::Records(dice.between(1, 2_000)),
+            },
+            burst: dice.between(1, 200),
+        }),
+        stop_after: dice.maybe(8, |dice| match dice.below(2) {
+            0 => Amount::Bytes(dice.below(500)),
+            _ => Amount::Records(dice.below(50)),
+        }),
+        seed: dice.below(1000),
+    }
+    .consistent()
+}
+
+/// What the command line would not let through is straightened here.
+trait Consistent {
+    fn consistent(self) -> Self;
+}
+
+impl Consistent for RelayConfig {
+    fn consistent(mut self) -> Self {
+        let by_records = |amount: Option<Amount>| matches!(amount, Some(Amount::Records(_)));
+        if by_records(self.rate.map(|rate| rate.per_second)) || by_records(self.stop_after) {
+            self.count_records = true;
+        }
+        self
+    }
+}
+
+fn policy(dice: &mut Dice) -> Policy {
+    match dice.below(6) {
+        0 => Policy::Block,
+        1 => Policy::Fail,
+        2 => Policy::DropNewest,
+        3 => Policy::DropOldest,
+        4 => Policy::Sample(Sample::Every(dice.between(1, 6))),
+        _ => Policy::Sample(Sample::Chance(dice.of(&[0.0, 0.1, 0.5, 0.9, 1.0]))),
+    }
+}
+
+fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {
+    let source = source(dice, config);
+    let length = source.len() as u64;
+    Setting {
+        producer: producer(dice, length),
+        consumer: consumer(dice, length),
+        signals: signals(dice),
+        faults: faults(dice),
+        slots: (dice.between(1, 6) as usize, dice.between(1, 6) as usize),
+        page: dice.of(&[1, 3, 16, 64]),
+        seed: dice.0.next_u64(),
+        source,
+    }
+}
+
+/// Records of all sizes: empty ones, giants, around the capacity, and sometimes a bare tail.
+fn source(dice: &mut Dice, config: &RelayConfig) -> Vec<u8> {
+    let total = dice.of(&[0, 5, 50, 300, 1500]);
+    let common = dice.of(&[1, 3, 10, 40]);
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < total {
+        let length = match dice.below(12) {
+            0 => 0,
+            1 => config.capacity.saturating_sub(dice.below(3)),
+            2 => config.capacity + dice.below(3),
+            3 if dice.one_in(4) => 3 * config.capacity,
+            _ => dice.below(common + 1),
+        };
+        let letter = b'a' + (bytes.len() % 26) as u8;
+        bytes.extend(std::iter::repeat_n(letter, length.min(1200) as usize));
+        bytes.push(config.delimiter);
+    }
+    if dice.one_in(2) {
+        bytes.pop();
+    }
+    bytes
+}
+
+fn producer(dice: &mut Dice, length: u64) -> Vec<Step> {
+    let largest = dice.of(&[1, 5, 40, 400, 4000]);
+    let sleeps = dice.of(&[1, 3, 20, 1000]);
+    let mut script = Vec::new();
+    let mut left = length;
+    while left > 0 && script.len() < 400 {
+        let count = dice.between(1, largest).min(left);
+        script.push(Step::Move(count as usize));
+        left -= count;
+        if dice.one_in(sleeps) {
+            let most = dice.of(&[1, 10, 400]);
+            script.push(Step::Sleep(dice.milliseconds(most)));
+        }
+        if dice.one_in(200) {
+            return script;
+        }
+    }
+    script.push(Step::Move(left as usize + 1));
+    script
+}
+
+/// Reads at its own pace, dies at some point, or takes everything in the end.
+fn consumer(dice: &mut Dice, length: u64) -> Vec<Step> {
+    let largest = dice.of(&[1, 10, 100, 4000]);
+    let sleeps = dice.of(&[1, 2, 10, 100]);
+    let mut script = Vec::new();
+    if dice.one_in(3) {
+        script.push(Step::Sleep(dice.milliseconds(500)));
+    }
+    let dies = dice.one_in(6);
+    for _ in 0..dice.below(60) {
+        script.push(Step::Move(dice.between(1, largest) as usize));
+        if dice.one_in(sleeps) {
+            let most = dice.of(&[1, 10, 300]);
+            script.push(Step::Sleep(dice.milliseconds(most)));
+        }
+    }
+    if dies {
+        let keep = dice.below(script.len() as u64 + 1) as usize;
+        script.truncate(keep);
+        script.push(Step::End);
+    } else {
+        script.push(Step::Move(usize::MAX - length as usize));
+    }
+    script
+}
+
+fn signals(dice: &mut Dice) -> Vec<(Duration, Signal)> {
+    let mut signals = Vec::new();
+    let mut at = Duration::ZERO;
+    while dice.one_in(4) {
+        let most = dice.of(&[1, 50, 500]);
+        at += dice.milliseconds(most);
+        let signal = match dice.below(6) {
+            0 => Signal::Report,
+            1 => Signal::Suspend,
+            _ => Signal::Terminate(dice.of(&[1, 2, 15])),
+        };
+        signals.push((at, signal));
+    }
+    signals
+}
+
+fn faults(dice: &mut Dice) -> Faults {
+    Faults {
+        short: dice.of(&[0.0, 0.1, 0.9]),
+        would_block: dice.of(&[0.0, 0.0, 0.2]),
+        early: dice.of(&[0.0, 0.0, 0.2]),
+        failing_read: dice.maybe(12, |dice| dice.below(30)),
+        failing_write: dice.maybe(12, |dice| dice.below(30)),
+        ferry: dice.maybe(5, |dice| dice.milliseconds(20)),
+    }
+}

@@ -1,0 +1,457 @@
+//! The simulated system: two pipes with slots, a producer and a consumer with scripts, signals,
+//! faults at any call, and time that stands still but in a wait, where it jumps to whatever
+//! happens next. Everything follows from the scenario; nothing here knows what hwm should do.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use highwater::core::rng::Rng;
+use highwater::engine::{Interest, Read, Ready, Signal, SourceError, System, Write};
+
+/// A pipe as Linux has it: a number of slots, each of at most a page. A write first fills the
+/// last page.
+pub struct Pipe {
+    slots: usize,
+    page: usize,
+    segments: VecDeque<VecDeque<u8>>,
+}
+
+impl Pipe {
+    pub fn new(slots: usize, page: usize) -> Self {
+        Self {
+            slots,
+            page,
+            segments: VecDeque::new(),
+        }
+    }
+
+    fn room(&self) -> usize {
+        let free = (self.slots - self.segments.len()) * self.page;
+        free + self
+            .segments
+            .back()
+            .map_or(0, |segment| self.page - segment.len())
+    }
+
+    /// What poll calls writable: a free slot.
+    fn has_free_slot(&self) -> bool {
+        self.segments.len() < self.slots
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.room());
+        for &byte in &bytes[..count] {
+            match self.segments.back_mut() {
+                Some(last) if last.len() < self.page => last.push_back(byte),
+                _ => self.segments.push_back(VecDeque::from([byte])),
+            }
+        }
+        count
+    }
+
+    fn pop(&mut self, most: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while bytes.len() < most
+            && let Some(first) = self.segments.front_mut()
+        {
+            let here = first.len().min(most - bytes.len());
+            bytes.extend(first.drain(..here));
+            if first.is_empty() {
+                self.segments.pop_front();
+            }
+        }
+        bytes
+    }
+
+    fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.segments.iter().map(VecDeque::len).sum()
+    }
+}
+
+/// What the other sides do, in order.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// The producer writes, the consumer reads so many of its bytes.
+    Move(usize),
+    /// Nothing for so long.
+    Sleep(Duration),
+    /// It ends there; the producer's end is the end of input.
+    End,
+}
+
+/// A side with its script.
+struct Actor {
+    script: VecDeque<Step>,
+    asleep_until: Duration,
+    /// What is left of the step that waits for the pipe.
+    left: usize,
+    ended: bool,
+}
+
+impl Actor {
+    fn new(script: Vec<Step>) -> Self {
+        Self {
+            script: script.into(),
+            asleep_until: Duration::ZERO,
+            left: 0,
+            ended: false,
+        }
+    }
+
+    /// How many bytes it wants to move now; 0 when it sleeps or has ended.
+    fn wants(&mut self, now: Duration) -> usize {
+        while !self.ended && self.asleep_until <= now && self.left == 0 {
+            match self.script.pop_front() {
+                Some(Step::Move(count)) => self.left = count,
+                Some(Step::Sleep(time)) => self.asleep_until = now + time,
+                Some(Step::End) | None => self.ended = true,
+            }
+        }
+        if self.ended || self.asleep_until > now {
+            0
+        } else {
+            self.left
+        }
+    }
+
+    fn wakes_at(&self, now: Duration) -> Option<Duration> {
+        (!self.ended && self.asleep_until > now).then_some(self.asleep_until)
+    }
+}
+
+/// What can go wrong, and how often (a chance for each call).
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    /// A read or write moves fewer bytes than it could.
+    pub short: f64,
+    /// A read or write that could move something answers that it would block.
+    pub would_block: f64,
+    /// A wait returns early and empty, as after EINTR.
+    pub early: f64,
+    /// The read that fails, counted from 0.
+    pub failing_read: Option<u64>,
+    /// The write that fails.
+    pub failing_write: Option<u64>,
+    /// Writes are done by a thread that takes so long.
+    pub ferry: Option<Duration>,
+}
+
+/// What hwm did or learnt, in order: all that the model hears.
+#[derive(Debug)]
+pub enum Heard {
+    Time(Duration),
+    Received(Vec<u8>),
+    InputEnded,
+    SourceFailed,
+    Sent(Vec<u8>, usize),
+    Blocked,
+    UnderWay(usize),
+    ConsumerGone,
+    WriteFailed,
+    Signal(Signal),
+    MoreInput,
+    Waits {
+        interest: Interest,
+        until: Option<Duration>,
+    },
+}
+
+/// See the module's header.
+pub struct World {
+    pub now: Duration,
+    input: Pipe,
+    output: Pipe,
+    producer: Actor,
+    consumer: Actor,
+    /// What the producer is still to write.
+    source: VecDeque<u8>,
+    signals: VecDeque<(Duration, Signal)>,
+    faults: Faults,
+    reads: u64,
+    writes: u64,
+    under_way: Option<(Vec<u8>, Duration)>,
+    input_closed: bool,
+    output_closed: bool,
+    rng: Rng,
+    pub heard: Vec<Heard>,
+    /// What the consumer got.
+    pub delivered: Vec<u8>,
+}
+
+/// What a world is made from.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    pub source: Vec<u8>,
+    pub producer: Vec<Step>,
+    pub consumer: Vec<Step>,
+    pub signals: Vec<(Duration, Signal)>,
+    pub faults: Faults,
+    pub slots: (usize, usize),
+    pub page: usize,
+    pub seed: u64,
+}
+
+impl World {
+    pub fn new(setting: &Setting) -> Self {
+        let pipe = |slots| Pipe::new(slots, setting.page);
+        let mut world = Self {
+            now: Duration::ZERO,
+            input: pipe(setting.slots.0),
+            output: pipe(setting.slots.1),
+            producer: Actor::new(setting.producer.clone()),
+            consumer: Actor::new(setting.consumer.clone()),
+            source: setting.source.clone().into(),
+            signals: setting.signals.clone().into(),
+            faults: setting.faults.clone(),
+            reads: 0,
+            writes: 0,
+            under_way: None,
+            input_closed: false,
+            output_closed: false,
+            rng: Rng::new(setting.seed),
+            heard: Vec::new(),
+            delivered: Vec::new(),
+        };
+        world.settle();
+        world
+    }
+
+    /// Both sides do what they can without time passing.
+    fn settle(&mut self) {
+        loop {
+            let wanted = self.producer.wants(self.now).min(self.source.len());
+            let moved = self.produce(wanted);
+            let wanted = self.consumer.wants(self.now);
+            let taken = self.output.pop(wanted);
+            self.consumer.left -= taken.len();
+            self.delivered.extend_from_slice(&taken);
+            if self.output_closed && self.output.is_empty() {
+                self.consumer.ended = true;
+            }
+            if !moved && taken.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Returns whether the producer did anything.
+    fn produce(&mut self, wanted: usize) -> bool {
+        if self.input_closed {
+            // EPIPE: it ends.
+            self.producer.ended = true;
+        }
+        if self.producer.ended {
+            return false;
+        }
+        if self.source.is_empty() && self.producer.left > 0 {
+            self.producer.ended = true;
+            return true;
+        }
+        let bytes: Vec<u8> = self.source.iter().take(wanted).copied().collect();
+        let count = self.input.push(&bytes);
+        self.source.drain(..count);
+        self.producer.left -= count;
+        count > 0
+    }
+
+    fn input_is_ready(&self) -> bool {
+        !self.input.is_empty() || self.producer.ended
+    }
+
+    fn output_is_ready(&self) -> bool {
+        match &self.under_way {
+            Some((_, done)) => {
+                *done <= self.now && (self.consumer_is_gone() || self.output.room() > 0)
+            }
+            None => self.consumer_is_gone() || self.output.has_free_slot(),
+        }
+    }
+
+    fn consumer_is_gone(&self) -> bool {
+        self.consumer.ended
+    }
+
+    fn next_event(&self) -> Option<Duration> {
+        let ferry = self.under_way.as_ref().map(|(_, done)| *done);
+        [
+            self.producer.wakes_at(self.now),
+            self.consumer.wakes_at(self.now),
+            self.signals.front().map(|(at, _)| *at),
+            ferry.filter(|done| *done > self.now),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn signal_is_due(&self) -> bool {
+        self.signals.front().is_some_and(|(at, _)| *at <= self.now)
+    }
+
+    fn ready(&self, interest: Interest) -> Ready {
+        Ready {
+            input: interest.input && self.input_is_ready(),
+            output: interest.output && self.output_is_ready(),
+            output_gone: !self.output_closed && self.consumer_is_gone(),
+        }
+    }
+
+    fn at_most(&mut self, count: usize) -> usize {
+        if count > 1 && self.rng.chance(self.faults.short) {
+            1 + (self.rng.next_u64() as usize) % (count - 1)
+        } else {
+            count
+        }
+    }
+
+    fn accept(&mut self, bytes: &[u8], offered: usize) -> Write {
+        let count = self.output.push(bytes);
+        self.heard
+            .push(Heard::Sent(bytes[..count].to_vec(), offered));
+        self.settle();
+        Write::Accepted(count)
+    }
+
+    fn would_block(&mut self) -> Write {
+        self.heard.push(Heard::Blocked);
+        Write::WouldBlock
+    }
+
+    fn write_by_ferry(&mut self, bytes: Vec<u8>, takes: Duration) -> Write {
+        if let Some((under_way, done)) = self.under_way.take() {
+            let room = self.output.room();
+            if done > self.now || room == 0 {
+                self.under_way = Some((under_way, done.max(self.now)));
+                return self.would_block();
+            }
+            let count = under_way.len().min(room);
+            let (out, rest) = under_way.split_at(count);
+            let answer = self.accept(out, under_way.len());
+            if !rest.is_empty() {
+                self.under_way = Some((rest.to_vec(), self.now));
+            }
+            return answer;
+        }
+        let count = bytes.len();
+        self.under_way = Some((bytes, self.now + takes));
+        self.heard.push(Heard::UnderWay(count));
+        self.heard.push(Heard::Blocked);
+        Write::UnderWay(count)
+    }
+}
+
+impl System for World {
+    fn now(&mut self) -> Duration {
+        self.heard.push(Heard::Time(self.now));
+        self.now
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> Read {
+        assert!(!self.input_closed, "hwm reads what it closed");
+        assert!(!room.is_empty(), "hwm asks for nothing");
+        self.reads += 1;
+        if self.faults.failing_read == Some(self.reads - 1) {
+            self.heard.push(Heard::SourceFailed);
+            self.producer.ended = true;
+            self.source.clear();
+            return Read::Failed(SourceError {
+                name: "stdin".into(),
+                verb: "read",
+                error: io::Error::other("simulated"),
+            });
+        }
+        if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
+            return Read::WouldBlock;
+        }
+        let most = self.at_most(room.len().min(self.input.len()));
+        let bytes = self.input.pop(most);
+        if bytes.is_empty() {
+            self.heard.push(Heard::InputEnded);
+            return Read::End;
+        }
+        room[..bytes.len()].copy_from_slice(&bytes);
+        self.settle();
+        let count = bytes.len();
+        self.heard.push(Heard::Received(bytes));
+        Read::Bytes(count)
+    }
+
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
+        assert!(!self.output_closed, "hwm writes what it closed");
+        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
+        assert!(!bytes.is_empty(), "hwm offers nothing");
+        self.writes += 1;
+        if self.faults.failing_write == Some(self.writes - 1) {
+            self.heard.push(Heard::WriteFailed);
+            return Write::Failed(io::Error::other("simulated"));
+        }
+        if self.consumer_is_gone() {
+            self.heard.push(Heard::ConsumerGone);
+            return Write::Gone;
+        }
+        if let Some(takes) = self.faults.ferry {
+            let most = self.at_most(bytes.len());
+            return self.write_by_ferry(bytes[..most].to_vec(), takes);
+        }
+        if self.output.room() == 0 || self.rng.chance(self.faults.would_block) {
+            return self.would_block();
+        }
+        let most = self.at_most(bytes.len().min(self.output.room()));
+        self.accept(&bytes[..most], bytes.len())
+    }
+
+    fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
+        self.heard.push(Heard::Waits { interest, until });
+        if self.rng.chance(self.faults.early) {
+            return Ready::default();
+        }
+        loop {
+            self.settle();
+            let ready = self.ready(interest);
+            let is_over = until.is_some_and(|until| until <= self.now);
+            if ready != Ready::default() || self.signal_is_due() || is_over {
+                if ready.output_gone {
+                    self.heard.push(Heard::Time(self.now));
+                    self.heard.push(Heard::ConsumerGone);
+                }
+                return ready;
+            }
+            let next = [self.next_event(), until].into_iter().flatten().min();
+            let Some(next) = next else {
+                panic!("wake: waits for ever, {interest:?}");
+            };
+            self.now = next.max(self.now);
+        }
+    }
+
+    fn take_signal(&mut self) -> Option<Signal> {
+        let (_, signal) = self.signals.pop_front_if(|(at, _)| *at <= self.now)?;
+        self.heard.push(Heard::Signal(signal));
+        Some(signal)
+    }
+
+    fn input_pending(&mut self) -> bool {
+        let pending = !self.input.is_empty();
+        if pending {
+            self.heard.push(Heard::MoreInput);
+        }
+        pending
+    }
+
+    fn close_input(&mut self) {
+        self.input_closed = true;
+        self.settle();
+    }
+
+    fn close_output(&mut self) {
+        self.output_closed = true;
+        self.settle();
+    }
+
+    fn suspend(&mut self) {}
+}
