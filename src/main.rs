@@ -18,7 +18,12 @@ fn main() {
         Ok(reporter) => reporter,
         Err(error) => give_up(&error.to_string()),
     };
-    let mut system = match sys::RealSystem::new(config.sources, config.relay.capacity) {
+    let patience = match config.relay.policy.is_lossy() {
+        true => sys::Patience::NeverWaits,
+        false => sys::Patience::WaitsForDisk,
+    };
+    let system = sys::RealSystem::new(config.sources, config.relay.capacity, patience);
+    let mut system = match system {
         Ok(system) => system,
         Err(error) => give_up(&error.to_string()),
     };

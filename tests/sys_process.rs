@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use highwater::config::Source;
 use highwater::engine::{Interest, Read, Ready, Signal, System, Write};
-use highwater::sys::{RealSystem, die_by};
+use highwater::sys::{Patience, RealSystem, die_by};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal as Kill, kill_process};
@@ -45,7 +45,7 @@ fn child() {
             .collect(),
         Err(_) => vec![Source::Stdin],
     };
-    let mut system = match RealSystem::new(sources, 1 << 20) {
+    let mut system = match RealSystem::new(sources, 1 << 20, Patience::WaitsForDisk) {
         Ok(system) => system,
         Err(error) => {
             write!(notes, "{error}").unwrap();

@@ -19,7 +19,16 @@ pub(super) fn of_sources(sources: &[Source]) -> Option<u64> {
         Source::Stdin => of_stdin(),
         Source::File(path) => of_file(path).ok().flatten(),
     });
-    sizes.sum::<Option<u64>>().filter(|total| *total > 0)
+    sum(sizes).filter(|total| *total > 0)
+}
+
+/// None where one is not known, or 64 bits cannot hold it.
+fn sum(sizes: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    let mut total: u64 = 0;
+    for size in sizes {
+        total = total.checked_add(size?)?;
+    }
+    Some(total)
 }
 
 /// The size of a file, or of all files below a directory, in bytes.
@@ -60,9 +69,9 @@ fn of_tree(directory: &Path) -> io::Result<u64> {
         let entry = entry?;
         let metadata = entry.metadata()?;
         if metadata.is_dir() {
-            total += of_tree(&entry.path())?;
+            total = total.saturating_add(of_tree(&entry.path())?);
         } else if metadata.is_file() {
-            total += metadata.len();
+            total = total.saturating_add(metadata.len());
         }
     }
     Ok(total)

@@ -60,6 +60,14 @@ impl Kind {
     }
 }
 
+/// Whether a write may have to wait for a disk.
+pub(super) fn is_on_disk(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        kind.is_file() || kind.is_block_device()
+    })
+}
+
 /// Whether a "regular" file is made up by the kernel as it is read. Some of these (`trace_pipe`,
 /// `/proc/kmsg`) block like a pipe. An unknown file system counts as a disk's.
 fn is_made_up(fd: BorrowedFd<'_>) -> bool {

@@ -63,6 +63,16 @@ pub struct RealSystem {
     output: Option<Output>,
 }
 
+/// Whether a write may take as long as a disk does. A relay that never stops reading must not
+/// stand still meanwhile; one that blocks anyway saves the copy and the thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Files are written by the loop itself.
+    WaitsForDisk,
+    /// Files are written by a helper thread.
+    NeverWaits,
+}
+
 impl RealSystem {
     /// Checks stdin and stdout, begins to hear signals, and makes ready to read `sources` in order
     /// and to write to stdout. Pipes at either side are grown to at most `pipe_bound` bytes, and
@@ -72,10 +82,18 @@ impl RealSystem {
     ///
     /// What makes a run impossible; see [`StartError`]. FILEs are opened later, when their turn
     /// comes, and fail by [`Read::Failed`].
-    pub fn new(sources: Vec<Source>, pipe_bound: u64) -> Result<RealSystem, StartError> {
+    pub fn new(
+        sources: Vec<Source>,
+        pipe_bound: u64,
+        patience: Patience,
+    ) -> Result<RealSystem, StartError> {
         let output_file = startup::check(&sources)?;
+        let over = match patience {
+            Patience::WaitsForDisk => Output::over,
+            Patience::NeverWaits => Output::never_waiting,
+        };
         let output = duplicate(rustix::stdio::stdout())
-            .and_then(Output::over)
+            .and_then(over)
             .map_err(StartError::system("write to stdout"))?;
         output.grow(pipe_bound);
         let signals = Signals::listen().map_err(|error| StartError::System {

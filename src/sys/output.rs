@@ -13,8 +13,8 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, SocketType};
 
 use crate::engine::Write;
 
-use super::descriptor::{Kind, grow_pipe, reopen};
-use super::ferry::{Crossing, WriteFerry};
+use super::descriptor::{Kind, grow_pipe, is_on_disk, reopen};
+use super::ferry::{Crossing, FILE_WRITE_MOST, WRITE_MOST, WriteFerry};
 use super::poll::{Place, PollSet};
 
 /// The most parts that the system takes in one call.
@@ -72,7 +72,21 @@ pub(super) struct Found {
 }
 
 impl Output {
-    /// An output over a description that others share.
+    /// An output for a relay that must not wait even for a disk: like [`Output::over`], but
+    /// files and block devices are written by a helper thread.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(super) fn never_waiting(fd: OwnedFd) -> io::Result<Output> {
+        if !is_on_disk(fd.as_fd()) {
+            return Output::over(fd);
+        }
+        let ferry = WriteFerry::start(fd.as_fd(), FILE_WRITE_MOST)?;
+        Ok(Output::new(fd, Kind::File, Way::Ferry(ferry)))
+    }
+
+    /// An output over a description that others share. Writing to a file waits for the disk.
     ///
     /// # Errors
     ///
@@ -84,7 +98,7 @@ impl Output {
             Kind::Socket => Way::Socket,
             Kind::File => Way::Plain,
             Kind::Terminal => return Output::over_blocking(fd, kind),
-            Kind::Other | Kind::Directory => Way::Ferry(WriteFerry::start(fd.as_fd())?),
+            Kind::Other | Kind::Directory => Way::Ferry(WriteFerry::start(fd.as_fd(), WRITE_MOST)?),
         };
         Ok(Output::new(fd, kind, way))
     }
@@ -94,7 +108,7 @@ impl Output {
         Ok(match reopen(fd.as_fd(), OFlags::WRONLY) {
             Ok(private) => Output::new(private, kind, Way::Plain),
             Err(_) => {
-                let ferry = WriteFerry::start(fd.as_fd())?;
+                let ferry = WriteFerry::start(fd.as_fd(), WRITE_MOST)?;
                 Output::new(fd, kind, Way::Ferry(ferry))
             }
         })
@@ -378,7 +392,7 @@ mod tests {
     fn a_ferried_output_is_under_way_until_it_is_accepted() {
         let (reader, writer) = pipe().unwrap();
         fill(&writer);
-        let ferry = WriteFerry::start(writer.as_fd()).unwrap();
+        let ferry = WriteFerry::start(writer.as_fd(), WRITE_MOST).unwrap();
         let mut output = Output::new(writer, Kind::Other, Way::Ferry(ferry));
         assert!(output.ready_now());
         assert!(matches!(write(&mut output, b"abc"), Write::UnderWay(3)));

@@ -97,10 +97,23 @@ impl Signals {
     }
 }
 
-/// Stops the process as an unhandled SIGTSTP would; returns when it is continued.
+/// Stops the process as an unhandled SIGTSTP would; returns when it is continued. As the kernel
+/// does, ignores it where no shell is left that could continue us.
 pub(super) fn stop() {
+    if is_orphaned() {
+        return;
+    }
     // Fails only for signals that it does not know.
     let _ = emulate_default_handler(SIGTSTP);
+}
+
+/// Whether the parent is of another session: then nobody manages our process group as a job.
+fn is_orphaned() -> bool {
+    let session = |pid| rustix::process::getsid(pid).ok();
+    match rustix::process::getppid() {
+        None => true,
+        parent => session(parent) != session(None),
+    }
 }
 
 /// Ends the process by `signal`, as if it had never been handled: the parent sees a death by that

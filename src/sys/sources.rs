@@ -22,6 +22,8 @@ use super::startup::{SAME_FILE, source_name};
 #[derive(Debug)]
 pub(super) struct Sources {
     current: Option<(Source, Input)>,
+    /// A source that could not be opened, and nobody was told yet.
+    failed: Option<SourceError>,
     rest: VecDeque<Source>,
     output: Option<FileId>,
     pipe_bound: u64,
@@ -33,6 +35,7 @@ impl Sources {
     pub(super) fn new(sources: Vec<Source>, output: Option<FileId>, pipe_bound: u64) -> Sources {
         Sources {
             current: None,
+            failed: None,
             rest: sources.into(),
             output,
             pipe_bound,
@@ -41,6 +44,9 @@ impl Sources {
 
     /// As [`crate::engine::System::read`].
     pub(super) fn read(&mut self, room: &mut [u8]) -> Read {
+        if let Some(error) = self.failed.take() {
+            return Read::Failed(error);
+        }
         loop {
             let Some((source, input)) = &mut self.current else {
                 match self.open_next() {
@@ -104,14 +110,22 @@ impl Sources {
         self.current.as_ref().map(|(_, input)| input)
     }
 
-    /// As [`crate::engine::System::input_pending`]. A source that is still to be opened counts as
-    /// one with bytes: a read is the only way to find out.
-    pub(super) fn pending(&self) -> bool {
-        let more = !self.rest.is_empty();
-        match self.current() {
-            None => more,
-            Some(input) => input.pending() || (more && input.ends_when_not_pending()),
+    /// As [`crate::engine::System::input_pending`]: goes on to the next source where one is at its
+    /// end. A failure on the way is told by the next read.
+    pub(super) fn pending(&mut self) -> bool {
+        while self.failed.is_none() {
+            match &self.current {
+                Some((_, input)) if input.pending() => return true,
+                Some((_, input)) if !input.ends_when_not_pending() => return false,
+                _ => self.current = None,
+            }
+            match self.open_next() {
+                None => return false,
+                Some(Ok(())) => {}
+                Some(Err(error)) => self.failed = Some(error),
+            }
         }
+        false
     }
 
     /// Lets go of everything.

@@ -96,9 +96,7 @@ impl Relay {
             let records = records - u64::from(!mark.is_empty()).min(records);
             most = match records {
                 0 => 0,
-                _ => this
-                    .queue
-                    .bytes_of_records(records, most.min(CHUNK as u64)),
+                _ => this.queue.bytes_of_records(records, most.min(CHUNK as u64)),
             };
         }
         let mut used = 0;
