@@ -339,6 +339,72 @@ fn wrong_usage_exits_2_before_anything_is_read() {
 }
 
 #[test]
+fn a_deadline_that_passed_while_stopped_looks_at_what_came_meanwhile() {
+    const SIGSTOP: i32 = 19;
+    const SIGCONT: i32 = 18;
+    let mut child = hwm(&["--idle-timeout", "300ms"]).spawn().expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let mut stdout = child.stdout.take().expect("stdout");
+    stdin.write_all(b"one\n").expect("write");
+    stdout.read_exact(&mut [0; 4]).expect("one");
+    signal(&child, SIGSTOP);
+    stdin.write_all(b"two\n").expect("write");
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    signal(&child, SIGCONT);
+    stdout.read_exact(&mut [0; 4]).expect("two");
+    assert_eq!(wait(&mut child).code(), Some(6));
+}
+
+#[test]
+fn a_dead_consumer_is_noticed_while_input_never_pauses() {
+    let zero = std::fs::File::open("/dev/zero").expect("open");
+    let mut child = hwm(&["--when-full", "drop-newest", "--report", "none"])
+        .stdin(zero)
+        .spawn()
+        .expect("spawn");
+    drop(child.stdout.take());
+    let status = wait(&mut child);
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(SIGPIPE)
+    );
+}
+
+#[test]
+fn a_missing_file_does_not_hide_the_second_signal() {
+    let mut child = hwm(&["--drain-timeout", "1h", "-B", "1M", "/nonexistent", "-"])
+        .spawn()
+        .expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let feeder = std::thread::spawn(move || {
+        let _ = stdin.write_all(&vec![b'x'; FLOOD]);
+    });
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    signal(&child, SIGTERM);
+    feeder.join().expect("stdin was closed by the first signal");
+    signal(&child, SIGTERM);
+    let done = finish(child, b"").expect(1);
+    assert!(done.stderr.contains("/nonexistent"), "{}", done.stderr);
+}
+
+#[test]
+fn an_empty_file_behind_a_full_buffer_is_no_overflow() {
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    std::fs::write(at("full"), vec![b'x'; 100]).expect("write");
+    std::fs::write(at("empty"), "").expect("write");
+    let args = [
+        "-B",
+        "100",
+        "--when-full",
+        "fail",
+        &at("full"),
+        &at("empty"),
+    ];
+    assert_eq!(run(&args, b"").expect(0).stdout, vec![b'x'; 100]);
+}
+
+#[test]
 fn a_stopped_hwm_goes_on_and_does_not_count_the_pause() {
     const SIGTSTP: i32 = 20;
     const SIGCONT: i32 = 18;

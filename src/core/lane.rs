@@ -141,20 +141,49 @@ impl Lane {
 
     /// Puts `count` bytes that lie at `from` of the last chunk's memory behind the last byte;
     /// they hold so many delimiters.
+    ///
+    /// Where [`Lane::retract`] has emptied the last chunk, they go into the room before it if they
+    /// fit: else a short record between long ones that are taken back would cost a chunk each time.
     pub(super) fn keep(&mut self, from: usize, count: usize, delimiters: u64) {
-        let chunk = self.chunks.back_mut().expect("kept bytes have a chunk");
-        if from != chunk.end {
-            chunk.bytes.copy_within(from..from + count, chunk.end);
-        }
-        chunk.end += count;
-        chunk.delimiters += delimiters;
         self.len += count as u64;
+        let mut last = self.chunks.pop_back().expect("kept bytes have a chunk");
+        let before = self.chunks.back_mut().filter(|before| {
+            let room = before.size() - before.end;
+            last.is_empty() && room >= count
+        });
+        if let Some(before) = before {
+            let to = before.end..before.end + count;
+            before.bytes[to].copy_from_slice(&last.bytes[from..from + count]);
+            before.end += count;
+            before.delimiters += delimiters;
+        } else {
+            if from != last.end {
+                last.bytes.copy_within(from..from + count, last.end);
+            }
+            last.end += count;
+            last.delimiters += delimiters;
+        }
+        self.chunks.push_back(last);
     }
 
-    /// One more of the last chunk's bytes counts as a delimiter.
+    /// The last byte counts as a delimiter too.
     pub(super) fn count_delimiter(&mut self) {
-        let chunk = self.chunks.back_mut().expect("a delimiter has a chunk");
-        chunk.delimiters += 1;
+        let mut from_back = self.chunks.iter_mut().rev();
+        let chunk = from_back.find(|chunk| !chunk.is_empty());
+        chunk.expect("the last byte has a chunk").delimiters += 1;
+    }
+
+    /// Gives an empty last chunk back where the one before it has room for `least` bytes.
+    pub(super) fn close_up(&mut self, least: usize, mut retire: impl FnMut(Chunk)) {
+        let count = self.chunks.len();
+        if count > 1
+            && self.chunks[count - 1].is_empty()
+            && self.chunks[count - 2].size() - self.chunks[count - 2].end >= least
+            && let Some(mut last) = self.chunks.pop_back()
+        {
+            self.owed += std::mem::take(&mut last.delimiters);
+            retire(last);
+        }
     }
 
     /// Takes back the last `bytes` bytes, of which none was counted as a delimiter. Emptied

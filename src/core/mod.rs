@@ -14,8 +14,10 @@
 //!    write one.
 //! 6. `watermarks`: the state becomes pressured when held grows to H or above, flowing when it
 //!    shrinks to L or below; changes alternate.
-//! 7. `wake`: a wait has something to wait for: an interest, or a deadline.
-//! 8. `end`: at the end nothing is held, and the ending follows from the history.
+//! 7. `wake`, `spin`, `deadline`: a wait has something to wait for, and is not longer than what is
+//!    due; a turn makes progress or waits; no deadline acts early, none late.
+//! 8. `memory`: it is taken in proportion to what is held, and a few chunks.
+//! 9. `end`: at the end nothing is held, and the ending follows from the history.
 
 pub mod account;
 pub mod ending;

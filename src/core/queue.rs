@@ -151,6 +151,8 @@ impl Queue {
             self.waiting.rewind();
         }
         let least = (self.spare.size / LEAST_LANDING).max(1);
+        self.waiting
+            .close_up(least, |chunk| self.spare.retire(chunk));
         if self.waiting.room() < least {
             let chunk = self.spare.take();
             self.waiting.extend(chunk);

@@ -105,6 +105,11 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.system
     }
 
+    /// Memory taken for what is held, in bytes.
+    pub fn memory(&self) -> usize {
+        self.relay.memory()
+    }
+
     /// The reporter, between two turns.
     pub fn reporter(&mut self) -> &mut R {
         self.reporter

@@ -71,6 +71,13 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         }
         follower.follow(&heard);
         follower.compare(&snapshot);
+        let most = 2 * snapshot.held.bytes as usize + 8 * scenario.chunk;
+        let memory = engine.memory();
+        assert!(
+            memory <= most,
+            "memory: {memory} bytes for {}",
+            snapshot.held.bytes
+        );
         follower.compare_events(engine.reporter().events.drain(..));
         engine.system().heard.clear();
         if let Some(ending) = ending {

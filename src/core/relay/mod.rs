@@ -332,6 +332,11 @@ impl Relay {
         self.abandon(Reason::Shutdown, now);
     }
 
+    /// Memory taken for what is held, in bytes.
+    pub fn memory(&self) -> usize {
+        self.queue.memory()
+    }
+
     /// Bytes that came in so far.
     pub fn input_bytes(&self) -> u64 {
         self.meter.input.bytes
