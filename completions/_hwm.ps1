@@ -41,7 +41,7 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('--drain-timeout', '--drain-timeout', [CompletionResultType]::ParameterName, 'After SIGINT, SIGTERM or SIGHUP write for at most so long')
             [CompletionResult]::new('--broken-pipe', '--broken-pipe', [CompletionResultType]::ParameterName, 'What it means when the consumer is gone')
             [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'The form of the report [default: bar on a terminal, else summary]')
-            [CompletionResult]::new('--report-to', '--report-to', [CompletionResultType]::ParameterName, 'Write the report to PATH instead of standard error')
+            [CompletionResult]::new('--report-to', '--report-to', [CompletionResultType]::ParameterName, 'Append the report to PATH instead of writing it to standard error')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Report every SEC seconds, as in 0.5, or DUR')
             [CompletionResult]::new('--interval', '--interval', [CompletionResultType]::ParameterName, 'Report every SEC seconds, as in 0.5, or DUR')
             [CompletionResult]::new('-N', '-N ', [CompletionResultType]::ParameterName, 'Put NAME in front of the report')

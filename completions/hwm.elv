@@ -38,7 +38,7 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand --drain-timeout 'After SIGINT, SIGTERM or SIGHUP write for at most so long'
             cand --broken-pipe 'What it means when the consumer is gone'
             cand --report 'The form of the report [default: bar on a terminal, else summary]'
-            cand --report-to 'Write the report to PATH instead of standard error'
+            cand --report-to 'Append the report to PATH instead of writing it to standard error'
             cand -i 'Report every SEC seconds, as in 0.5, or DUR'
             cand --interval 'Report every SEC seconds, as in 0.5, or DUR'
             cand -N 'Put NAME in front of the report'

@@ -23,7 +23,7 @@ plain\t'a line of key=value each interval, and a summary'
 json\t'a JSON object a line: each interval, each event, a summary'
 summary\t'a line when a loss episode begins, and a summary'
 none\t'nothing but errors'"
-complete -c hwm -l report-to -d 'Write the report to PATH instead of standard error' -r -F
+complete -c hwm -l report-to -d 'Append the report to PATH instead of writing it to standard error' -r -F
 complete -c hwm -s i -l interval -d 'Report every SEC seconds, as in 0.5, or DUR' -r
 complete -c hwm -s N -l name -d 'Put NAME in front of the report' -r
 complete -c hwm -s l -l line-mode -d 'Count records (lines) instead of bytes'

@@ -34,7 +34,7 @@ module completions {
     --drain-timeout: string   # After SIGINT, SIGTERM or SIGHUP write for at most so long
     --broken-pipe: string@"nu-complete hwm broken_pipe" # What it means when the consumer is gone
     --report: string@"nu-complete hwm report" # The form of the report [default: bar on a terminal, else summary]
-    --report-to: path         # Write the report to PATH instead of standard error
+    --report-to: path         # Append the report to PATH instead of writing it to standard error
     --interval(-i): string    # Report every SEC seconds, as in 0.5, or DUR
     --name(-N): string        # Put NAME in front of the report
     --force(-f)               # Show the bar also where standard error is no terminal

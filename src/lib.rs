@@ -12,12 +12,13 @@
 //! sys/        the only room that touches the system: descriptors, poll, signals
 //! report/     a core::Snapshot -> bar, plain, json, summary
 //! exit.rs     how a run ended -> exit status
+//! units.rs    numbers, times and names as text for people
 //! ```
 //!
 //! Arrows point one way: `main -> cli, engine, exit`; `cli -> config`; `engine -> core` and the
 //! two seams it defines, `engine::System` (implemented by `sys`, or by a simulator) and
 //! `engine::Reporter` (implemented by `report`). `core`, `config` and `sys` import nothing above
-//! them.
+//! them; `units` is a leaf that all may use.
 
 pub mod cli;
 pub mod config;
@@ -26,3 +27,4 @@ pub mod engine;
 pub mod exit;
 pub mod report;
 pub mod sys;
+pub mod units;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use highwater::exit::{self, Exit};
-use highwater::{cli, engine, report, sys};
+use highwater::{cli, engine, report, sys, units};
 
 fn main() {
     let terminal = std::io::stderr().is_terminal();
@@ -40,6 +40,6 @@ fn main() {
 /// One line, for what went wrong before the first byte.
 fn give_up(message: &str) -> ! {
     // Not eprintln, which panics where stderr is full or closed.
-    let _ = writeln!(std::io::stderr(), "hwm: {message}");
+    let _ = writeln!(std::io::stderr(), "hwm: {}", units::one_line(message));
     std::process::exit(exit::FAILED.into());
 }

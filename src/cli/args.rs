@@ -110,7 +110,8 @@ pub(super) struct Args {
     ///
     /// They go out one after the other. A FILE that cannot be opened or read gives an error line,
     /// the others still go out, and the exit status is 1.
-    #[arg(help_heading = "Input", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(help_heading = "Input", value_name = "FILE", value_hint = clap::ValueHint::FilePath,
+          value_parser = clap::builder::OsStringValueParser::new().map(PathBuf::from))]
     pub(super) files: Vec<PathBuf>,
 
     /// Count records (lines) instead of bytes
@@ -176,7 +177,7 @@ pub(super) struct Args {
     #[arg(help_heading = "Report", long, value_name = "MODE", value_enum)]
     pub(super) report: Option<ReportName>,
 
-    /// Write the report to PATH instead of standard error
+    /// Append the report to PATH instead of writing it to standard error
     #[arg(help_heading = "Report", long, value_name = "PATH",
           value_hint = clap::ValueHint::FilePath)]
     pub(super) report_to: Option<PathBuf>,

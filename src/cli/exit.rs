@@ -3,10 +3,10 @@
 //! Refuses to print a second line for wrong usage: logs and scripts take one.
 
 use std::error::Error as _;
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use super::unbuilt;
+use crate::units::one_line;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// The exit status of wrong usage.
@@ -37,15 +37,7 @@ impl Exit {
 
     /// Wrong usage: one line, whatever control characters the user typed.
     pub(super) fn usage(message: &str) -> Self {
-        let mut text = String::from("hwm: ");
-        for c in message.chars() {
-            if c.is_control() {
-                let _ = write!(text, "{}", c.escape_default());
-            } else {
-                text.push(c);
-            }
-        }
-        text.push_str("; try 'hwm --help'\n");
+        let text = format!("hwm: {}; try 'hwm --help'\n", one_line(message));
         Exit {
             text,
             to_stdout: false,

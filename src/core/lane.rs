@@ -28,14 +28,18 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    pub(super) fn new(size: usize) -> Self {
-        Self {
-            bytes: vec![0; size].into_boxed_slice(),
+    /// None when the system has no memory left.
+    pub(super) fn new(size: usize) -> Option<Self> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size).ok()?;
+        bytes.resize(size, 0);
+        Some(Self {
+            bytes: bytes.into_boxed_slice(),
             start: 0,
             end: 0,
             counted: 0,
             delimiters: 0,
-        }
+        })
     }
 
     /// A chunk that holds just these bytes.

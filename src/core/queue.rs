@@ -9,8 +9,8 @@
 //! - `landed`: bytes just read, not judged yet; they lie in the last chunk, in place, so that what
 //!   is admitted need not be copied again. Not held: each turn judges all of them.
 //! - `arriving`: the admitted part of the record whose delimiter has not come.
-//! - `begun`: the unwritten rest of a record of which a byte was written; set aside only when
-//!   records behind it must leave.
+//! - `begun`: the unwritten rest of a record of which a byte was written, or that was promised to go
+//!   out next; set aside only when records behind it must leave.
 //!
 //! Knows nothing of limits and policies, and keeps no index of records: a boundary is found by
 //! looking for the delimiter, so that memory stays proportional to the bytes, however short the
@@ -46,7 +46,8 @@ pub struct Queue {
     arriving: u64,
     /// Position in the admitted stream of the first byte that waits.
     head: u64,
-    /// The last byte that went out of `waiting` ended no record.
+    /// The first record of `waiting` may not be evicted: a byte of it went out, or it was
+    /// claimed.
     is_begun: bool,
     /// Bytes at the front that a helper thread is writing.
     under_way: u64,
@@ -63,9 +64,9 @@ struct Spare {
 }
 
 impl Spare {
-    fn take(&mut self) -> Chunk {
-        let chunk = self.chunks.pop();
-        chunk.unwrap_or_else(|| Chunk::new(self.size))
+    /// None when the system has no memory left.
+    fn take(&mut self) -> Option<Chunk> {
+        self.chunks.pop().or_else(|| Chunk::new(self.size))
     }
 
     fn retire(&mut self, mut chunk: Chunk) {
@@ -143,8 +144,8 @@ impl Queue {
 
     // ---- arrival: land, judge, keep or discard -------------------------------------------
 
-    /// Room for a read of at most `most` bytes (>= 1), never empty and at most a chunk.
-    /// Everything landed before must have been judged.
+    /// Room for a read of at most `most` bytes (>= 1) and at most a chunk; empty when the system has
+    /// no memory left. Everything landed before must have been judged.
     pub fn landing(&mut self, most: usize) -> &mut [u8] {
         debug_assert!(self.landed().is_empty());
         if self.waiting.len() == 0 {
@@ -154,8 +155,10 @@ impl Queue {
         self.waiting
             .close_up(least, |chunk| self.spare.retire(chunk));
         if self.waiting.room() < least {
-            let chunk = self.spare.take();
-            self.waiting.extend(chunk);
+            match self.spare.take() {
+                Some(chunk) => self.waiting.extend(chunk),
+                None => return &mut [],
+            }
         }
         let (start, room) = self.waiting.spare();
         (self.landed_start, self.landed_end) = (start, start);
@@ -324,6 +327,11 @@ impl Queue {
     /// The first `count` offered bytes were handed to a thread that is writing them.
     pub fn hand_over(&mut self, count: usize) {
         self.under_way = count as u64;
+    }
+
+    /// The oldest record that waits may not be evicted any more, as if it had begun to go out.
+    pub fn claim_head(&mut self) {
+        self.is_begun = true;
     }
 
     /// The oldest `count` bytes went out. Returns the records known to have ended in them;

@@ -74,8 +74,15 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         if self.relay.deadline().is_some_and(|at| now >= at) {
             self.look(now);
         }
-        self.read(now);
-        let wrote = self.write(now);
+        let wrote = if self.relay.is_full() {
+            // What can leave makes room first: a full queue loses what is read.
+            let wrote = self.write(now);
+            self.read(now);
+            wrote
+        } else {
+            self.read(now);
+            self.write(now)
+        };
         self.relay.expire(now);
         self.close_unwanted_input();
         self.report_changes(now);
@@ -157,6 +164,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     fn read_up_to(&mut self, most: usize, now: Duration) {
         let room = self.relay.room(most);
         let asked = room.len();
+        if asked == 0 {
+            return self.stop_without_memory(now);
+        }
         match self.system.read(room) {
             Read::Bytes(count) => {
                 // Less than asked for: the pipe is empty now, and asking again would be in vain.
@@ -165,6 +175,16 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             }
             other => self.read_nothing(other, now),
         }
+    }
+
+    /// What is held still goes out.
+    fn stop_without_memory(&mut self, now: Duration) {
+        let after = self.relay.input_bytes();
+        self.reporter.message(format!(
+            "cannot get more memory for the buffer (after {after} bytes of input)"
+        ));
+        self.relay.source_failed();
+        self.relay.input_ended(now);
     }
 
     /// Whether there is more, without accepting any of it: the end of input is no more.

@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use super::name;
-use super::units::{byte_rate, clock, count, percent, record_rate, size};
 use crate::config::{Amount, ReportConfig};
 use crate::core::account::Tally;
 use crate::core::snapshot::{Bottleneck, Snapshot, State};
+use crate::units::{byte_rate, clock, count, percent, record_rate, size};
 
 /// Columns where the terminal does not tell.
 pub const DEFAULT_WIDTH: usize = 80;

@@ -5,10 +5,10 @@
 use std::fmt::{Display, Write as _};
 
 use super::Closing;
-use super::units::{number, seconds};
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::Snapshot;
+use crate::units::{number, seconds};
 
 /// Rates are averages over milliseconds at least: more decimals than this are noise.
 const RATE_DECIMALS: usize = 3;

@@ -7,7 +7,7 @@
 //! or dead is a reason to be silent.
 //!
 //! ```text
-//! units, statistics      numbers as text
+//! statistics             the rates of a run
 //! json, plain, summary, bar    one line each, pure: (&Snapshot, &ReportConfig, ..) -> String
 //! live                   the bar's line on a terminal
 //! output                 descriptors
@@ -26,7 +26,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod thread;
-mod units;
 
 use std::fmt;
 use std::io;

@@ -4,9 +4,9 @@
 //! `grep -v event=` leaves a regular table.
 
 use super::prefix;
-use super::units::{number, seconds};
 use crate::config::ReportConfig;
 use crate::core::snapshot::Snapshot;
+use crate::units::{number, seconds};
 
 /// Rates are for reading here: whole bytes a second.
 const RATE_DECIMALS: usize = 0;

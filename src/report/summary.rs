@@ -3,11 +3,11 @@
 //! `lost 0` stands in it exactly when nothing was lost: no other text begins so, because a size
 //! or count that is not 0 never starts with `0`.
 
-use super::units::{byte_rate, percent, size, span};
 use super::{Closing, prefix};
 use crate::config::ReportConfig;
 use crate::core::account::Tally;
 use crate::core::snapshot::{Bottleneck, Snapshot};
+use crate::units::{byte_rate, percent, size, span};
 
 /// The last line of a run, without the newline.
 pub fn line(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> String {

@@ -14,6 +14,7 @@ use super::{Closing, json, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
+use crate::units::one_line;
 
 /// What the thread is told while the run goes on.
 pub enum Message {
@@ -134,7 +135,7 @@ impl Scribe {
 
     /// Errors are for people, always on stderr, and never JSON.
     fn error(&mut self, line: String) {
-        let line = format!("hwm: {line}");
+        let line = format!("hwm: {}", one_line(&line));
         match &mut self.errors {
             Some(errors) => say(&mut **errors, line),
             None => self.say(line),

@@ -19,12 +19,16 @@ use super::descriptor::duplicate;
 /// The most that one read fetches: the size of a default pipe.
 const READ_MOST: usize = 64 * 1024;
 
-/// The most that one write takes to a terminal or device. What is under way can no longer be
+/// The most that one write takes to a terminal. How much of a blocked write went out cannot be
+/// known when the run ends, so it is very little.
+pub(super) const TERMINAL_WRITE_MOST: usize = 256;
+
+/// The most that one write takes to a device. What is under way can no longer be
 /// taken back, so it is as little as still hides the cost of waking a thread: about 10 us, so some
 /// 400 MB/s are possible, and descriptors that need a ferry are slower.
 pub(super) const WRITE_MOST: usize = 4 * 1024;
 
-/// The same for files, which are faster, and from which nobody waits for the newest record.
+/// The same for files, which are faster.
 pub(super) const FILE_WRITE_MOST: usize = 64 * 1024;
 
 /// Threads here hold no more than a few frames.

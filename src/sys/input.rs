@@ -117,6 +117,19 @@ impl Input {
             }
             self.awaits_writer = false;
         }
+        match self.read_by_way(room) {
+            // Other kernels, and other moments, call the same an end.
+            Err(Errno::IO) if self.has_hung_up() => Ok(0),
+            result => result,
+        }
+    }
+
+    /// Whether this is a terminal whose other side is gone.
+    fn has_hung_up(&self) -> bool {
+        self.kind == Kind::Terminal && look(self.fd.as_fd(), PollFlags::IN).contains(PollFlags::HUP)
+    }
+
+    fn read_by_way(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let fd = &self.fd;
         match &mut self.way {
             Way::NoWait => match read_no_wait(fd, room) {

@@ -63,13 +63,13 @@ pub struct RealSystem {
     output: Option<Output>,
 }
 
-/// Whether a write may take as long as a disk does. A relay that never stops reading must not
-/// stand still meanwhile; one that blocks anyway saves the copy and the thread.
+/// Whether writes may take as long as a disk does. A relay that never stops reading must not stand
+/// still meanwhile; one that blocks anyway saves the thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
     /// Files are written by the loop itself.
     WaitsForDisk,
-    /// Files are written by a helper thread.
+    /// Files are written by a helper thread once a write has waited for the disk.
     NeverWaits,
 }
 
@@ -90,7 +90,7 @@ impl RealSystem {
         let output_file = startup::check(&sources)?;
         let over = match patience {
             Patience::WaitsForDisk => Output::over,
-            Patience::NeverWaits => Output::never_waiting,
+            Patience::NeverWaits => Output::impatient,
         };
         let output = duplicate(rustix::stdio::stdout())
             .and_then(over)

@@ -44,6 +44,8 @@ pub struct Model {
     /// Bytes of records that a thread is writing.
     under_way: usize,
     mark_left: Vec<u8>,
+    /// A mark has begun to go out, so the record behind it may not be lost.
+    claimed: bool,
     arriving: Vec<u8>,
     doomed: Option<usize>,
     /// Everything held, with `block` and `fail`.
@@ -84,6 +86,7 @@ impl Model {
             sent_of_first: 0,
             under_way: 0,
             mark_left: Vec::new(),
+            claimed: false,
             arriving: Vec::new(),
             doomed: None,
             plain: VecDeque::new(),
@@ -223,7 +226,7 @@ impl Model {
     }
 
     fn make_room(&mut self, now: Duration) {
-        let mut begun = self.sent_of_first + self.under_way;
+        let mut begun = (self.sent_of_first + self.under_way).max(usize::from(self.claimed));
         let first_whole = self.items.iter().position(|item| match item {
             Item::Gap { .. } => false,
             Item::Record(bytes) => {
@@ -385,6 +388,7 @@ impl Model {
             }
             self.mark_left.push(self.config.delimiter);
             self.marked = (self.marked.0 + bytes, self.marked.1 + records);
+            self.claimed = true;
         }
         self.items.pop_front();
     }
@@ -406,6 +410,7 @@ impl Model {
         let Some(Item::Record(record)) = self.items.front() else {
             panic!("order: hwm wrote what it cannot hold");
         };
+        self.claimed = false;
         let byte = record[self.sent_of_first];
         self.sent_of_first += 1;
         self.under_way = self.under_way.saturating_sub(1);

@@ -14,7 +14,8 @@ use crate::core::account::{Reason, Tally};
 use crate::core::policy::OnFull;
 
 impl Relay {
-    /// Room for the next read of at most `most` bytes (>= 1); [`Relay::received`] must follow.
+    /// Room for the next read of at most `most` bytes (>= 1); [`Relay::received`] must follow. Empty
+    /// when the system has no memory left.
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         // Settled here because an emptied queue starts over in the same memory.
         if self.queue.is_empty() {

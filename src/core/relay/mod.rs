@@ -155,9 +155,10 @@ impl Relay {
             Policy::Block if self.pressure.is_pressured() => return ReadWish::Nothing,
             Policy::Fail if room == 0 => return ReadWish::Watch,
             Policy::Block | Policy::Fail => room,
-            // Never stops reading. With a small buffer the reads are small too, so that the
-            // consumer gets its turns between them.
-            _ => self.config.capacity.max(4096),
+            // Never stops reading: what does not fit is judged where it lands. With a small buffer
+            // the reads are small too, so that the consumer gets its turns between them.
+            _ if room == 0 => self.config.capacity.max(4096),
+            _ => room,
         };
         let most = match self.config.stop_after {
             Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
@@ -199,6 +200,11 @@ impl Relay {
         let timeout = self.config.idle_timeout?;
         matches!(self.read_wish(), ReadWish::UpTo(_))
             .then(|| self.idle_since.saturating_add(timeout))
+    }
+
+    /// Whether not a byte more can be held.
+    pub fn is_full(&self) -> bool {
+        self.queue.len() == self.config.capacity
     }
 
     /// What the relay was told.

@@ -11,6 +11,7 @@ use super::{Phase, Relay};
 use crate::config::{Mark, MarkPiece};
 use crate::core::account::Tally;
 use crate::core::queue::CHUNK;
+use crate::units;
 
 /// The marks of a relay.
 pub(super) struct Marker {
@@ -47,7 +48,7 @@ impl Marker {
                 MarkPiece::Text(text) => self.text.extend_from_slice(text.as_bytes()),
                 MarkPiece::Records => self.text.extend(lost.records.to_string().bytes()),
                 MarkPiece::Bytes => self.text.extend(lost.bytes.to_string().bytes()),
-                MarkPiece::Size => self.text.extend(size_for_people(lost.bytes).bytes()),
+                MarkPiece::Size => self.text.extend(units::size(lost.bytes).bytes()),
             }
         }
         self.text.push(self.delimiter);
@@ -230,6 +231,8 @@ impl Relay {
         {
             marker.is_begun = true;
             self.gaps.take_first();
+            // The mark promises that a record follows; were it lost, a mark would follow the mark.
+            self.queue.claim_head();
         }
     }
 
@@ -259,26 +262,4 @@ impl Relay {
             None => u64::MAX,
         }
     }
-}
-
-/// `1.5MiB`, `340B`: three digits at most, units of 1024.
-fn size_for_people(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if bytes < 1024 {
-        return format!("{bytes}B");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 999.5 {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let decimals = if value < 9.995 {
-        2
-    } else if value < 99.95 {
-        1
-    } else {
-        0
-    };
-    format!("{value:.decimals$}{}", UNITS[unit])
 }

@@ -1,6 +1,6 @@
 //! Amounts, rates and times as text: for people in pv's style, for machines as plain numbers.
 //!
-//! Refuses locale and padding: whoever lays out a line pads. Sizes count in 1024, records in 1000.
+//! A leaf of the house: every room may use it. Refuses locale and padding: whoever lays out a line pads. Sizes count in 1024, records in 1000.
 
 use std::time::Duration;
 
@@ -60,6 +60,19 @@ fn scaled(mut value: f64, base: f64, units: &[&str]) -> String {
         _ => 0,
     };
     format!("{value:.decimals$}{}", units[unit])
+}
+
+/// A text that may hold anything, fit for one line on a terminal: control characters are escaped.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }
 
 /// A time as `h:mm:ss`, and as `d:hh:mm:ss` from a day on: pv's timer.
