@@ -388,6 +388,56 @@ fn a_missing_file_does_not_hide_the_second_signal() {
 }
 
 #[test]
+fn a_terminal_that_hangs_up_is_a_consumer_that_is_gone() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+    let terminal = rustix::fs::open(
+        name.as_c_str(),
+        flags | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )
+    .unwrap();
+    let mut child = hwm(&["-q"]).stdout(terminal).spawn().expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(b"x").expect("write");
+    rustix::io::read(&master, &mut [0; 1]).expect("it runs");
+    drop(master);
+    let status = wait(&mut child);
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(SIGPIPE)
+    );
+}
+
+#[test]
+fn no_memory_is_an_error_line_and_what_was_taken_goes_out() {
+    let script = "ulimit -v 30000; head -c 100000000 /dev/zero | \"$HWM\" -B 1G | (sleep 0.5; wc -c); \
+                  echo \"${PIPESTATUS[1]}\"";
+    let done = Command::new("bash")
+        .args(["-c", script])
+        .env("HWM", env!("CARGO_BIN_EXE_hwm"))
+        .output()
+        .expect("bash");
+    let stdout = String::from_utf8_lossy(&done.stdout);
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    let mut lines = stdout.lines();
+    let bytes: u64 = lines
+        .next()
+        .expect("a count")
+        .trim()
+        .parse()
+        .expect("a number");
+    assert_eq!(lines.next(), Some("1"), "{stdout}{stderr}");
+    let line =
+        format!("hwm: cannot get more memory for the buffer (after {bytes} bytes of input)\n");
+    assert!(stderr.starts_with(&line), "{stdout}{stderr}");
+}
+
+#[test]
 fn an_empty_file_behind_a_full_buffer_is_no_overflow() {
     let folder = tempfile::tempdir().expect("folder");
     let at = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();

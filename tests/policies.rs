@@ -139,6 +139,21 @@ fn marks_stand_where_lines_are_missing_and_sum_to_the_loss() {
 }
 
 #[test]
+fn a_mark_is_always_followed_by_a_record() {
+    let script = "seq 300000 | \"$HWM\" -q -B 64 -L 2000 --when-full drop-oldest --mark=gap";
+    let done = std::process::Command::new("sh")
+        .args(["-c", script])
+        .env("HWM", env!("CARGO_BIN_EXE_hwm"))
+        .output()
+        .expect("sh");
+    let text = String::from_utf8(done.stdout).expect("text");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.contains(&"gap"), "nothing was lost");
+    let adjacent = lines.windows(2).any(|pair| pair == ["gap", "gap"]);
+    assert!(!adjacent && lines.last() != Some(&"gap"), "{lines:?}");
+}
+
+#[test]
 fn the_default_mark_says_how_much() {
     let input = [b"one\n".as_slice(), &[b'x'; 2047], b"\nthree\n"].concat();
     let done = run(

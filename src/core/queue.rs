@@ -57,16 +57,32 @@ pub struct Queue {
     bare_tail: bool,
 }
 
+/// Memory set apart for the end: when none is left for the queue, it is given back, so that what
+/// is held can still be written and told. Never touched, so it costs address space only.
+const RESERVE: usize = 512 * 1024;
+
 /// Chunks without use.
 struct Spare {
     size: usize,
     chunks: Vec<Chunk>,
+    reserve: Vec<u8>,
+}
+
+/// Less than wanted, or nothing, is no reason not to begin.
+fn reserve() -> Vec<u8> {
+    let mut reserve = Vec::new();
+    let _ = reserve.try_reserve_exact(RESERVE);
+    reserve
 }
 
 impl Spare {
     /// None when the system has no memory left.
     fn take(&mut self) -> Option<Chunk> {
-        self.chunks.pop().or_else(|| Chunk::new(self.size))
+        let chunk = self.chunks.pop().or_else(|| Chunk::new(self.size));
+        if chunk.is_none() {
+            self.reserve = Vec::new();
+        }
+        chunk
     }
 
     fn retire(&mut self, mut chunk: Chunk) {
@@ -89,6 +105,7 @@ impl Queue {
             spare: Spare {
                 size: chunk_size,
                 chunks: Vec::new(),
+                reserve: reserve(),
             },
             landed_start: 0,
             landed_end: 0,

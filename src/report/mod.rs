@@ -48,6 +48,9 @@ const INBOX: usize = 256;
 /// Errors kept for the end when the inbox is full: more than a run has sides that can fail.
 const UNSAID: usize = 16;
 
+/// Formatting a line takes a few frames; address space may be limited.
+const STACK: usize = 512 * 1024;
+
 /// How long the end of the run waits for the last word. A slow terminal over a network takes some
 /// tenths of a second; a stuck one would take for ever, and the data is through already.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -60,7 +63,8 @@ const CLEAN_TERMINAL: Duration = Duration::from_millis(100);
 const EVENTS_APART: Duration = Duration::from_secs(1);
 
 /// Prepares the reports that `config` asks for: opens `--report-to`, creating it or appending to
-/// it. Starts no thread before there is something to say.
+/// it. The thread is there from the start, so that it can tell when memory runs out; only a run
+/// that says nothing but errors starts it with the first of them.
 pub fn start(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
     let elsewhere = config
         .to
@@ -74,7 +78,11 @@ pub fn start(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
         })?,
     };
     let scribe = Scribe::new(config.clone(), reports, elsewhere.is_some());
-    Ok(ThreadedReporter::new(config, scribe))
+    let mut reporter = ThreadedReporter::new(config, scribe);
+    if config.mode != ReportMode::None {
+        reporter.link();
+    }
+    Ok(reporter)
 }
 
 /// `--report-to` could not be opened.
@@ -222,6 +230,7 @@ fn spawn(scribe: Scribe) -> Option<Link> {
     let (alive, done) = sync_channel(0);
     Builder::new()
         .name("reporter".to_owned())
+        .stack_size(STACK)
         .spawn(move || thread::run(messages, last_word, scribe, alive))
         .ok()
         .map(|_| Link { inbox, last, done })

@@ -314,7 +314,7 @@ impl Follower {
         assert_eq!(summary.held.records, 0, "end: a record is held");
         assert_eq!(exit, self.model.exit(), "end: exit status");
         assert_eq!(summary.exit, Some(exit));
-        let drained = !matches!(exit, 5 | 141) && self.model.lost.get("shutdown").is_none();
+        let drained = !matches!(exit, 5 | 141) && !self.model.lost.contains_key("shutdown");
         let writes_marks = self.model.config.mark.is_some() && self.model.counts_losses();
         if writes_marks && drained && self.model.end < super::model::End::Signal(0) {
             let lost: u64 = self.model.lost.values().map(|lost| lost.1).sum();

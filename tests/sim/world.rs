@@ -430,7 +430,10 @@ impl System for World {
     }
 
     fn take_signal(&mut self) -> Option<Signal> {
-        let (_, signal) = self.signals.pop_front_if(|(at, _)| *at <= self.now)?;
+        if !self.signal_is_due() {
+            return None;
+        }
+        let (_, signal) = self.signals.pop_front()?;
         self.heard.push(Heard::Signal(signal));
         Some(signal)
     }
