@@ -158,6 +158,23 @@ fn a_fifo_as_stdin_and_as_a_file_argument() {
 }
 
 #[test]
+fn a_fifo_that_ended_before_it_was_first_read_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fifo(folder.path());
+    let both_ways = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
+    let reader = File::open(&path).unwrap();
+    (&both_ways).write_all(&[b'x'; 4797]).unwrap();
+    drop(both_ways);
+    // Small reads, so that the last one is short and the end is left to poll.
+    let child = hwm(&["-B", "100"]).stdin(reader).spawn().unwrap();
+    assert_eq!(finish(child, b"").expect(0).stdout, [b'x'; 4797]);
+}
+
+#[test]
 fn a_fifo_nobody_writes_to_can_be_interrupted() {
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(folder.path());

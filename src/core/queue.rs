@@ -163,7 +163,10 @@ impl Queue {
 
     /// Room for a read of at most `most` bytes (>= 1) and at most a chunk; empty when the system has
     /// no memory left. Everything landed before must have been judged.
-    pub fn landing(&mut self, most: usize) -> &mut [u8] {
+    ///
+    /// `for_loss` says that little of what lands will be kept: then it gets a chunk of its own, for
+    /// what is left of the last one may be small, and would stay so.
+    pub fn landing(&mut self, most: usize, for_loss: bool) -> &mut [u8] {
         debug_assert!(self.landed().is_empty());
         if self.waiting.len() == 0 {
             self.waiting.rewind();
@@ -171,7 +174,7 @@ impl Queue {
         let least = (self.spare.size / LEAST_LANDING).max(1);
         self.waiting
             .close_up(least, |chunk| self.spare.retire(chunk));
-        if self.waiting.room() < least {
+        if self.waiting.room() < if for_loss { self.spare.size } else { least } {
             match self.spare.take() {
                 Some(chunk) => self.waiting.extend(chunk),
                 None => return &mut [],

@@ -31,6 +31,9 @@ pub(super) struct Input {
     fd: OwnedFd,
     kind: Kind,
     way: Way,
+    /// The shared description, where `fd` is a private one: poll on a FIFO that was opened after its
+    /// last writer had gone says nothing for ever, though a read would say that it has ended.
+    shared: Option<OwnedFd>,
     /// A FIFO that we opened reads as ended until its first writer comes; that is not its end.
     awaits_writer: bool,
 }
@@ -63,6 +66,7 @@ impl Input {
             fd,
             kind,
             way,
+            shared: None,
             awaits_writer: false,
         })
     }
@@ -84,23 +88,25 @@ impl Input {
             fd,
             kind,
             way,
+            shared: None,
             awaits_writer: kind == Kind::Pipe,
         })
     }
 
     /// An input over a shared description that knows no non-blocking call.
     fn over_blocking(fd: OwnedFd, kind: Kind) -> io::Result<Input> {
-        let (fd, way) = match reopen(fd.as_fd(), OFlags::RDONLY) {
-            Ok(private) => (private, Way::Plain),
+        let (fd, shared, way) = match reopen(fd.as_fd(), OFlags::RDONLY) {
+            Ok(private) => (private, Some(fd), Way::Plain),
             Err(_) => {
                 let ferry = ReadFerry::start(fd.as_fd())?;
-                (fd, Way::Ferry(ferry))
+                (fd, None, Way::Ferry(ferry))
             }
         };
         Ok(Input {
             fd,
             kind,
             way,
+            shared,
             awaits_writer: false,
         })
     }
@@ -159,7 +165,10 @@ impl Input {
             Way::Ferry(ferry) if ferry.is_away() => Some((ferry.bell(), PollFlags::IN)),
             Way::Ferry(_) => None,
             // Poll answers for a file that it is always ready.
-            _ => Some((self.fd.as_fd(), PollFlags::IN)),
+            _ => Some((
+                self.shared.as_ref().unwrap_or(&self.fd).as_fd(),
+                PollFlags::IN,
+            )),
         }
     }
 

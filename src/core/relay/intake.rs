@@ -21,7 +21,9 @@ impl Relay {
         if self.queue.is_empty() {
             self.settle();
         }
-        self.queue.landing(most)
+        let for_loss =
+            self.is_full() && self.overflow.is_some() && self.on_full() == OnFull::LoseArrival;
+        self.queue.landing(most, for_loss)
     }
 
     /// The first `count` (>= 1) bytes of the room were filled.
