@@ -21,8 +21,9 @@ impl Relay {
         if self.queue.is_empty() {
             self.settle();
         }
-        let for_loss =
-            self.is_full() && self.overflow.is_some() && self.on_full() == OnFull::LoseArrival;
+        let room = self.config.capacity - self.queue.len();
+        let loses_arrivals = self.overflow.is_some() && self.on_full() == OnFull::LoseArrival;
+        let for_loss = loses_arrivals && room < most as u64 / 2;
         self.queue.landing(most, for_loss)
     }
 

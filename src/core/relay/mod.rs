@@ -155,10 +155,12 @@ impl Relay {
             Policy::Block if self.pressure.is_pressured() => return ReadWish::Nothing,
             Policy::Fail if room == 0 => return ReadWish::Watch,
             Policy::Block | Policy::Fail => room,
+            // While the consumer takes what it is offered, no more than fits, so that it gets its
+            // turn before anything is lost.
+            _ if room > 0 && !self.is_blocked && self.doomed.is_none() => room,
             // Never stops reading: what does not fit is judged where it lands. With a small buffer
-            // the reads are small too, so that the consumer gets its turns between them.
-            _ if room == 0 => self.config.capacity.max(4096),
-            _ => room,
+            // the reads are small too.
+            _ => self.config.capacity.max(4096),
         };
         let most = match self.config.stop_after {
             Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
