@@ -300,6 +300,7 @@ mod tests {
             way: Way::Ferry(ReadFerry::start(reader.as_fd()).unwrap()),
             fd: reader,
             kind: Kind::Other,
+            shared: None,
             awaits_writer: false,
         };
         // The first read fetches up to ten bytes, so the second is served from what is left.
