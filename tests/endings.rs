@@ -5,7 +5,7 @@ mod common;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use common::{finish, hwm, log, run, signal, slurp, wait, wait_until};
+use common::{finish, hwm, log, raw_terminal, run, signal, slurp, wait, wait_until};
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -389,18 +389,7 @@ fn a_missing_file_does_not_hide_the_second_signal() {
 
 #[test]
 fn a_terminal_that_hangs_up_is_a_consumer_that_is_gone() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
-    let terminal = rustix::fs::open(
-        name.as_c_str(),
-        flags | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    )
-    .unwrap();
+    let (master, terminal) = raw_terminal();
     let mut child = hwm(&["-q"]).stdout(terminal).spawn().expect("spawn");
     let mut stdin = child.stdin.take().expect("stdin");
     stdin.write_all(b"x").expect("write");

@@ -10,8 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Finished, finish, hwm, log, run, slurp, wait};
-use rustix::fs::OFlags;
+use common::{Finished, finish, hwm, log, raw_terminal, run, slurp, wait};
 
 const POLICIES: [&str; 3] = ["block", "fail", "drop-oldest"];
 
@@ -25,22 +24,6 @@ fn fifo(folder: &Path) -> std::path::PathBuf {
 /// A pipe that no child of another test inherits: reader and writer.
 fn pipe() -> (OwnedFd, OwnedFd) {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap()
-}
-
-/// A pseudoterminal that changes nothing of what passes: the master's side, and the other.
-fn raw_pty() -> (OwnedFd, OwnedFd) {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let user = rustix::fs::open(name.as_c_str(), flags, rustix::fs::Mode::empty()).unwrap();
-    let mut settings = tcgetattr(&user).unwrap();
-    settings.make_raw();
-    tcsetattr(&user, OptionalActions::Now, &settings).unwrap();
-    (master, user)
 }
 
 #[test]
@@ -186,8 +169,8 @@ fn a_fifo_nobody_writes_to_can_be_interrupted() {
 
 #[test]
 fn terminals_on_both_sides() {
-    let (typist, stdin) = raw_pty();
-    let (screen, stdout) = raw_pty();
+    let (typist, stdin) = raw_terminal();
+    let (screen, stdout) = raw_terminal();
     for policy in POLICIES {
         let child = hwm(&["--when-full", policy, "-S", "-s", "5000"])
             .stdin(stdin.try_clone().unwrap())
@@ -331,7 +314,7 @@ fn inherited_flags_are_never_changed_even_by_a_killed_run() {
 
 #[test]
 fn a_terminals_settings_are_never_changed() {
-    let (_screen, terminal) = raw_pty();
+    let (_screen, terminal) = raw_terminal();
     let settings = || format!("{:?}", rustix::termios::tcgetattr(&terminal).unwrap());
     let before = settings();
     let mut child = hwm(&[])

@@ -20,7 +20,7 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Account, hwm, summary_of, wait};
+use common::{Account, hwm, raw_terminal, summary_of, wait};
 use highwater::core::rng::Rng;
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -191,21 +191,6 @@ fn number_of(line: &[u8]) -> u64 {
 struct Pair {
     theirs: OwnedFd,
     ours: Option<OwnedFd>,
-}
-
-fn raw_terminal() -> (OwnedFd, OwnedFd) {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let user = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
-    let mut settings = tcgetattr(&user).unwrap();
-    settings.make_raw();
-    tcsetattr(&user, OptionalActions::Now, &settings).unwrap();
-    (master, user)
 }
 
 fn fifo(folder: &std::path::Path, name: &str) -> (OwnedFd, OwnedFd) {

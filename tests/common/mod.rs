@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -15,8 +16,11 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A command line of hwm, with all three streams piped.
 pub fn hwm(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hwm"));
+    // A test run under nohup, or in the background of a script, hands down ignored signals.
+    let mut command = Command::new("env");
     command
+        .arg("--default-signal=HUP,INT,TERM,TSTP,USR1")
+        .arg(env!("CARGO_BIN_EXE_hwm"))
         .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -234,4 +238,21 @@ pub fn assert_subsequence(input: &[u8], output: &[u8]) -> usize {
         }
     }
     missing + from.count()
+}
+
+/// A pseudoterminal that changes nothing of what passes: the master's side, and the other.
+pub fn raw_terminal() -> (OwnedFd, OwnedFd) {
+    use rustix::fs::{Mode, OFlags};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let user = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
+    let mut settings = tcgetattr(&user).unwrap();
+    settings.make_raw();
+    tcsetattr(&user, OptionalActions::Now, &settings).unwrap();
+    (master, user)
 }
