@@ -175,19 +175,24 @@ fn what_cannot_be_drained_in_time_is_counted_as_shutdown() {
     assert_eq!(account.count("out_bytes"), stdout.len() as u64);
 }
 
+/// Floods `child`, whose stdout nobody reads, so that a drain can't end by itself, and sends the
+/// first SIGTERM; returns when that has closed its stdin.
+fn terminate_while_stalled(child: &mut std::process::Child) {
+    let mut stdin = child.stdin.take().expect("stdin");
+    let feeder = std::thread::spawn(move || {
+        let _ = stdin.write_all(&vec![b'x'; FLOOD]);
+    });
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    signal(child, SIGTERM);
+    feeder.join().expect("stdin was closed by the first signal");
+}
+
 #[test]
 fn a_second_signal_ends_at_once() {
     let mut child = hwm(&["-B", "1M", "--drain-timeout", "1h"])
         .spawn()
         .expect("spawn");
-    let mut stdin = child.stdin.take().expect("stdin");
-    let feeder = std::thread::spawn(move || {
-        let _ = stdin.write_all(&vec![b'x'; FLOOD]);
-    });
-    // Nobody reads stdout: the drain can't end by itself.
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    signal(&child, SIGTERM);
-    feeder.join().expect("stdin was closed by the first signal");
+    terminate_while_stalled(&mut child);
     assert!(child.try_wait().expect("wait").is_none(), "it drains");
     signal(&child, SIGTERM);
     assert_eq!(
@@ -375,13 +380,7 @@ fn a_missing_file_does_not_hide_the_second_signal() {
     let mut child = hwm(&["--drain-timeout", "1h", "-B", "1M", "/nonexistent", "-"])
         .spawn()
         .expect("spawn");
-    let mut stdin = child.stdin.take().expect("stdin");
-    let feeder = std::thread::spawn(move || {
-        let _ = stdin.write_all(&vec![b'x'; FLOOD]);
-    });
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    signal(&child, SIGTERM);
-    feeder.join().expect("stdin was closed by the first signal");
+    terminate_while_stalled(&mut child);
     signal(&child, SIGTERM);
     let done = finish(child, b"").expect(1);
     assert!(done.stderr.contains("/nonexistent"), "{}", done.stderr);

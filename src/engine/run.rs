@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Event, Interest, Read, Reporter, Signal, System, Write};
 use crate::config::{RelayConfig, ReportConfig};
 use crate::core::ending::Ending;
-use crate::core::relay::{Change, ReadWish, Relay};
+use crate::core::relay::{Change, ReadWish, Relay, earliest};
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
 
@@ -380,13 +380,6 @@ fn event_of(change: Change) -> Event {
         Change::Pressured => Event::Pressured,
         Change::Flowing => Event::Flowing,
         Change::Loss => Event::Loss,
-    }
-}
-
-fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }
 

@@ -504,7 +504,8 @@ impl Relay {
     }
 }
 
-fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+/// The earlier of two moments that may never come.
+pub(crate) fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
