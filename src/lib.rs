@@ -12,19 +12,21 @@
 //! sys/        the only room that touches the system: descriptors, poll, signals
 //! report/     a core::Snapshot -> bar, plain, json, summary
 //! exit.rs     how a run ended -> exit status
+//! job.rs      our place in the shell's job control
 //! units.rs    numbers, times and names as text for people
 //! ```
 //!
 //! Arrows point one way: `main -> cli, engine, exit`; `cli -> config`; `engine -> core` and the
 //! two seams it defines, `engine::System` (implemented by `sys`, or by a simulator) and
 //! `engine::Reporter` (implemented by `report`). `core`, `config` and `sys` import nothing above
-//! them; `units` is a leaf that all may use.
+//! them; `job` and `units` are leaves that all may use.
 
 pub mod cli;
 pub mod config;
 pub mod core;
 pub mod engine;
 pub mod exit;
+pub mod job;
 pub mod report;
 pub mod sys;
 pub mod units;

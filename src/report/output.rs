@@ -13,6 +13,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::termios::{self, LocalModes};
 
+use crate::job;
+
 /// An open place to write to; clones share it.
 #[derive(Debug, Clone)]
 pub enum Descriptor {
@@ -45,13 +47,9 @@ impl Descriptor {
         (columns > 0).then_some(columns)
     }
 
-    /// Whether we may paint on this terminal: it shows our process group, or it is not the one
-    /// that controls us, so that job control does not apply.
+    /// Whether we may paint on this terminal.
     pub fn is_foreground(&self) -> bool {
-        match termios::tcgetpgrp(self) {
-            Ok(group) => group == rustix::process::getpgrp(),
-            Err(error) => error == Errno::NOTTY,
-        }
+        job::is_foreground(self)
     }
 
     /// Whether a write would be answered by SIGTTOU: `stty tostop`, and we are in the background.

@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1};
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::engine::Signal;
+use crate::job;
 
 /// What is heard, in the order in which it is told when several came.
 const HEARD: [(i32, Signal); 5] = [
@@ -100,20 +101,11 @@ impl Signals {
 /// Stops the process as an unhandled SIGTSTP would; returns when it is continued. As the kernel
 /// does, ignores it where no shell is left that could continue us.
 pub(super) fn stop() {
-    if is_orphaned() {
+    if job::is_orphaned() {
         return;
     }
     // Fails only for signals that it does not know.
     let _ = emulate_default_handler(SIGTSTP);
-}
-
-/// Whether the parent is of another session: then nobody manages our process group as a job.
-fn is_orphaned() -> bool {
-    let session = |pid| rustix::process::getsid(pid).ok();
-    match rustix::process::getppid() {
-        None => true,
-        parent => session(parent) != session(None),
-    }
 }
 
 /// Ends the process by `signal`, as if it had never been handled: the parent sees a death by that
