@@ -85,8 +85,7 @@ mod tests {
 
     #[test]
     fn a_terminal_that_does_not_control_us_may_be_painted_on() {
-        let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
-        let terminal = rustix::pty::openpt(flags).unwrap();
+        let (_master, terminal) = crate::sys::testing::pty();
         assert!(is_foreground(&terminal));
     }
 }

@@ -26,7 +26,7 @@ mod signals;
 mod sources;
 mod startup;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::io::IoSlice;
 use std::time::Duration;
