@@ -41,11 +41,14 @@ impl Reporter for Listener {
     }
 }
 
-fn silent() -> ReportConfig {
+fn report(interval: Option<Duration>) -> ReportConfig {
     ReportConfig {
-        mode: ReportMode::None,
+        mode: match interval {
+            Some(_) => ReportMode::Plain,
+            None => ReportMode::None,
+        },
         to: None,
-        interval: Duration::from_secs(1),
+        interval: interval.unwrap_or(Duration::from_secs(1)),
         name: None,
         records: false,
         expected: None,
@@ -58,7 +61,7 @@ fn silent() -> ReportConfig {
 pub fn run(scenario: &Scenario, trace: bool) -> Passed {
     let mut world = World::new(&scenario.setting);
     let mut listener = Listener::default();
-    let report = silent();
+    let report = report(scenario.interval);
     let relay = Relay::with_chunk_size(scenario.config.clone(), scenario.chunk);
     let mut engine = Engine::new(relay, &report, &mut world, &mut listener);
     let mut follower = Follower::new(scenario);
@@ -109,6 +112,9 @@ struct Follower {
     turns: u64,
     idle_turns: u32,
     bucket: Option<Bucket>,
+    beat: Option<Beat>,
+    /// Whether this turn shall tell that an interval passed.
+    ticks: bool,
     /// What this turn shall tell.
     changes: Vec<Change>,
 }
@@ -121,6 +127,11 @@ impl Follower {
             turns: 0,
             idle_turns: 0,
             changes: Vec::new(),
+            ticks: false,
+            beat: scenario.interval.map(|interval| Beat {
+                interval,
+                next: interval,
+            }),
             bucket: scenario.config.rate.map(|rate| Bucket {
                 rate,
                 credit: u128::from(rate.burst) * 1_000_000_000,
@@ -139,6 +150,7 @@ impl Follower {
         self.idle_turns = if moves { 0 } else { self.idle_turns + 1 };
         assert!(self.idle_turns < IDLE_TURNS, "spin: turns without progress");
         self.now = *now;
+        self.model.observe(*now);
         for deadline in self.model.deadlines() {
             assert!(
                 *now <= deadline,
@@ -170,6 +182,9 @@ impl Follower {
     /// the next turn.
     fn expire(&mut self) {
         self.model.expire(self.now);
+        let goes_on = self.model.phase != Phase::Ended;
+        let beat = self.beat.as_mut().filter(|_| goes_on);
+        self.ticks = beat.is_some_and(|beat| beat.ticks(self.now));
         self.changes = std::mem::take(&mut self.model.changes);
     }
 
@@ -224,6 +239,10 @@ impl Follower {
         for deadline in self.model.deadlines() {
             let in_time = until.is_some_and(|until| until <= deadline);
             assert!(in_time, "deadline: {deadline:?}, but waits until {until:?}");
+        }
+        if let Some(beat) = &self.beat {
+            let in_time = until.is_some_and(|until| until <= beat.next);
+            assert!(in_time, "deadline: report at {:?}, {until:?}", beat.next);
         }
         if let Some(bucket) = &self.bucket
             && self.model.has_output()
@@ -294,7 +313,10 @@ impl Follower {
     }
 
     fn compare_events(&mut self, events: impl Iterator<Item = Event>) {
-        let told: Vec<Event> = events.filter(|event| *event != Event::Asked).collect();
+        let mut told: Vec<Event> = events.filter(|event| *event != Event::Asked).collect();
+        // The interval's report comes last in a turn.
+        let ticked = told.pop_if(|event| *event == Event::Interval).is_some();
+        assert_eq!(ticked, self.ticks, "deadline: a report");
         let mut expected = std::mem::take(&mut self.changes);
         expected.truncate(MOST_CHANGES);
         let expected: Vec<Event> = expected
@@ -325,6 +347,25 @@ impl Follower {
 
 fn is_progress(heard: &Heard) -> bool {
     !matches!(heard, Heard::Time(_) | Heard::Blocked | Heard::Waits { .. })
+}
+
+/// The next periodic report: one for all beats that were missed.
+struct Beat {
+    interval: Duration,
+    next: Duration,
+}
+
+impl Beat {
+    fn ticks(&mut self, now: Duration) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            self.next += self.interval;
+            if self.next <= now {
+                self.next = now + self.interval;
+            }
+        }
+        is_due
+    }
 }
 
 /// The rate limit, naively: credit that grows with time up to the burst.

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use scenario::Scenario;
 
 /// Scenarios of the usual run.
-const SCENARIOS: u64 = 30_000;
+const SCENARIOS: u64 = 100_000;
 
 const REGRESSIONS: &str = include_str!("regressions.txt");
 

@@ -58,6 +58,9 @@ pub struct Model {
     pub peak: usize,
     seen: u64,
     rng: Rng,
+    /// When bytes in and out were last looked at for their rates, how many there were, and the
+    /// averaged rates since.
+    rates: Option<(Duration, (u64, u64), (f64, f64))>,
     pub phase: Phase,
     pub end: End,
     was_signalled: bool,
@@ -96,6 +99,7 @@ impl Model {
             changes: Vec::new(),
             peak: 0,
             seen: 0,
+            rates: None,
             phase: if takes_nothing {
                 Phase::Draining(None)
             } else {
@@ -316,14 +320,61 @@ impl Model {
                 !self.seen.is_multiple_of(stride)
             }
             Policy::Sample(Sample::Chance(chance)) if self.pressured => !self.rng.chance(chance),
+            Policy::Sample(Sample::Adaptive) if self.pressured => {
+                let chance = self.adaptive_chance();
+                !self.rng.chance(chance)
+            }
             _ => false,
         }
     }
 
+    /// What the consumer takes of what comes, times the room over the room at the middle of the
+    /// watermarks.
+    fn adaptive_chance(&self) -> f64 {
+        let ratio = match self.rates {
+            Some((_, _, (input, output))) if input > 0.0 => output / input,
+            _ => 1.0,
+        };
+        let RelayConfig {
+            capacity,
+            high_water,
+            low_water,
+            ..
+        } = self.config;
+        let middle = low_water + (high_water - low_water) / 2;
+        let room = (capacity - self.held() as u64) as f64;
+        let pull = match capacity - middle {
+            0 => 1.0,
+            at_middle => room / at_middle as f64,
+        };
+        (ratio * pull).min(1.0)
+    }
+
+    /// A turn begins: the rates are averaged over about a second, and looked at each 10 ms at most.
+    pub fn observe(&mut self, now: Duration) {
+        let totals = (self.input.0, self.output.0);
+        let Some((then, before, rates)) = self.rates else {
+            self.rates = Some((now, totals, (0.0, 0.0)));
+            return;
+        };
+        if now - then < Duration::from_millis(10) {
+            return;
+        }
+        let span = (now - then).as_secs_f64();
+        let averaged = |average: f64, after: u64, before: u64| {
+            let rate = (after - before) as f64 / span;
+            average + (1.0 - (-span).exp()) * (rate - average)
+        };
+        let input = averaged(rates.0, totals.0, before.0);
+        let output = averaged(rates.1, totals.1, before.1);
+        self.rates = Some((now, totals, (input, output)));
+    }
+
     fn complete(&mut self, now: Duration) {
         self.input.1 += 1;
+        let is_lost = self.sampled_out();
         let record = std::mem::take(&mut self.arriving);
-        if self.sampled_out() {
+        if is_lost {
             self.lose_at_tail("sampled", record.len() as u64);
             self.shrank(now);
         } else {

@@ -17,6 +17,8 @@ pub struct Scenario {
     pub setting: Setting,
     /// Memory unit of the queue: small, so that boundaries are met often.
     pub chunk: usize,
+    /// Something is told each time so long has passed.
+    pub interval: Option<Duration>,
 }
 
 /// Choices drawn from the seed.
@@ -57,10 +59,12 @@ impl Scenario {
         let config = config(&mut dice);
         let setting = setting(&mut dice, &config);
         let chunk = dice.of(&[1, 2, 3, 7, 16, 40, 1000]);
+        let interval = dice.maybe(4, |dice| Duration::from_millis(dice.between(1, 200)));
         Self {
             config,
             setting,
             chunk,
+            interval,
         }
     }
 }
@@ -141,12 +145,13 @@ impl Consistent for RelayConfig {
 }
 
 fn policy(dice: &mut Dice) -> Policy {
-    match dice.below(6) {
+    match dice.below(7) {
         0 => Policy::Block,
         1 => Policy::Fail,
         2 => Policy::DropNewest,
         3 => Policy::DropOldest,
         4 => Policy::Sample(Sample::Every(dice.between(1, 6))),
+        5 => Policy::Sample(Sample::Adaptive),
         _ => Policy::Sample(Sample::Chance(dice.of(&[0.0, 0.1, 0.5, 0.9, 1.0]))),
     }
 }
@@ -258,6 +263,7 @@ fn faults(dice: &mut Dice) -> Faults {
         would_block: dice.of(&[0.0, 0.0, 0.2]),
         early: dice.of(&[0.0, 0.0, 0.2]),
         failing_read: dice.maybe(12, |dice| dice.below(30)),
+        more_sources: dice.one_in(2),
         failing_write: dice.maybe(12, |dice| dice.below(30)),
         ferry: dice.maybe(5, |dice| dice.milliseconds(20)),
     }

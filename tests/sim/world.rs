@@ -131,10 +131,13 @@ pub struct Faults {
     pub short: f64,
     /// A read or write that could move something answers that it would block.
     pub would_block: f64,
-    /// A wait returns early and empty, as after EINTR.
+    /// A wait returns early and empty, as after EINTR. (Reads and writes that were interrupted
+    /// are repeated below the seam.)
     pub early: f64,
     /// The read that fails, counted from 0.
     pub failing_read: Option<u64>,
+    /// Other sources follow the one whose read failed.
+    pub more_sources: bool,
     /// The write that fails.
     pub failing_write: Option<u64>,
     /// Writes are done by a thread that takes so long.
@@ -357,8 +360,10 @@ impl System for World {
         self.reads += 1;
         if self.faults.failing_read == Some(self.reads - 1) {
             self.heard.push(Heard::SourceFailed);
-            self.producer.ended = true;
-            self.source.clear();
+            if !self.faults.more_sources {
+                self.producer.ended = true;
+                self.source.clear();
+            }
             return Read::Failed(SourceError {
                 name: "stdin".into(),
                 verb: "read",
