@@ -17,6 +17,25 @@ enum Item {
     Gap { records: u64, bytes: u64 },
 }
 
+/// Averaged bytes a second, in and out, and the totals when they were last looked at.
+struct Rates {
+    looked_at: Duration,
+    totals: (u64, u64),
+    input: f64,
+    output: f64,
+}
+
+impl Rates {
+    fn from(now: Duration, totals: (u64, u64)) -> Self {
+        Self {
+            looked_at: now,
+            totals,
+            input: 0.0,
+            output: 0.0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     Running,
@@ -58,9 +77,7 @@ pub struct Model {
     pub peak: usize,
     seen: u64,
     rng: Rng,
-    /// When bytes in and out were last looked at for their rates, how many there were, and the
-    /// averaged rates since.
-    rates: Option<(Duration, (u64, u64), (f64, f64))>,
+    rates: Option<Rates>,
     pub phase: Phase,
     pub end: End,
     was_signalled: bool,
@@ -331,8 +348,8 @@ impl Model {
     /// What the consumer takes of what comes, times the room over the room at the middle of the
     /// watermarks.
     fn adaptive_chance(&self) -> f64 {
-        let ratio = match self.rates {
-            Some((_, _, (input, output))) if input > 0.0 => output / input,
+        let ratio = match &self.rates {
+            Some(rates) if rates.input > 0.0 => rates.output / rates.input,
             _ => 1.0,
         };
         let RelayConfig {
@@ -353,21 +370,25 @@ impl Model {
     /// A turn begins: the rates are averaged over about a second, and looked at each 10 ms at most.
     pub fn observe(&mut self, now: Duration) {
         let totals = (self.input.0, self.output.0);
-        let Some((then, before, rates)) = self.rates else {
-            self.rates = Some((now, totals, (0.0, 0.0)));
+        let Some(rates) = &mut self.rates else {
+            self.rates = Some(Rates::from(now, totals));
             return;
         };
-        if now - then < Duration::from_millis(10) {
+        let span = now - rates.looked_at;
+        if span < Duration::from_millis(10) {
             return;
         }
-        let span = (now - then).as_secs_f64();
+        let seconds = span.as_secs_f64();
         let averaged = |average: f64, after: u64, before: u64| {
-            let rate = (after - before) as f64 / span;
-            average + (1.0 - (-span).exp()) * (rate - average)
+            let rate = (after - before) as f64 / seconds;
+            average + (1.0 - (-seconds).exp()) * (rate - average)
         };
-        let input = averaged(rates.0, totals.0, before.0);
-        let output = averaged(rates.1, totals.1, before.1);
-        self.rates = Some((now, totals, (input, output)));
+        *rates = Rates {
+            looked_at: now,
+            totals,
+            input: averaged(rates.input, totals.0, rates.totals.0),
+            output: averaged(rates.output, totals.1, rates.totals.1),
+        };
     }
 
     fn complete(&mut self, now: Duration) {
