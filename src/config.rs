@@ -57,6 +57,8 @@ pub struct RelayConfig {
     pub rate: Option<Rate>,
     /// Take so much input, then act as at end of input (`-S` with a known size).
     pub stop_after: Option<Amount>,
+    /// Bytes that nobody needs to see may pass without being copied; not with `-C`.
+    pub splice: bool,
     /// Makes every random choice of the run repeatable.
     pub seed: u64,
 }

@@ -12,6 +12,7 @@ use highwater::core::relay::Relay;
 /// short of room.
 fn passed(sample: Sample, seed: u64, records: u64) -> Vec<u64> {
     let config = RelayConfig {
+        splice: false,
         capacity: 1 << 40,
         high_water: 1,
         low_water: 0,

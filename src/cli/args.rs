@@ -52,6 +52,14 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = watermark::parse)]
     pub(super) low_water: Option<Watermark>,
 
+    /// Copy all data through memory
+    ///
+    /// Without it, block and fail move bytes that need not be looked at through the kernel by
+    /// splice(2), which is cheaper, wherever both sides allow it. What goes in and out is the same,
+    /// but for a FILE that is changed while it is read: the consumer may see the change.
+    #[arg(help_heading = "Buffer", short = 'C', long)]
+    pub(super) no_splice: bool,
+
     /// What happens when an arriving record does not fit [default: block]
     #[arg(help_heading = "Overflow policy", long, visible_alias = "overflow",
           value_name = "POLICY", default_value = "block", hide_default_value = true,

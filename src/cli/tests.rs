@@ -555,7 +555,6 @@ fn every_letter_of_pv_is_built_or_refused_by_name() {
         ('o', "output"),
         ('X', "discard"),
         ('u', "bar-style"),
-        ('C', "no-splice"),
         ('E', "skip-errors"),
         ('Z', "error-skip-block"),
         ('Y', "sync"),

@@ -6,7 +6,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// Letter, long name, and whether pv takes a value there. The long name is the id.
-const OPTIONS: [(char, &str, bool); 36] = [
+const OPTIONS: [(char, &str, bool); 35] = [
     ('p', "progress", false),
     ('t', "timer", false),
     ('e', "eta", false),
@@ -31,7 +31,6 @@ const OPTIONS: [(char, &str, bool); 36] = [
     ('o', "output", true),
     ('X', "discard", false),
     ('u', "bar-style", true),
-    ('C', "no-splice", false),
     ('E', "skip-errors", false),
     ('Z', "error-skip-block", true),
     ('Y', "sync", false),

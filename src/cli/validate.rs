@@ -59,6 +59,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
     let (high_water, low_water) = watermarks(args, policy, capacity)?;
     let delimiter = if args.null { 0 } else { b'\n' };
     Ok(RelayConfig {
+        splice: !args.no_splice,
         capacity,
         high_water,
         low_water,

@@ -25,6 +25,7 @@ pub mod gaps;
 mod lane;
 pub mod meter;
 pub mod pacer;
+pub mod pipes;
 pub mod policy;
 pub mod pressure;
 pub mod queue;

@@ -1,5 +1,6 @@
 //! The loop, and the two seams it needs: a [`System`] below and a [`Reporter`] beside it.
 
+mod passage;
 mod run;
 
 pub use run::{Engine, run};
@@ -21,6 +22,10 @@ pub trait System {
 
     /// Writes from the front of `parts` (not empty) to the output.
     fn write(&mut self, parts: &[IoSlice<'_>]) -> Write;
+
+    /// Moves at most `most` (>= 1) bytes from one place to another without bringing them into memory,
+    /// and without waiting for either.
+    fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice;
 
     /// Waits until something of `interest` can be done, a signal came, the output's reader went
     /// away, or the time is `until`; whichever is first. May return early with nothing ready.
@@ -81,6 +86,37 @@ pub enum Write {
     /// The reader of the output is gone.
     Gone,
     /// Another failure.
+    Failed(io::Error),
+}
+
+/// Where bytes come from or go to without coming into memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// What [`System::read`] reads.
+    Input,
+    /// A pipe of our own, by its number from 0; made when it is first named.
+    Pipe(usize),
+    /// What [`System::write`] writes.
+    Output,
+}
+
+/// The answer to [`System::splice`].
+#[derive(Debug)]
+pub enum Splice {
+    /// So many bytes (>= 1) moved.
+    Moved(u64),
+    /// Nothing now: nothing came, or there is no room. It cannot be told which.
+    WouldBlock,
+    /// These two do not go together, or a pipe cannot be made: read and write instead. From the input
+    /// straight to the output, also when something is wrong with one of the two.
+    Unable,
+    /// No more input, ever.
+    End,
+    /// As [`Read::Failed`].
+    SourceFailed(SourceError),
+    /// The reader of the output is gone.
+    Gone,
+    /// The output failed otherwise.
     Failed(io::Error),
 }
 

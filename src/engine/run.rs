@@ -35,12 +35,12 @@ pub fn run<S: System, R: Reporter>(
 
 /// The loop, one turn at a time: what [`run`] runs, and what a simulator steps through.
 pub struct Engine<'a, S, R> {
-    relay: Relay,
-    system: &'a mut S,
+    pub(super) relay: Relay,
+    pub(super) system: &'a mut S,
     reporter: &'a mut R,
     beat: Option<Beat>,
     input_closed: bool,
-    input_ready: bool,
+    pub(super) input_ready: bool,
     /// So much was handed to a helper thread: what is accepted next is of it, not of the offer.
     under_way: Option<usize>,
 }
@@ -74,7 +74,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         if self.relay.deadline().is_some_and(|at| now >= at) {
             self.look(now);
         }
-        let wrote = if self.relay.is_full() {
+        let wrote = if self.pass(now) {
+            true
+        } else if self.relay.is_full() {
             // What can leave makes room first: a full queue loses what is read.
             let wrote = self.write(now);
             self.read(now);
@@ -156,7 +158,11 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
         match self.relay.read_wish() {
             ReadWish::Nothing => {}
-            ReadWish::UpTo(most) => self.read_up_to(most, now),
+            ReadWish::UpTo(most) => {
+                if !self.fill_pipe(most, now) {
+                    self.read_up_to(most, now);
+                }
+            }
             ReadWish::Watch => self.watch_input(now),
         }
     }
@@ -200,10 +206,13 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
     }
 
-    fn read_nothing(&mut self, answer: Read, now: Duration) {
+    pub(super) fn read_nothing(&mut self, answer: Read, now: Duration) {
         match answer {
             Read::Bytes(_) => {}
-            Read::WouldBlock => self.input_ready = false,
+            Read::WouldBlock => {
+                self.input_ready = false;
+                self.relay.nothing_came();
+            }
             Read::End => self.relay.input_ended(now),
             Read::Failed(problem) => {
                 let after = self.relay.input_bytes();
@@ -224,6 +233,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         if is_over || self.relay.is_blocked() || !self.relay.write_wish(now) {
             return false;
         }
+        if let Some(wrote) = self.empty_pipe(now) {
+            return wrote;
+        }
         let mut parts = [IoSlice::new(&[]); PARTS];
         let used = self.relay.offer(now, &mut parts);
         let parts = &parts[..used];
@@ -238,6 +250,14 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
                 }
                 return true;
             }
+            nothing => self.write_nothing(nothing, now),
+        }
+        false
+    }
+
+    pub(super) fn write_nothing(&mut self, answer: Write, now: Duration) {
+        match answer {
+            Write::Accepted(_) => {}
             Write::WouldBlock => self.relay.output_blocked(now),
             Write::UnderWay(count) => {
                 self.under_way = Some(count);
@@ -254,7 +274,6 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
                 self.relay.output_failed(now);
             }
         }
-        false
     }
 
     /// Waits until something wanted can go on. While one direction goes on, only looks: at the
@@ -313,7 +332,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
     }
 
-    fn output_gone(&mut self, now: Duration) {
+    pub(super) fn output_gone(&mut self, now: Duration) {
         // Closed, so that no further wait is ended by it.
         self.system.close_output();
         self.relay.output_gone(now);

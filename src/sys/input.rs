@@ -36,6 +36,7 @@ pub(super) struct Input {
     shared: Option<OwnedFd>,
     /// A FIFO that we opened reads as ended until its first writer comes; that is not its end.
     awaits_writer: bool,
+    is_unspliceable: bool,
 }
 
 #[derive(Debug)]
@@ -68,6 +69,7 @@ impl Input {
             way,
             shared: None,
             awaits_writer: false,
+            is_unspliceable: false,
         })
     }
 
@@ -90,6 +92,7 @@ impl Input {
             way,
             shared: None,
             awaits_writer: kind == Kind::Pipe,
+            is_unspliceable: false,
         })
     }
 
@@ -108,6 +111,7 @@ impl Input {
             way,
             shared,
             awaits_writer: false,
+            is_unspliceable: false,
         })
     }
 
@@ -117,11 +121,8 @@ impl Input {
     ///
     /// `AGAIN` when there is nothing now, else the system's.
     pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        if self.awaits_writer {
-            if !look(self.fd.as_fd(), PollFlags::IN).intersects(NEWS) {
-                return Err(Errno::AGAIN);
-            }
-            self.awaits_writer = false;
+        if !self.has_writer() {
+            return Err(Errno::AGAIN);
         }
         match self.read_by_way(room) {
             // Other kernels, and other moments, call the same an end.
@@ -157,6 +158,30 @@ impl Input {
         let shared = io::fcntl_dupfd_cloexec(&self.fd, 3)?;
         *self = Input::over_blocking(shared, self.kind)?;
         Ok(())
+    }
+
+    /// What to splice from; `AGAIN` when there is nothing now, `None` when it is to be read.
+    pub(super) fn splices(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
+        let may = !self.is_unspliceable
+            && matches!(self.kind, Kind::Pipe | Kind::File)
+            && matches!(self.way, Way::NoWait | Way::Plain);
+        if may && !self.has_writer() {
+            return Err(Errno::AGAIN);
+        }
+        Ok(may.then(|| self.fd.as_fd()))
+    }
+
+    /// The kernel refuses to splice from it.
+    pub(super) fn do_without_splice(&mut self) {
+        self.is_unspliceable = true;
+    }
+
+    /// Whether a FIFO that we opened has or had a writer.
+    fn has_writer(&mut self) -> bool {
+        if self.awaits_writer && look(self.fd.as_fd(), PollFlags::IN).intersects(NEWS) {
+            self.awaits_writer = false;
+        }
+        !self.awaits_writer
     }
 
     /// What to poll for news, and for which events; `None` when a read makes sense at once.

@@ -7,6 +7,8 @@
 //! input        ..., read without blocking
 //! output       written without blocking; its reader's end is noticed
 //! ferry        a helper thread for what only knows blocking calls
+//! pipes        our own, for bytes that need not be seen
+//! splice       moving bytes between pipes and the rest
 //! poll         one wait for all of these
 //! signals      as flags, and as one more descriptor to wait for
 //! clock        time that counts
@@ -21,9 +23,11 @@ mod descriptor;
 mod ferry;
 mod input;
 mod output;
+mod pipes;
 mod poll;
 mod signals;
 mod sources;
+mod splice;
 mod startup;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,11 +39,12 @@ use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 
 use crate::config::Source;
-use crate::engine::{Interest, Read, Ready, Signal, System, Write};
+use crate::engine::{Interest, Place, Read, Ready, Signal, Splice, System, Write};
 
 use clock::Clock;
 use descriptor::duplicate;
 use output::{Output, Watch};
+use pipes::Pipes;
 use poll::PollSet;
 use signals::Signals;
 use sources::Sources;
@@ -58,6 +63,7 @@ pub struct RealSystem {
     clock: Clock,
     signals: Signals,
     sources: Sources,
+    pipes: Pipes,
     reads_stdin: bool,
     /// `None` once closed.
     output: Option<Output>,
@@ -105,6 +111,7 @@ impl RealSystem {
             signals,
             reads_stdin: sources.contains(&Source::Stdin),
             sources: Sources::new(sources, output_file, pipe_bound),
+            pipes: Pipes::new(pipe_bound),
             output: Some(output),
         })
     }
@@ -156,6 +163,25 @@ impl System for RealSystem {
         match &mut self.output {
             Some(output) => output.write(parts),
             None => Write::Gone,
+        }
+    }
+
+    fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let Some(output) = self.output.as_mut().and_then(Output::splices) else {
+            return Splice::Unable;
+        };
+        match (from, to) {
+            (Place::Input, Place::Output) => self.sources.pass(output, most),
+            (Place::Input, Place::Pipe(number)) => match self.pipes.to_fill(number) {
+                Some(pipe) => self.sources.splice(pipe, most),
+                None => Splice::Unable,
+            },
+            (Place::Pipe(number), Place::Output) => match self.pipes.to_empty(number) {
+                Some(pipe) => splice::into_output(pipe, output, most),
+                None => Splice::Unable,
+            },
+            _ => Splice::Unable,
         }
     }
 

@@ -4,7 +4,7 @@
 //! answer, never as SIGPIPE. Refuses to touch a shared flag.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -17,6 +17,7 @@ use crate::engine::Write;
 use super::descriptor::{Kind, grow_pipe, is_on_disk, reopen};
 use super::ferry::{Crossing, FILE_WRITE_MOST, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
 use super::poll::{Place, PollSet, look};
+use super::splice;
 
 /// The most parts that the system takes in one call.
 const PARTS_MOST: usize = 1024;
@@ -34,6 +35,8 @@ pub(super) struct Output {
     vigil: bool,
     /// How far to trust poll that there is room.
     trust: Trust,
+    /// Whether the kernel splices into it; None while that was not tried.
+    splices: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -140,6 +143,7 @@ impl Output {
             death,
             vigil: !death.is_empty(),
             trust: Trust::Full,
+            splices: None,
         }
     }
 
@@ -148,6 +152,18 @@ impl Output {
         if self.kind == Kind::Pipe {
             grow_pipe(&self.fd, bound);
         }
+    }
+
+    /// What to splice to; `None` when it is to be written.
+    pub(super) fn splices(&mut self) -> Option<BorrowedFd<'_>> {
+        let splices = *self
+            .splices
+            .get_or_insert_with(|| match (self.kind, &self.way) {
+                (Kind::Pipe, Way::NoWait | Way::Plain) => true,
+                (Kind::File, Way::Plain) => splice::is_taken_by(self.fd.as_fd()),
+                _ => false,
+            });
+        splices.then(|| self.fd.as_fd())
     }
 
     /// Writes from the front of `parts`, as [`crate::engine::System::write`] says.

@@ -5,17 +5,18 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::config::Source;
-use crate::engine::{Read, SourceError};
+use crate::engine::{Read, SourceError, Splice};
 
 use super::descriptor::{FileId, duplicate, grow_pipe};
 use super::input::Input;
+use super::splice;
 use super::startup::{SAME_FILE, source_name};
 
 /// What is still to be read.
@@ -60,15 +61,50 @@ impl Sources {
                 Ok(n) => return Read::Bytes(n),
                 Err(Errno::AGAIN) => return Read::WouldBlock,
                 Err(errno) => {
-                    let error = SourceError {
-                        name: source_name(source),
-                        verb: "read",
-                        error: errno.into(),
-                    };
+                    let error = read_error(source, errno);
                     self.current = None;
                     return Read::Failed(error);
                 }
             }
+        }
+    }
+
+    /// As [`crate::engine::System::splice`], into a pipe of ours.
+    pub(super) fn splice(&mut self, pipe: BorrowedFd<'_>, most: usize) -> Splice {
+        if let Some(error) = self.failed.take() {
+            return Splice::SourceFailed(error);
+        }
+        loop {
+            let Some((source, input)) = &mut self.current else {
+                match self.open_next() {
+                    Some(Ok(())) => continue,
+                    Some(Err(error)) => return Splice::SourceFailed(error),
+                    None => return Splice::End,
+                }
+            };
+            match splice::from_input(input, pipe, most) {
+                Ok(Some(0)) => self.current = None,
+                Ok(Some(n)) => return Splice::Moved(n as u64),
+                Ok(None) => return Splice::Unable,
+                Err(Errno::AGAIN) => return Splice::WouldBlock,
+                Err(errno) => {
+                    let error = read_error(source, errno);
+                    self.current = None;
+                    return Splice::SourceFailed(error);
+                }
+            }
+        }
+    }
+
+    /// As [`crate::engine::System::splice`], straight to `output`. What is wrong with a source
+    /// is left to [`Sources::splice`] to tell.
+    pub(super) fn pass(&mut self, output: BorrowedFd<'_>, most: usize) -> Splice {
+        if self.current.is_none() && self.failed.is_none() {
+            self.failed = self.open_next().and_then(Result::err);
+        }
+        match &mut self.current {
+            Some((_, input)) => splice::straight(input, output, most),
+            None => Splice::Unable,
         }
     }
 
@@ -132,6 +168,14 @@ impl Sources {
     pub(super) fn close(&mut self) {
         self.current = None;
         self.rest.clear();
+    }
+}
+
+fn read_error(source: &Source, errno: Errno) -> SourceError {
+    SourceError {
+        name: source_name(source),
+        verb: "read",
+        error: errno.into(),
     }
 }
 

@@ -11,7 +11,7 @@ use highwater::engine::{Engine, Event, Reporter, Signal};
 
 use super::model::{Model, Phase};
 use super::scenario::Scenario;
-use super::world::{Heard, World};
+use super::world::{Heard, Roads, World};
 
 /// Turns without any progress that faults may explain; more is a busy loop.
 const IDLE_TURNS: u32 = 60;
@@ -95,6 +95,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         turns: follower.turns,
         exit: exit.as_shell(),
         lost: summary.lost.total().records,
+        roads: world.roads,
     }
 }
 
@@ -103,6 +104,7 @@ pub struct Passed {
     pub turns: u64,
     pub exit: i32,
     pub lost: u64,
+    pub roads: Roads,
 }
 
 /// The model, told what the system heard.
@@ -194,6 +196,7 @@ impl Follower {
         match heard {
             Heard::Time(later) => self.now = *later,
             Heard::Received(bytes) => model.receive(bytes, now),
+            Heard::Passed(bytes) => model.pass(bytes.len(), now),
             Heard::InputEnded => model.end_input(now),
             Heard::SourceFailed => model.source_failed(),
             Heard::MoreInput => model.more_came(now),

@@ -142,6 +142,7 @@ fn configs() -> impl Strategy<Value = (RelayConfig, usize)> {
                 mark: marks.then(count_mark),
                 rate: None,
                 stop_after: None,
+                splice: false,
                 seed,
             };
             (config, chunk)

@@ -60,6 +60,7 @@ struct Tally {
     turns: u64,
     lossy: u64,
     exits: BTreeMap<i32, u64>,
+    roads: world::Roads,
 }
 
 /// Runs scenarios on all processors while `next` gives seeds; fails with the first that failed.
@@ -74,6 +75,7 @@ fn run_many(next: impl Fn() -> Option<u64> + Sync) -> Tally {
                 Ok(passed) => {
                     tally.turns += passed.turns;
                     tally.lossy += u64::from(passed.lost > 0);
+                    tally.roads += passed.roads;
                     *tally.exits.entry(passed.exit).or_default() += 1;
                 }
                 Err(message) => {
@@ -94,6 +96,7 @@ fn run_many(next: impl Fn() -> Option<u64> + Sync) -> Tally {
         let tally = tally.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         sum.turns += tally.turns;
         sum.lossy += tally.lossy;
+        sum.roads += tally.roads;
         for (exit, count) in tally.exits {
             *sum.exits.entry(exit).or_default() += count;
         }
@@ -120,13 +123,14 @@ fn many_scenarios_keep_every_invariant() {
         (seed < scenarios).then_some(seed)
     });
     println!(
-        "{scenarios} scenarios in {:.1} s, {} turns, {} with losses, exits {:?}",
+        "{scenarios} scenarios in {:.1} s, {} turns, {} with losses, exits {:?}, {:?}",
         started.elapsed().as_secs_f64(),
         sum.turns,
         sum.lossy,
-        sum.exits
+        sum.exits,
+        sum.roads
     );
-    // A simulator that never meets an ending proves nothing about it.
+    // A simulator that never meets an ending, or takes a road, proves nothing about it.
     if scenarios >= SCENARIOS {
         for exit in [0, 1, 3, 4, 5, 6, 129, 130, 141, 143] {
             assert!(
@@ -134,6 +138,8 @@ fn many_scenarios_keep_every_invariant() {
                 "no scenario ended with {exit}"
             );
         }
+        let roads = sum.roads;
+        assert!(roads.passed > 0 && roads.filled > 0 && roads.behind_pipes > 0);
     }
 }
 

@@ -220,6 +220,23 @@ impl Model {
         }
     }
 
+    /// So much went through without being held.
+    pub fn pass(&mut self, count: usize, now: Duration) {
+        let is_free = self.held() == 0 && self.reads() && self.config.rate.is_none();
+        assert!(is_free, "order: bytes overtook others");
+        assert!(!self.counts_records(), "exactness: records are not counted");
+        self.idle_since = now;
+        self.input.0 += count as u64;
+        self.output.0 += count as u64;
+        match self.config.stop_after {
+            Some(Amount::Bytes(end)) if self.input.0 >= end => {
+                assert_eq!(self.input.0, end, "end: more than -S passed");
+                self.end_input(now);
+            }
+            _ => {}
+        }
+    }
+
     fn receive_byte(&mut self, byte: u8, now: Duration) {
         let ends = byte == self.config.delimiter;
         self.open = !ends;

@@ -124,6 +124,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
             0 => Amount::Bytes(dice.below(500)),
             _ => Amount::Records(dice.below(50)),
         }),
+        splice: !dice.one_in(4),
         seed: dice.below(1000),
     }
     .consistent()
@@ -165,6 +166,9 @@ fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {
         signals: signals(dice),
         faults: faults(dice),
         slots: (dice.between(1, 6) as usize, dice.between(1, 6) as usize),
+        own_pipes: (0..dice.below(6))
+            .map(|_| dice.between(1, 6) as usize)
+            .collect(),
         page: dice.of(&[1, 3, 16, 64]),
         seed: dice.0.next_u64(),
         source,
@@ -265,6 +269,7 @@ fn faults(dice: &mut Dice) -> Faults {
         failing_read: dice.maybe(12, |dice| dice.below(30)),
         more_sources: dice.one_in(2),
         failing_write: dice.maybe(12, |dice| dice.below(30)),
+        unable: dice.of(&[0.0, 0.0, 0.2, 1.0]),
         ferry: dice.maybe(5, |dice| dice.milliseconds(20)),
     }
 }

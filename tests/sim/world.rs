@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use highwater::core::rng::Rng;
-use highwater::engine::{Interest, Read, Ready, Signal, SourceError, System, Write};
+use highwater::engine::{Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write};
 
 /// A pipe as Linux has it: a number of slots, each of at most a page. A write first fills the
 /// last page.
@@ -62,6 +62,22 @@ impl Pipe {
             }
         }
         bytes
+    }
+
+    /// Moves whole slots and at most one part of a slot; none of them is filled up on the way.
+    /// Returns what was moved.
+    fn splice_to(&mut self, other: &mut Pipe, most: usize) -> Vec<u8> {
+        let mut moved = Vec::new();
+        while moved.len() < most
+            && other.has_free_slot()
+            && let Some(first) = self.segments.front()
+        {
+            let here = first.len().min(most - moved.len());
+            let segment = VecDeque::from(self.pop(here));
+            moved.extend(&segment);
+            other.segments.push_back(segment);
+        }
+        moved
     }
 
     fn is_empty(&self) -> bool {
@@ -134,6 +150,8 @@ pub struct Faults {
     /// A wait returns early and empty, as after EINTR. (Reads and writes that were interrupted
     /// are repeated below the seam.)
     pub early: f64,
+    /// The input can be read, but not spliced.
+    pub unable: f64,
     /// The read that fails, counted from 0.
     pub failing_read: Option<u64>,
     /// Other sources follow the one whose read failed.
@@ -149,6 +167,8 @@ pub struct Faults {
 pub enum Heard {
     Time(Duration),
     Received(Vec<u8>),
+    /// Straight from the input to the output.
+    Passed(Vec<u8>),
     InputEnded,
     SourceFailed,
     Sent(Vec<u8>, usize),
@@ -169,6 +189,8 @@ pub struct World {
     pub now: Duration,
     input: Pipe,
     output: Pipe,
+    /// Those that hwm may make for itself.
+    own: Vec<Pipe>,
     producer: Actor,
     consumer: Actor,
     /// What the producer is still to write.
@@ -182,8 +204,26 @@ pub struct World {
     output_closed: bool,
     rng: Rng,
     pub heard: Vec<Heard>,
+    /// How often bytes went straight through, into a pipe of hwm's, and found all of these full.
+    pub roads: Roads,
     /// What the consumer got.
     pub delivered: Vec<u8>,
+}
+
+/// See [`World::roads`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Roads {
+    pub passed: u64,
+    pub filled: u64,
+    pub behind_pipes: u64,
+}
+
+impl std::ops::AddAssign for Roads {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.filled += other.filled;
+        self.behind_pipes += other.behind_pipes;
+    }
 }
 
 /// What a world is made from.
@@ -196,6 +236,8 @@ pub struct Setting {
     pub faults: Faults,
     pub slots: (usize, usize),
     pub page: usize,
+    /// The slots of each pipe that hwm may make.
+    pub own_pipes: Vec<usize>,
     pub seed: u64,
 }
 
@@ -206,6 +248,7 @@ impl World {
             now: Duration::ZERO,
             input: pipe(setting.slots.0),
             output: pipe(setting.slots.1),
+            own: setting.own_pipes.iter().map(|slots| pipe(*slots)).collect(),
             producer: Actor::new(setting.producer.clone()),
             consumer: Actor::new(setting.consumer.clone()),
             source: setting.source.clone().into(),
@@ -218,6 +261,7 @@ impl World {
             output_closed: false,
             rng: Rng::new(setting.seed),
             heard: Vec::new(),
+            roads: Roads::default(),
             delivered: Vec::new(),
         };
         world.settle();
@@ -348,6 +392,96 @@ impl World {
     }
 }
 
+/// Splicing: the answers to [`System::splice`].
+impl World {
+    fn fail_source(&mut self) -> SourceError {
+        self.heard.push(Heard::SourceFailed);
+        if !self.faults.more_sources {
+            self.producer.ended = true;
+            self.source.clear();
+        }
+        SourceError {
+            name: "stdin".into(),
+            verb: "read",
+            error: io::Error::other("simulated"),
+        }
+    }
+
+    fn pass(&mut self, most: usize) -> Splice {
+        let fails = self.faults.failing_read == Some(self.reads)
+            || self.faults.failing_write == Some(self.writes);
+        let ended = self.input.is_empty() && self.producer.ended;
+        if fails || ended {
+            return Splice::Unable;
+        }
+        if self.consumer_is_gone() {
+            self.heard.push(Heard::ConsumerGone);
+            return Splice::Gone;
+        }
+        if self.rng.chance(self.faults.would_block) {
+            return Splice::WouldBlock;
+        }
+        let most = self.at_most(most.min(self.input.len()));
+        let moved = self.input.splice_to(&mut self.output, most);
+        self.roads.passed += u64::from(!moved.is_empty());
+        self.moved(moved, Heard::Passed)
+    }
+
+    fn moved(&mut self, bytes: Vec<u8>, heard: impl Fn(Vec<u8>) -> Heard) -> Splice {
+        let count = bytes.len() as u64;
+        if count == 0 {
+            return Splice::WouldBlock;
+        }
+        self.heard.push(heard(bytes));
+        self.settle();
+        Splice::Moved(count)
+    }
+
+    fn fill(&mut self, number: usize, most: usize) -> Splice {
+        if number >= self.own.len() {
+            return Splice::Unable;
+        }
+        self.reads += 1;
+        if self.faults.failing_read == Some(self.reads - 1) {
+            return Splice::SourceFailed(self.fail_source());
+        }
+        if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
+            return Splice::WouldBlock;
+        }
+        if self.input.is_empty() {
+            self.heard.push(Heard::InputEnded);
+            return Splice::End;
+        }
+        let most = self.at_most(most.min(self.input.len()));
+        let moved = self.input.splice_to(&mut self.own[number], most);
+        self.roads.filled += u64::from(!moved.is_empty());
+        self.moved(moved, Heard::Received)
+    }
+
+    fn empty(&mut self, number: usize, most: usize) -> Splice {
+        assert!(
+            most <= self.own[number].len(),
+            "order: not so much is in the pipe"
+        );
+        self.writes += 1;
+        if self.faults.failing_write == Some(self.writes - 1) {
+            self.heard.push(Heard::WriteFailed);
+            return Splice::Failed(io::Error::other("simulated"));
+        }
+        if self.consumer_is_gone() {
+            self.heard.push(Heard::ConsumerGone);
+            return Splice::Gone;
+        }
+        if !self.output.has_free_slot() || self.rng.chance(self.faults.would_block) {
+            self.heard.push(Heard::Blocked);
+            return Splice::WouldBlock;
+        }
+        let count = self.at_most(most);
+        let moved = self.own[number].splice_to(&mut self.output, count);
+        self.moved(moved, |bytes| Heard::Sent(bytes, most))
+    }
+}
+
 impl System for World {
     fn now(&mut self) -> Duration {
         self.heard.push(Heard::Time(self.now));
@@ -359,16 +493,7 @@ impl System for World {
         assert!(!room.is_empty(), "hwm asks for nothing");
         self.reads += 1;
         if self.faults.failing_read == Some(self.reads - 1) {
-            self.heard.push(Heard::SourceFailed);
-            if !self.faults.more_sources {
-                self.producer.ended = true;
-                self.source.clear();
-            }
-            return Read::Failed(SourceError {
-                name: "stdin".into(),
-                verb: "read",
-                error: io::Error::other("simulated"),
-            });
+            return Read::Failed(self.fail_source());
         }
         if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
             return Read::WouldBlock;
@@ -380,6 +505,7 @@ impl System for World {
             return Read::End;
         }
         room[..bytes.len()].copy_from_slice(&bytes);
+        self.roads.behind_pipes += u64::from(self.own.iter().any(|pipe| !pipe.is_empty()));
         self.settle();
         let count = bytes.len();
         self.heard.push(Heard::Received(bytes));
@@ -408,6 +534,27 @@ impl System for World {
         }
         let most = self.at_most(bytes.len().min(self.output.room()));
         self.accept(&bytes[..most], bytes.len())
+    }
+
+    fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice {
+        assert!(!self.output_closed, "hwm writes what it closed");
+        assert!(most > 0, "hwm moves nothing");
+        let most = most as usize;
+        let from_input = from == Place::Input;
+        assert!(
+            !from_input || !self.input_closed,
+            "hwm reads what it closed"
+        );
+        let unable = from_input && self.rng.chance(self.faults.unable);
+        if unable || self.faults.ferry.is_some() {
+            return Splice::Unable;
+        }
+        match (from, to) {
+            (Place::Input, Place::Output) => self.pass(most),
+            (Place::Input, Place::Pipe(number)) => self.fill(number, most),
+            (Place::Pipe(number), Place::Output) => self.empty(number, most),
+            _ => panic!("hwm splices {from:?} to {to:?}"),
+        }
     }
 
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {

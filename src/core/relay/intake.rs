@@ -12,16 +12,18 @@ use super::{Change, Relay};
 use crate::config::Amount;
 use crate::core::account::{Reason, Tally};
 use crate::core::policy::OnFull;
+use crate::core::queue::CHUNK;
 
 impl Relay {
-    /// Room for the next read of at most `most` bytes (>= 1); [`Relay::received`] must follow. Empty
-    /// when the system has no memory left.
+    /// Room for the next read of at most `most` bytes (>= 1), and of less than all that is wanted,
+    /// for one read at a time; [`Relay::received`] must follow. Empty when the system has no memory left.
     pub fn room(&mut self, most: usize) -> &mut [u8] {
+        let most = most.min(CHUNK);
         // Settled here because an emptied queue starts over in the same memory.
         if self.queue.is_empty() {
             self.settle();
         }
-        let room = self.config.capacity - self.queue.len();
+        let room = self.config.capacity - self.held();
         let loses_arrivals = self.overflow.is_some() && self.on_full() == OnFull::LoseArrival;
         let for_loss = loses_arrivals && room < most as u64 / 2;
         self.queue.landing(most, for_loss)
@@ -63,7 +65,7 @@ impl Relay {
     /// Admits everything that landed.
     fn keep_landed(&mut self, now: Duration) {
         self.admit_landed();
-        self.grew(self.queue.len(), now);
+        self.grew(self.held(), now);
     }
 
     fn admit_landed(&mut self) {
@@ -105,7 +107,7 @@ impl Relay {
     /// Shortcuts that decide on all that landed at once; false where none applies.
     fn judge_in_bulk(&mut self, now: Duration) -> bool {
         let count = self.queue.landed().len() as u64;
-        let after = self.queue.len() + count;
+        let after = self.held() + count;
         // Not a byte reaches H, so no record is judged in the pressured state.
         let stays_flowing = !self.pressure.is_pressured() && after < self.config.high_water;
         let judges = self.judges() || (!stays_flowing && self.judges_pressured());
@@ -145,7 +147,7 @@ impl Relay {
 
     /// `LoseArrival` with not a byte of room: every record that begins here is lost.
     fn lose_in_bulk(&mut self, now: Duration) -> bool {
-        if self.queue.len() < self.config.capacity || self.queue.arriving() > 0 {
+        if self.held() < self.config.capacity || self.queue.arriving() > 0 {
             return false;
         }
         let (count, delimiters, unended) = self.survey_landed();
@@ -170,13 +172,13 @@ impl Relay {
         let landed = self.queue.landed();
         let end = memchr::memchr(self.config.delimiter, landed);
         let fragment = end.map_or(landed.len(), |at| at + 1);
-        let room = self.config.capacity - self.queue.len();
+        let room = self.config.capacity - self.held();
         let fits = (fragment as u64).min(room) as usize;
         if fits > 0 {
             // The delimiter is counted when the record has passed the judgement.
             self.queue.keep(fits, 0, fits as u64);
             self.meter.input.bytes += fits as u64;
-            self.grew(self.queue.len(), now);
+            self.grew(self.held(), now);
         }
         if fits < fragment {
             self.make_room(now);

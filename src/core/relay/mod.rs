@@ -10,10 +10,12 @@
 //!      +---------------------------------------+--------------------------+
 //! ```
 //!
-//! `intake` judges what came, `outlet` offers what may go, here are states and deadlines.
+//! `intake` judges what came, `outlet` offers what may go, `passage` does both for bytes that nobody
+//! needs to see; here are states and deadlines.
 
 mod intake;
 mod outlet;
+mod passage;
 
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use super::ending::Ending;
 use super::gaps::Gaps;
 use super::meter::{Activity, Meter};
 use super::pacer::Pacer;
+use super::pipes::{PIPE, Pipes};
 use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
 use super::queue::{CHUNK, Queue};
@@ -33,6 +36,8 @@ use outlet::Marker;
 pub struct Relay {
     config: RelayConfig,
     counts_records: bool,
+    /// What is held: in pipes, where bytes need not be seen, and behind that in memory.
+    pipes: Option<Pipes>,
     queue: Queue,
     pressure: Pressure,
     overflow: Option<Box<dyn Overflow>>,
@@ -99,11 +104,16 @@ const FAREWELL: Duration = Duration::from_millis(200);
 impl Relay {
     /// A relay at the time zero, with nothing held.
     pub fn new(config: RelayConfig) -> Self {
-        Self::with_chunk_size(config, CHUNK)
+        Self::with_sizes(config, CHUNK, PIPE)
     }
 
-    /// The same with a queue that takes memory `chunk_size` (>= 1) bytes at a time, for tests.
+    /// The same with a queue that takes memory `chunk_size` (>= 1) bytes at a time, and with pipes of
+    /// that size, for tests.
     pub fn with_chunk_size(config: RelayConfig, chunk_size: usize) -> Self {
+        Self::with_sizes(config, chunk_size, chunk_size as u64)
+    }
+
+    fn with_sizes(config: RelayConfig, chunk_size: usize, pipe_size: u64) -> Self {
         let counts_records = config.policy.is_lossy() || config.count_records;
         let takes_nothing = matches!(
             config.stop_after,
@@ -111,6 +121,7 @@ impl Relay {
         );
         Self {
             counts_records,
+            pipes: passage::pipes(&config, pipe_size),
             queue: Queue::new(counts_records.then_some(config.delimiter), chunk_size),
             pressure: Pressure::new(config.high_water, config.low_water),
             overflow: policy::decider(config.policy, config.seed),
@@ -150,7 +161,7 @@ impl Relay {
         if self.farewell.is_some() {
             return ReadWish::Watch;
         }
-        let room = self.config.capacity - self.queue.len();
+        let room = self.config.capacity - self.held();
         let most = match self.config.policy {
             Policy::Block if self.pressure.is_pressured() => return ReadWish::Nothing,
             Policy::Fail if room == 0 => return ReadWish::Watch,
@@ -166,7 +177,7 @@ impl Relay {
             Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
             _ => most,
         };
-        ReadWish::UpTo(most.min(CHUNK as u64) as usize)
+        ReadWish::UpTo(usize::try_from(most).unwrap_or(usize::MAX))
     }
 
     /// When the loop must turn at the latest, though nothing can be read or written.
@@ -206,7 +217,7 @@ impl Relay {
 
     /// Whether not a byte more can be held.
     pub fn is_full(&self) -> bool {
-        self.queue.len() == self.config.capacity
+        self.held() == self.config.capacity
     }
 
     /// What the relay was told.
@@ -320,7 +331,7 @@ impl Relay {
     /// The consumer is gone. Nothing may be written any more.
     pub fn output_gone(&mut self, now: Duration) {
         let owes_mark = self.marker.is_some() && self.gaps.first().is_some();
-        let owes_nothing = self.queue.is_empty() && self.doomed.is_none() && !owes_mark;
+        let owes_nothing = self.held() == 0 && self.doomed.is_none() && !owes_mark;
         let owes_nothing = owes_nothing && !self.has_output();
         if self.phase == Phase::Running && owes_nothing {
             self.farewell.get_or_insert(now.saturating_add(FAREWELL));
@@ -399,7 +410,7 @@ impl Relay {
             output: self.meter.output,
             lost: self.meter.lost,
             held: Tally {
-                bytes: self.queue.len(),
+                bytes: self.held(),
                 records: self.queue.records(),
             },
             marks: self.meter.marks,
@@ -419,11 +430,7 @@ impl Relay {
             pressure_episodes: self.pressure.episodes(),
             loss_episodes: self.meter.loss_episodes,
             longest_stall: self.meter.longest_stall(now),
-            seconds_to_full: seconds_to_full(
-                self.config.capacity - self.queue.len(),
-                in_rate,
-                out_rate,
-            ),
+            seconds_to_full: seconds_to_full(self.config.capacity - self.held(), in_rate, out_rate),
             sample_rate: self.overflow.as_ref().and_then(|o| o.share(&self.view())),
             bottleneck: self.meter.bottleneck(now),
             exit: None,
@@ -440,10 +447,15 @@ impl Relay {
 
     // ---- shared by intake and outlet --------------------------------------------------------
 
+    /// Bytes held.
+    fn held(&self) -> u64 {
+        self.piped() + self.queue.len()
+    }
+
     fn view(&self) -> View {
         View {
             state: self.pressure.state(),
-            held: self.queue.len(),
+            held: self.held(),
             capacity: self.config.capacity,
             high_water: self.config.high_water,
             low_water: self.config.low_water,
@@ -458,7 +470,7 @@ impl Relay {
     }
 
     fn shrank(&mut self, now: Duration) {
-        if self.pressure.shrank(self.queue.len(), now) {
+        if self.pressure.shrank(self.held(), now) {
             // Reading goes on from here: the producer was not idle before, it was held.
             self.idle_since = now;
             self.changed(Change::Flowing, now);
@@ -483,7 +495,8 @@ impl Relay {
         self.settle();
         self.meter.unstalled(now);
         self.farewell = None;
-        let lost = self.queue.clear();
+        let mut lost = self.queue.clear();
+        lost.bytes += self.pipes.as_mut().map_or(0, Pipes::clear);
         self.meter.lost[reason] += lost;
         self.shrank(now);
         self.phase = Phase::Ended;

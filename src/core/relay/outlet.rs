@@ -183,7 +183,7 @@ impl Relay {
         if !self.has_output() {
             return None;
         }
-        let waiting = self.queue.len() + self.mark_left() as u64;
+        let waiting = self.held() + self.mark_left() as u64;
         let pacer = self.pacer.as_mut()?;
         let wanted = if pacer.counts_records() { 1 } else { waiting };
         let at = pacer.ready_at(wanted, now);
@@ -197,7 +197,7 @@ impl Relay {
         } else {
             self.queue.complete()
         };
-        offered > 0 || self.mark_left() > 0 || self.mark_is_due()
+        self.piped() + offered > 0 || self.mark_left() > 0 || self.mark_is_due()
     }
 
     /// Brings the account's records up to date.

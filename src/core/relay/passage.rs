@@ -1,0 +1,109 @@
+//! Bytes that nobody needs to see: with `block` and `fail`, when no record is counted, they go from
+//! the input to the output, or through our own pipes, without coming into memory.
+//!
+//! The account is the same, and so are limits, watermarks and deadlines: only the road differs. What
+//! finds no room in the pipes goes to memory behind them, and as long as something is there,
+//! everything new does.
+
+use std::time::Duration;
+
+use super::{ReadWish, Relay};
+use crate::config::{Amount, RelayConfig};
+use crate::core::account::Tally;
+use crate::core::pipes::{PIPE, Pipes};
+
+/// None where the bytes must be seen.
+pub(super) fn pipes(config: &RelayConfig, size: u64) -> Option<Pipes> {
+    let sees = config.policy.is_lossy() || config.count_records;
+    (config.splice && !sees).then(|| Pipes::new(config.capacity, size))
+}
+
+impl Relay {
+    /// How many bytes (>= 1) may go straight from the input to the output; None when they may not,
+    /// or would overtake others. With a rate limit they all go through the pipes.
+    pub fn may_pass(&self) -> Option<u64> {
+        let is_free = self.pipes.is_some() && self.pacer.is_none();
+        let may_pass = is_free && self.held() == 0 && !self.is_blocked;
+        match self.read_wish() {
+            // They are not held, so the capacity does not bound them.
+            ReadWish::UpTo(_) if may_pass => Some(match self.config.stop_after {
+                Some(Amount::Bytes(end)) => PIPE.min(end - self.meter.input.bytes),
+                _ => PIPE,
+            }),
+            _ => None,
+        }
+    }
+
+    /// So many bytes (>= 1) went straight through.
+    pub fn passed(&mut self, bytes: u64, now: Duration) {
+        self.idle_since = now;
+        self.meter.input.bytes += bytes;
+        self.meter.output.bytes += bytes;
+        self.end_where_told(now);
+    }
+
+    /// The pipe that takes what is to be read next; None when it is to be read into memory.
+    pub fn pipe_to_fill(&self) -> Option<usize> {
+        let pipes = self.pipes.as_ref().filter(|_| self.queue.is_empty())?;
+        pipes.to_fill()
+    }
+
+    /// So many bytes (>= 1) of the input went into [`Relay::pipe_to_fill`].
+    pub fn filled(&mut self, bytes: u64, now: Duration) {
+        self.idle_since = now;
+        self.meter.input.bytes += bytes;
+        if let Some(pipes) = &mut self.pipes {
+            pipes.filled(bytes);
+        }
+        self.grew(self.held(), now);
+        self.end_where_told(now);
+    }
+
+    /// Nothing went into [`Relay::pipe_to_fill`]. Returns whether that is because nothing came.
+    pub fn refused(&mut self) -> bool {
+        self.pipes.as_mut().is_none_or(Pipes::refused)
+    }
+
+    /// A read into memory found nothing: so it may have been for that, and not for want of room, that
+    /// the last pipe refused.
+    pub fn nothing_came(&mut self) {
+        if let Some(pipes) = &mut self.pipes {
+            pipes.nothing_came();
+        }
+    }
+
+    /// The pipe whose bytes go out next, and how many may. Only after [`Relay::write_wish`] said
+    /// yes.
+    pub fn pipe_to_empty(&mut self, now: Duration) -> Option<(usize, u64)> {
+        let (pipe, bytes) = self.pipes.as_ref()?.to_empty()?;
+        let credit = self.pacer.as_mut().map(|pacer| pacer.credit(now));
+        Some((pipe, credit.map_or(bytes, |credit| bytes.min(credit))))
+    }
+
+    /// The output accepted so many bytes (>= 1) of [`Relay::pipe_to_empty`].
+    pub fn emptied(&mut self, bytes: u64, now: Duration) {
+        self.is_blocked = false;
+        self.meter.unstalled(now);
+        self.meter.output += Tally { bytes, records: 0 };
+        if let Some(pipes) = &mut self.pipes {
+            pipes.emptied(bytes);
+        }
+        if let Some(pacer) = &mut self.pacer {
+            pacer.spend(bytes);
+        }
+        self.shrank(now);
+        self.end_if_drained();
+    }
+
+    /// Bytes in our own pipes.
+    pub(super) fn piped(&self) -> u64 {
+        self.pipes.as_ref().map_or(0, Pipes::len)
+    }
+
+    /// With `-S`, the input ends here.
+    fn end_where_told(&mut self, now: Duration) {
+        if self.config.stop_after == Some(Amount::Bytes(self.meter.input.bytes)) {
+            self.input_ended(now);
+        }
+    }
+}
