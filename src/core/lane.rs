@@ -5,6 +5,9 @@
 //! Knows delimiters, but no records: where one begins and which may leave is the queue's.
 
 use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
+
+use memmap2::{MmapMut, MmapOptions};
 
 /// See the module's header.
 pub(super) struct Lane {
@@ -15,9 +18,55 @@ pub(super) struct Lane {
     owed: u64,
 }
 
-/// A piece of memory.
+/// From this size on memory comes from the kernel, and goes back to it as soon as it is not needed:
+/// an allocator would keep what lies below something still in use, and of a queue that was long once
+/// that is everything.
+const MAPPED: usize = 64 * 1024;
+
+enum Memory {
+    Mapped(MmapMut),
+    Heap(Box<[u8]>),
+}
+
+impl Memory {
+    /// None when the system has none left.
+    fn new(size: usize) -> Option<Self> {
+        if size >= MAPPED {
+            // It will be filled at once, so one call for all of its pages is cheaper than a fault
+            // for each.
+            let map = MmapOptions::new().len(size).populate().map_anon();
+            return map.ok().map(Memory::Mapped);
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size).ok()?;
+        bytes.resize(size, 0);
+        Some(Memory::Heap(bytes.into_boxed_slice()))
+    }
+}
+
+impl Deref for Memory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Memory::Mapped(map) => map,
+            Memory::Heap(bytes) => bytes,
+        }
+    }
+}
+
+impl DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Memory::Mapped(map) => map,
+            Memory::Heap(bytes) => bytes,
+        }
+    }
+}
+
+/// A piece of memory and what is in it.
 pub(super) struct Chunk {
-    bytes: Box<[u8]>,
+    bytes: Memory,
     /// The bytes in the lane are `start..end`.
     start: usize,
     end: usize,
@@ -30,11 +79,8 @@ pub(super) struct Chunk {
 impl Chunk {
     /// None when the system has no memory left.
     pub(super) fn new(size: usize) -> Option<Self> {
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(size).ok()?;
-        bytes.resize(size, 0);
         Some(Self {
-            bytes: bytes.into_boxed_slice(),
+            bytes: Memory::new(size)?,
             start: 0,
             end: 0,
             counted: 0,
@@ -45,7 +91,7 @@ impl Chunk {
     /// A chunk that holds just these bytes.
     fn of(bytes: &[u8], delimiters: u64) -> Self {
         Self {
-            bytes: bytes.into(),
+            bytes: Memory::Heap(bytes.into()),
             start: 0,
             end: bytes.len(),
             counted: 0,

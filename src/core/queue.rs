@@ -23,9 +23,8 @@ use super::lane::{Chunk, Lane};
 
 /// The memory unit, and so the largest single read: big enough that system calls do not show
 /// (128 KiB is two default pipes), small enough to stay in the second-level cache when the queue
-/// is short. Less 64 bytes, so that with the allocator's header it fills whole pages: exactly
-/// 128 KiB would touch a page more, 3% of the memory for nothing.
-pub const CHUNK: usize = 128 * 1024 - 64;
+/// is short.
+pub const CHUNK: usize = 128 * 1024;
 
 /// Less room than this part of a chunk at its end is left unused rather than read into: 0.8% of
 /// the memory against a system call for a few bytes.

@@ -84,13 +84,8 @@ impl Relay {
         if !self.counts_records {
             return (landed.len(), 0, landed.len() as u64);
         }
-        let delimiter = self.config.delimiter;
-        let delimiters = memchr::memchr_iter(delimiter, landed).count() as u64;
-        let unended = match memchr::memrchr(delimiter, landed) {
-            Some(last) => landed.len() - last - 1,
-            None => landed.len(),
-        };
-        (landed.len(), delimiters, unended as u64)
+        let (delimiters, end) = self.delimiters_and_end(landed);
+        (landed.len(), delimiters, landed.len() as u64 - end)
     }
 
     /// Lossy policies: decides on everything that landed.
@@ -145,26 +140,51 @@ impl Relay {
         true
     }
 
-    /// `LoseArrival` with not a byte of room: every record that begins here is lost.
+    /// `LoseArrival` with little room: the records that come next and do not fit are lost together.
+    /// Byte by byte each would take up the room, find no more and leave it; that is the same but for
+    /// the watermarks, so it must neither reach the upper nor fall to the lower one.
     fn lose_in_bulk(&mut self, now: Duration) -> bool {
-        if self.held() < self.config.capacity || self.queue.arriving() > 0 {
+        let room = self.config.capacity - self.held();
+        let keeps_state = self.pressure.is_pressured() && self.held() > self.config.low_water;
+        if self.queue.arriving() > 0 || (room > 0 && !keeps_state) {
             return false;
         }
-        let (count, delimiters, unended) = self.survey_landed();
-        if delimiters == 0 || count as u64 > self.config.capacity {
+        let lost = self.next_that_do_not_fit(room);
+        if lost.records == 0 {
             return false;
         }
-        let lost = Tally {
-            bytes: count as u64 - unended,
-            records: delimiters,
-        };
         self.meter.input += lost;
         self.queue.discard(lost.bytes as usize);
+        self.grew(self.config.capacity, now);
         self.lost_at_tail(Reason::QueueFull, lost, now);
-        if unended > 0 {
-            self.doom(now);
-        }
         true
+    }
+
+    /// The records at the front of what landed that are longer than the room and not than C.
+    fn next_that_do_not_fit(&self, room: u64) -> Tally {
+        let landed = self.queue.landed();
+        let mut lost = Tally::default();
+        if room == 0 && landed.len() as u64 <= self.config.capacity {
+            (lost.records, lost.bytes) = self.delimiters_and_end(landed);
+            return lost;
+        }
+        for end in memchr::memchr_iter(self.config.delimiter, landed) {
+            let length = end as u64 + 1 - lost.bytes;
+            if length <= room || length > self.config.capacity {
+                break;
+            }
+            lost.bytes += length;
+            lost.records += 1;
+        }
+        lost
+    }
+
+    /// How many delimiters there are, and how many bytes up to the last of them.
+    fn delimiters_and_end(&self, bytes: &[u8]) -> (u64, u64) {
+        let delimiter = self.config.delimiter;
+        let delimiters = memchr::memchr_iter(delimiter, bytes).count() as u64;
+        let end = memchr::memrchr(delimiter, bytes).map_or(0, |last| last + 1);
+        (delimiters, end as u64)
     }
 
     /// The next piece that landed of one record, up to its end if that landed.
