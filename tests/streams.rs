@@ -12,7 +12,13 @@ use std::process::{Command, Stdio};
 
 use common::{Finished, finish, hwm, log, raw_terminal, run, slurp, wait};
 
-const POLICIES: [&str; 3] = ["block", "fail", "drop-oldest"];
+/// The roads that data takes: spliced, copied, and record by record.
+const ROADS: [&[&str]; 4] = [
+    &["-B", "64M"],
+    &["-B", "64M", "--no-splice"],
+    &["-B", "64M", "--when-full", "fail"],
+    &["-B", "64M", "--when-full", "drop-oldest"],
+];
 
 fn fifo(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("fifo");
@@ -31,15 +37,15 @@ fn files_on_both_sides() {
     let input = log(3_000);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in"), &input).unwrap();
-    for policy in POLICIES {
-        let out = folder.path().join(policy);
-        let child = hwm(&["--when-full", policy, "-B", "64M"])
+    for road in ROADS {
+        let out = folder.path().join("out");
+        let child = hwm(road)
             .stdin(File::open(folder.path().join("in")).unwrap())
             .stdout(File::create(&out).unwrap())
             .spawn()
             .unwrap();
         finish(child, b"").expect(0);
-        assert!(std::fs::read(out).unwrap() == input, "{policy}");
+        assert!(std::fs::read(out).unwrap() == input, "{road:?}");
     }
 }
 
@@ -57,10 +63,10 @@ fn a_file_that_is_appended_to() {
 #[test]
 fn sockets_on_both_sides() {
     let input = log(3_000);
-    for policy in POLICIES {
+    for road in ROADS {
         let (mut feeder, stdin) = UnixStream::pair().unwrap();
         let (stdout, reader) = UnixStream::pair().unwrap();
-        let child = hwm(&["--when-full", policy, "-B", "64M"])
+        let child = hwm(road)
             .stdin(OwnedFd::from(stdin))
             .stdout(OwnedFd::from(stdout))
             .spawn()
@@ -69,7 +75,7 @@ fn sockets_on_both_sides() {
         feeder.write_all(&input).unwrap();
         drop(feeder);
         finish(child, b"").expect(0);
-        assert!(output.join().unwrap() == input, "{policy}");
+        assert!(output.join().unwrap() == input, "{road:?}");
     }
 }
 
@@ -171,8 +177,8 @@ fn a_fifo_nobody_writes_to_can_be_interrupted() {
 fn terminals_on_both_sides() {
     let (typist, stdin) = raw_terminal();
     let (screen, stdout) = raw_terminal();
-    for policy in POLICIES {
-        let child = hwm(&["--when-full", policy, "-S", "-s", "5000"])
+    for road in ROADS {
+        let child = hwm(&[road, &["-S", "-s", "5000"]].concat())
             .stdin(stdin.try_clone().unwrap())
             .stdout(stdout.try_clone().unwrap())
             .spawn()
@@ -189,7 +195,7 @@ fn terminals_on_both_sides() {
             .unwrap();
         typing.join().unwrap();
         finish(child, b"").expect(0);
-        assert!(seen == text, "{policy}");
+        assert!(seen == text, "{road:?}");
     }
 }
 
@@ -280,22 +286,14 @@ fn descriptors_open_the_wrong_way_are_clear_errors() {
 #[test]
 fn inherited_flags_are_never_changed_even_by_a_killed_run() {
     let flags = |fd: &OwnedFd| rustix::fs::fcntl_getfl(fd.as_fd()).unwrap();
-    for policy in POLICIES {
+    for road in ROADS {
         let (their_stdin, feed) = pipe();
         let (read, their_stdout) = pipe();
         let (err_read, their_stderr) = pipe();
         let witnesses = [&their_stdin, &their_stdout, &their_stderr];
         let before = witnesses.map(flags);
-        let mut child = hwm(&[
-            "--when-full",
-            policy,
-            "-B",
-            "64k",
-            "--report",
-            "plain",
-            "-i",
-            "0.01",
-        ])
+        let report = ["--report", "plain", "-i", "0.01"];
+        let mut child = hwm(&[road, &report].concat())
         .stdin(their_stdin.try_clone().unwrap())
         .stdout(their_stdout.try_clone().unwrap())
         .stderr(their_stderr.try_clone().unwrap())
@@ -305,10 +303,10 @@ fn inherited_flags_are_never_changed_even_by_a_killed_run() {
         let mut some = [0; 4096];
         rustix::io::read(&read, &mut some).unwrap();
         rustix::io::read(&err_read, &mut some).unwrap();
-        assert_eq!(witnesses.map(flags), before, "{policy}, running");
+        assert_eq!(witnesses.map(flags), before, "{road:?}, running");
         child.kill().unwrap();
         wait(&mut child);
-        assert_eq!(witnesses.map(flags), before, "{policy}, killed");
+        assert_eq!(witnesses.map(flags), before, "{road:?}, killed");
     }
 }
 
