@@ -46,6 +46,8 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('--interval', '--interval', [CompletionResultType]::ParameterName, 'Report every SEC seconds, as in 0.5, or DUR')
             [CompletionResult]::new('-N', '-N ', [CompletionResultType]::ParameterName, 'Put NAME in front of the report')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Put NAME in front of the report')
+            [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Copy all data through memory')
+            [CompletionResult]::new('--no-splice', '--no-splice', [CompletionResultType]::ParameterName, 'Copy all data through memory')
             [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'Count records (lines) instead of bytes')
             [CompletionResult]::new('--line-mode', '--line-mode', [CompletionResultType]::ParameterName, 'Count records (lines) instead of bytes')
             [CompletionResult]::new('-0', '-0', [CompletionResultType]::ParameterName, 'Records end with a null byte instead of a newline; implies -l')

@@ -23,7 +23,7 @@ _hwm() {
 
     case "${cmd}" in
         hwm)
-            opts="-B -L -l -0 -s -S -i -N -f -q -v -h -V --buffer-size --high-water --low-water --overflow --when-full --sample --seed --mark --fail-on-loss --rate-limit --burst --line-mode --null --size --stop-at-size --block-timeout --idle-timeout --drain-timeout --broken-pipe --report --report-to --interval --name --force --quiet --stats --help --version"
+            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -h -V --buffer-size --high-water --low-water --no-splice --overflow --when-full --sample --seed --mark --fail-on-loss --rate-limit --burst --line-mode --null --size --stop-at-size --block-timeout --idle-timeout --drain-timeout --broken-pipe --report --report-to --interval --name --force --quiet --stats --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -43,6 +43,8 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand --interval 'Report every SEC seconds, as in 0.5, or DUR'
             cand -N 'Put NAME in front of the report'
             cand --name 'Put NAME in front of the report'
+            cand -C 'Copy all data through memory'
+            cand --no-splice 'Copy all data through memory'
             cand -l 'Count records (lines) instead of bytes'
             cand --line-mode 'Count records (lines) instead of bytes'
             cand -0 'Records end with a null byte instead of a newline; implies -l'

@@ -26,6 +26,7 @@ none\t'nothing but errors'"
 complete -c hwm -l report-to -d 'Append the report to PATH instead of writing it to standard error' -r -F
 complete -c hwm -s i -l interval -d 'Report every SEC seconds, as in 0.5, or DUR' -r
 complete -c hwm -s N -l name -d 'Put NAME in front of the report' -r
+complete -c hwm -s C -l no-splice -d 'Copy all data through memory'
 complete -c hwm -s l -l line-mode -d 'Count records (lines) instead of bytes'
 complete -c hwm -s 0 -l null -d 'Records end with a null byte instead of a newline; implies -l'
 complete -c hwm -s S -l stop-at-size -d 'Stop after the size of -s, or that of the files'

@@ -17,6 +17,7 @@ module completions {
     --buffer-size(-B): string # Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]
     --high-water: string      # Become pressured when so much is held [default: 100%; 80% with sample]
     --low-water: string       # Flow again when no more is held [default: 75% of the high-water mark]
+    --no-splice(-C)           # Copy all data through memory
     --when-full: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
     --overflow: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
     --sample: string          # With sample: which records pass, 1/N, P% or adaptive [default: adaptive]

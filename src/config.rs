@@ -63,6 +63,31 @@ pub struct RelayConfig {
     pub seed: u64,
 }
 
+impl RelayConfig {
+    /// A relay with `policy` and `capacity` (>= 1), both watermarks at the capacity, the drain timeout
+    /// of two seconds, the seed 0, and nothing else asked of it.
+    pub fn new(policy: Policy, capacity: u64) -> Self {
+        Self {
+            capacity,
+            high_water: capacity,
+            low_water: capacity,
+            delimiter: b'\n',
+            policy,
+            count_records: false,
+            block_timeout: None,
+            idle_timeout: None,
+            drain_timeout: Duration::from_secs(2),
+            broken_pipe: BrokenPipe::Signal,
+            fail_on_loss: None,
+            mark: None,
+            rate: None,
+            stop_after: None,
+            splice: true,
+            seed: 0,
+        }
+    }
+}
+
 /// What happens when the arriving record does not fit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Policy {

@@ -4,7 +4,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use highwater::config::{BrokenPipe, Policy, RelayConfig, Sample};
+use highwater::config::{Policy, RelayConfig, Sample};
 use highwater::core::account::Reason;
 use highwater::core::relay::Relay;
 
@@ -12,22 +12,10 @@ use highwater::core::relay::Relay;
 /// short of room.
 fn passed(sample: Sample, seed: u64, records: u64) -> Vec<u64> {
     let config = RelayConfig {
-        splice: false,
-        capacity: 1 << 40,
         high_water: 1,
         low_water: 0,
-        delimiter: b'\n',
-        policy: Policy::Sample(sample),
-        count_records: false,
-        block_timeout: None,
-        idle_timeout: None,
-        drain_timeout: Duration::ZERO,
-        broken_pipe: BrokenPipe::Signal,
-        fail_on_loss: None,
-        mark: None,
-        rate: None,
-        stop_after: None,
         seed,
+        ..RelayConfig::new(Policy::Sample(sample), 1 << 40)
     };
     let mut relay = Relay::new(config);
     for number in 0..records {

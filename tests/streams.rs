@@ -294,11 +294,11 @@ fn inherited_flags_are_never_changed_even_by_a_killed_run() {
         let before = witnesses.map(flags);
         let report = ["--report", "plain", "-i", "0.01"];
         let mut child = hwm(&[road, &report].concat())
-        .stdin(their_stdin.try_clone().unwrap())
-        .stdout(their_stdout.try_clone().unwrap())
-        .stderr(their_stderr.try_clone().unwrap())
-        .spawn()
-        .unwrap();
+            .stdin(their_stdin.try_clone().unwrap())
+            .stdout(their_stdout.try_clone().unwrap())
+            .stderr(their_stderr.try_clone().unwrap())
+            .spawn()
+            .unwrap();
         rustix::io::write(&feed, &[b'\n'; 4096]).unwrap();
         let mut some = [0; 4096];
         rustix::io::read(&read, &mut some).unwrap();

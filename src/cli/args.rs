@@ -289,8 +289,9 @@ fn parse_expected(text: &str) -> Result<Expected, String> {
 }
 
 fn parse_seed(text: &str) -> Result<u64, String> {
-    let error = "expected a whole number from 0 to 18446744073709551615";
-    text.parse().map_err(|_| error.into())
+    // Rust would let a '+' pass, which no other number of hwm's may have.
+    let number = text.parse().ok().filter(|_| !text.starts_with('+'));
+    number.ok_or_else(|| "expected a whole number from 0 to 18446744073709551615".into())
 }
 
 /// A name goes into every line of the report; it must not begin a new one, or steer a terminal.

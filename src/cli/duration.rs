@@ -69,6 +69,10 @@ fn has_unit(text: &str, unit: &str) -> bool {
 fn explain(text: &str, error: &DurationError) -> String {
     match error {
         DurationError::Empty => "it is empty: expected a duration such as 250ms or 5s".into(),
+        // humantime says the same of both.
+        DurationError::NumberOverflow if text.contains('.') => {
+            "longer than 100 years, or too fine a fraction: write it in a smaller unit".into()
+        }
         DurationError::NumberOverflow => TOO_LONG.into(),
         DurationError::UnknownUnit { unit, .. } if unit.is_empty() => {
             format!("a duration needs a unit, such as {}s", text.trim())
@@ -106,6 +110,7 @@ mod tests {
     #[test]
     fn bad_durations_say_what_is_wrong() {
         let example = "expected a duration such as 250ms, 5s or 1m 30s";
+        let fine = "longer than 100 years, or too fine a fraction: write it in a smaller unit";
         for (text, error) in [
             ("", "it is empty: expected a duration such as 250ms or 5s"),
             ("5", "a duration needs a unit, such as 5s"),
@@ -124,6 +129,8 @@ mod tests {
             ("5s!", example),
             ("101years", "longer than 100 years"),
             ("99999999999999999999s", "longer than 100 years"),
+            ("0.5ns", fine),
+            ("0.0001h", fine),
         ] {
             assert_eq!(parse(text), Err(error.into()), "{text:?}");
         }

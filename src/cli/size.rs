@@ -180,6 +180,13 @@ mod tests {
         }
 
         #[test]
+        fn what_hwm_prints_of_1_kib_and_more_is_read_back(bytes in 1024..(1000 * KI.pow(4))) {
+            let read = parse(&crate::units::size(bytes)).unwrap();
+            // Three significant digits are shown.
+            prop_assert!(read.abs_diff(bytes) <= bytes / 200 + 1, "{} for {}", read, bytes);
+        }
+
+        #[test]
         fn any_text_is_a_size_or_a_one_line_error(text in "\\PC*") {
             if let Err(error) = parse(&text) {
                 prop_assert!(!error.contains('\n'));

@@ -48,6 +48,11 @@ impl Pipes {
         self.len
     }
 
+    /// Whether nothing is in any of them.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The pipe to be filled; None when all are full.
     pub fn to_fill(&self) -> Option<usize> {
         let in_use = self.held.len();

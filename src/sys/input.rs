@@ -327,6 +327,7 @@ mod tests {
             kind: Kind::Other,
             shared: None,
             awaits_writer: false,
+            is_unspliceable: false,
         };
         // The first read fetches up to ten bytes, so the second is served from what is left.
         tells_empty_from_ended(input, writer);

@@ -173,11 +173,11 @@ impl System for RealSystem {
         };
         match (from, to) {
             (Place::Input, Place::Output) => self.sources.pass(output, most),
-            (Place::Input, Place::Pipe(number)) => match self.pipes.to_fill(number) {
+            (Place::Input, Place::Pipe(number)) => match self.pipes.writer(number) {
                 Some(pipe) => self.sources.splice(pipe, most),
                 None => Splice::Unable,
             },
-            (Place::Pipe(number), Place::Output) => match self.pipes.to_empty(number) {
+            (Place::Pipe(number), Place::Output) => match self.pipes.reader(number) {
                 Some(pipe) => splice::into_output(pipe, output, most),
                 None => Splice::Unable,
             },

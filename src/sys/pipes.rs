@@ -38,8 +38,8 @@ impl Pipes {
         }
     }
 
-    /// Where to write to fill the pipe of that number. Those before it were named before.
-    pub(super) fn to_fill(&mut self, number: usize) -> Option<BorrowedFd<'_>> {
+    /// The end that fills the pipe of that number. Those before it were named before.
+    pub(super) fn writer(&mut self, number: usize) -> Option<BorrowedFd<'_>> {
         if number == self.pipes.len() && !self.is_refused {
             match make(self.bound) {
                 Some(pipe) => self.pipes.push(pipe),
@@ -49,8 +49,8 @@ impl Pipes {
         self.pipes.get(number).map(|pipe| pipe.writer.as_fd())
     }
 
-    /// Where to read to empty the pipe of that number.
-    pub(super) fn to_empty(&self, number: usize) -> Option<BorrowedFd<'_>> {
+    /// The end that empties the pipe of that number.
+    pub(super) fn reader(&self, number: usize) -> Option<BorrowedFd<'_>> {
         self.pipes.get(number).map(|pipe| pipe.reader.as_fd())
     }
 }

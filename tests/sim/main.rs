@@ -18,10 +18,10 @@
 //!
 //! world      the simulated system        scenario   from a seed to a scenario
 //! model      what must happen, naively   check      the one against the other
-//! history    the core alone against the model, with shrinking
+//!
+//! The core alone, against the same model and with shrinking, is a target of tests/fuzz.
 
 mod check;
-mod history;
 mod model;
 mod scenario;
 mod world;
