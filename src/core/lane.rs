@@ -223,19 +223,6 @@ impl Lane {
         chunk.expect("the last byte has a chunk").delimiters += 1;
     }
 
-    /// Gives an empty last chunk back where the one before it has room for `least` bytes.
-    pub(super) fn close_up(&mut self, least: usize, mut retire: impl FnMut(Chunk)) {
-        let count = self.chunks.len();
-        if count > 1
-            && self.chunks[count - 1].is_empty()
-            && self.chunks[count - 2].size() - self.chunks[count - 2].end >= least
-            && let Some(mut last) = self.chunks.pop_back()
-        {
-            self.owed += std::mem::take(&mut last.delimiters);
-            retire(last);
-        }
-    }
-
     /// Takes back the last `bytes` bytes, of which none was counted as a delimiter. Emptied
     /// chunks go to `retire`, but for the last: bytes may have landed in it.
     pub(super) fn retract(&mut self, bytes: u64, mut retire: impl FnMut(Chunk)) {
@@ -260,8 +247,8 @@ impl Lane {
 
     // ---- the front --------------------------------------------------------------------------
 
-    /// The oldest `bytes` bytes leave. What they held of delimiters is owed: known at once for
-    /// whole chunks, after [`Lane::settle`] for all. Emptied chunks go to `retire`, but for the
+    /// The oldest `bytes` bytes leave. What they held of delimiters is owed until [`Lane::settle`].
+    /// Emptied chunks go to `retire`, but for the
     /// last, whose memory is used again.
     pub(super) fn advance(&mut self, bytes: u64, mut retire: impl FnMut(Chunk)) {
         self.len -= bytes;
@@ -290,25 +277,9 @@ impl Lane {
         std::mem::take(&mut self.owed)
     }
 
-    /// The delimiters that left and are known without looking at bytes.
-    pub(super) fn take_owed(&mut self) -> u64 {
-        std::mem::take(&mut self.owed)
-    }
-
     /// So many delimiters that left are still to be returned.
     pub(super) fn owe(&mut self, delimiters: u64) {
         self.owed += delimiters;
-    }
-
-    /// Gives all memory back; the lane must be empty.
-    pub(super) fn drop_memory(&mut self, retire: impl FnMut(Chunk)) {
-        debug_assert_eq!(self.len, 0);
-        self.owed += self
-            .chunks
-            .iter()
-            .map(|chunk| chunk.delimiters)
-            .sum::<u64>();
-        self.chunks.drain(..).for_each(retire);
     }
 
     /// Delimiters in the lane; [`Lane::settle`] must come first.

@@ -171,8 +171,6 @@ impl Queue {
             self.waiting.rewind();
         }
         let least = (self.spare.size / LEAST_LANDING).max(1);
-        self.waiting
-            .close_up(least, |chunk| self.spare.retire(chunk));
         if self.waiting.room() < if for_loss { self.spare.size } else { least } {
             match self.spare.take() {
                 Some(chunk) => self.waiting.extend(chunk),
@@ -353,27 +351,23 @@ impl Queue {
         self.is_begun = true;
     }
 
-    /// The oldest `count` bytes went out. Returns the records known to have ended in them;
-    /// others are known after [`Queue::settle`].
-    pub fn advance(&mut self, count: usize) -> u64 {
+    /// The oldest `count` bytes went out. The records that ended in them are known after
+    /// [`Queue::settle`].
+    pub fn advance(&mut self, count: usize) {
         let count = count as u64;
         if count == 0 {
-            return 0;
+            return;
         }
         self.under_way = self.under_way.saturating_sub(count);
         let of_begun = count.min(self.begun.len());
         self.begun
             .advance(of_begun, |chunk| self.spare.retire(chunk));
-        if self.begun.len() == 0 {
-            self.begun.drop_memory(|chunk| self.spare.retire(chunk));
-        }
         let of_waiting = count - of_begun;
         if of_waiting > 0 {
             self.is_begun = !self.is_boundary(of_waiting);
             self.leave(of_waiting);
         }
         self.arriving = self.arriving.min(self.waiting.len());
-        self.begun.take_owed() + self.waiting.take_owed() + self.take_bare_tail()
     }
 
     /// Whether the waiting byte number `count` ends a record.

@@ -19,10 +19,6 @@ impl Relay {
     /// for one read at a time; [`Relay::received`] must follow. Empty when the system has no memory left.
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         let most = most.min(CHUNK);
-        // Settled here because an emptied queue starts over in the same memory.
-        if self.queue.is_empty() {
-            self.settle();
-        }
         let room = self.config.capacity - self.held();
         let loses_arrivals = self.overflow.is_some() && self.on_full() == OnFull::LoseArrival;
         let for_loss = loses_arrivals && room < most as u64 / 2;

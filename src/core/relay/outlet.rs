@@ -125,10 +125,8 @@ impl Relay {
                 self.meter.marks.records += 1;
             }
         }
-        self.meter.output += Tally {
-            bytes: (count - of_mark) as u64,
-            records: self.queue.advance(count - of_mark),
-        };
+        self.meter.output.bytes += (count - of_mark) as u64;
+        self.queue.advance(count - of_mark);
         self.gaps.passed(self.queue.head());
         self.spend(count, before);
         if count > of_mark {
