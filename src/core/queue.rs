@@ -423,3 +423,45 @@ impl Queue {
         u64::from(gone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn land(queue: &mut Queue, bytes: &[u8]) {
+        queue.landing(bytes.len(), false).copy_from_slice(bytes);
+        queue.land(bytes.len());
+        queue.keep(bytes.len(), 0, bytes.len() as u64);
+    }
+
+    #[test]
+    fn an_emptied_queue_starts_over_in_the_same_memory() {
+        let mut queue = Queue::new(None, 10);
+        land(&mut queue, b"abcdef");
+        let first = queue.landing(10, false).as_ptr();
+        queue.advance(6);
+        let room = queue.landing(10, false);
+        assert_eq!(room.len(), 10);
+        assert_eq!(room.as_ptr().wrapping_add(6), first);
+        assert_eq!(queue.memory(), 10);
+    }
+
+    #[test]
+    fn the_rest_of_a_chunk_is_read_into_unless_it_is_tiny() {
+        let mut queue = Queue::new(None, 1000);
+        land(&mut queue, &[b'x'; 993]);
+        assert_eq!(queue.landing(1000, false).len(), 7);
+        land(&mut queue, b"y");
+        assert_eq!(queue.landing(1000, false).len(), 1000);
+    }
+
+    #[test]
+    fn memory_for_what_will_be_lost_is_a_whole_chunk() {
+        let mut queue = Queue::new(Some(b'\n'), 100);
+        land(&mut queue, b"abc");
+        assert_eq!(queue.landing(100, false).len(), 97);
+        assert_eq!(queue.landing(100, true).len(), 100);
+        assert_eq!(queue.landing(100, true).len(), 100);
+        assert_eq!(queue.memory(), 200);
+    }
+}

@@ -11,6 +11,7 @@ use highwater::engine::{Engine, Event, Reporter, Signal};
 
 use super::model::{Model, Phase};
 use super::scenario::Scenario;
+use super::times::Times;
 use super::world::{Heard, Roads, World};
 
 /// Turns without any progress that faults may explain; more is a busy loop.
@@ -22,6 +23,7 @@ const MOST_CHANGES: usize = 16;
 #[derive(Default)]
 struct Listener {
     events: Vec<Event>,
+    interval: Option<Snapshot>,
     summary: Option<Snapshot>,
 }
 
@@ -30,7 +32,10 @@ impl Reporter for Listener {
         true
     }
 
-    fn report(&mut self, event: Event, _snapshot: &Snapshot) {
+    fn report(&mut self, event: Event, snapshot: &Snapshot) {
+        if event == Event::Interval {
+            self.interval = Some(snapshot.clone());
+        }
         self.events.push(event);
     }
 
@@ -69,6 +74,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         let ending = engine.turn();
         let heard = std::mem::take(&mut engine.system().heard);
         let snapshot = engine.snapshot();
+        follower.told = engine.reporter().interval.take();
         if trace {
             println!("{heard:?}");
         }
@@ -81,6 +87,11 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
             "memory: {memory} bytes for {}",
             snapshot.held.bytes
         );
+        let piped = engine.system().piped();
+        assert!(
+            memory + piped >= snapshot.held.bytes as usize,
+            "memory: {memory} bytes and {piped} in pipes"
+        );
         follower.compare_events(engine.reporter().events.drain(..));
         engine.system().heard.clear();
         if let Some(ending) = ending {
@@ -90,6 +101,8 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
     let exit = engine.finish(ending);
     let summary = listener.summary.expect("a summary");
     follower.compare(&summary);
+    let (now, model) = (follower.now, &follower.model);
+    follower.times.compare_summary(&summary, now, model);
     follower.close(exit.as_shell(), &summary);
     Passed {
         turns: follower.turns,
@@ -111,10 +124,14 @@ pub struct Passed {
 struct Follower {
     model: Model,
     now: Duration,
+    turn_began: Duration,
     turns: u64,
     idle_turns: u32,
     bucket: Option<Bucket>,
     beat: Option<Beat>,
+    times: Times,
+    /// What was told of an interval that passed.
+    told: Option<Snapshot>,
     /// Whether this turn shall tell that an interval passed.
     ticks: bool,
     /// What this turn shall tell.
@@ -126,9 +143,12 @@ impl Follower {
         Self {
             model: Model::new(scenario.config.clone()),
             now: Duration::ZERO,
+            turn_began: Duration::ZERO,
             turns: 0,
             idle_turns: 0,
             changes: Vec::new(),
+            times: Times::default(),
+            told: None,
             ticks: false,
             beat: scenario.interval.map(|interval| Beat {
                 interval,
@@ -148,10 +168,11 @@ impl Follower {
         let Some((Heard::Time(now), heard)) = heard.split_first() else {
             panic!("a turn begins with a look at the clock");
         };
-        let moves = *now > self.now || heard.iter().any(is_progress);
+        let moves = *now > self.turn_began || heard.iter().any(is_progress);
+        self.turn_began = *now;
         self.idle_turns = if moves { 0 } else { self.idle_turns + 1 };
         assert!(self.idle_turns < IDLE_TURNS, "spin: turns without progress");
-        self.now = *now;
+        self.time_passes(*now);
         self.model.observe(*now);
         for deadline in self.model.deadlines() {
             assert!(
@@ -187,14 +208,25 @@ impl Follower {
         let goes_on = self.model.phase != Phase::Ended;
         let beat = self.beat.as_mut().filter(|_| goes_on);
         self.ticks = beat.is_some_and(|beat| beat.ticks(self.now));
+        if let Some(told) = self.told.take() {
+            self.times.compare(&told, self.now, &self.model);
+            self.times.end_interval(self.now, &self.model);
+        }
         self.changes = std::mem::take(&mut self.model.changes);
+    }
+
+    fn time_passes(&mut self, now: Duration) {
+        self.times.pass(self.now, now, &self.model);
+        self.now = now;
     }
 
     fn hear(&mut self, heard: &Heard) {
         let now = self.now;
         let model = &mut self.model;
         match heard {
-            Heard::Time(later) => self.now = *later,
+            Heard::Time(later) => self.time_passes(*later),
+            Heard::Found(ready) if ready.output => self.times.unblocked(),
+            Heard::Found(_) => {}
             Heard::Received(bytes) => model.receive(bytes, now),
             Heard::Passed(bytes) => model.pass(bytes.len(), now),
             Heard::InputEnded => model.end_input(now),
@@ -202,7 +234,10 @@ impl Follower {
             Heard::MoreInput => model.more_came(now),
             Heard::ConsumerGone => model.consumer_gone(now),
             Heard::WriteFailed => model.write_failed(now),
-            Heard::Blocked => model.blocked(now),
+            Heard::Blocked => {
+                self.times.blocked();
+                model.blocked(now);
+            }
             Heard::UnderWay(count) => model.hand_over(*count),
             Heard::Sent(bytes, offered) => self.sent(bytes, *offered),
             Heard::Signal(Signal::Terminate(number)) => model.signal(*number, now),
@@ -225,7 +260,9 @@ impl Follower {
             String::from_utf8_lossy(&expected),
             "order: other bytes than these went out"
         );
+        self.times.unblocked();
         if bytes.len() < offered {
+            self.times.blocked();
             model.blocked(self.now);
         }
         if let Some(bucket) = &mut self.bucket {
@@ -282,6 +319,10 @@ impl Follower {
         assert_eq!(
             snapshot.loss_episodes, model.episodes,
             "exactness: episodes"
+        );
+        assert_eq!(
+            snapshot.pressure_episodes, model.pressure_episodes,
+            "watermarks: episodes"
         );
         let lost = snapshot.lost.total();
         let Snapshot {
@@ -349,7 +390,10 @@ impl Follower {
 }
 
 fn is_progress(heard: &Heard) -> bool {
-    !matches!(heard, Heard::Time(_) | Heard::Blocked | Heard::Waits { .. })
+    !matches!(
+        heard,
+        Heard::Time(_) | Heard::Blocked | Heard::Found(_) | Heard::Waits { .. }
+    )
 }
 
 /// The next periodic report: one for all beats that were missed.

@@ -16,6 +16,7 @@
 //! HWM_SIM_SECONDS=600 cargo test --release --test sim search -- --nocapture
 //! ```
 //!
+//! times      what the account must show of time
 //! world      the simulated system        scenario   from a seed to a scenario
 //! model      what must happen, naively   check      the one against the other
 //!
@@ -24,6 +25,7 @@
 mod check;
 mod model;
 mod scenario;
+mod times;
 mod world;
 
 use std::collections::BTreeMap;

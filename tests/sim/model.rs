@@ -91,6 +91,7 @@ pub struct Model {
     pub marked: (u64, u64),
     pub lost: BTreeMap<&'static str, (u64, u64)>,
     pub episodes: u64,
+    pub pressure_episodes: u64,
 }
 
 impl Model {
@@ -133,6 +134,7 @@ impl Model {
             marked: (0, 0),
             lost: BTreeMap::new(),
             episodes: 0,
+            pressure_episodes: 0,
         }
     }
 
@@ -364,7 +366,7 @@ impl Model {
 
     /// What the consumer takes of what comes, times the room over the room at the middle of the
     /// watermarks.
-    fn adaptive_chance(&self) -> f64 {
+    pub fn adaptive_chance(&self) -> f64 {
         let ratio = match &self.rates {
             Some(rates) if rates.input > 0.0 => rates.output / rates.input,
             _ => 1.0,
@@ -532,6 +534,7 @@ impl Model {
         self.peak = self.peak.max(self.held());
         if !self.pressured && self.held() as u64 >= self.config.high_water {
             self.pressured = true;
+            self.pressure_episodes += 1;
             self.pressured_since = now;
             self.changes.push(Change::Pressured);
         }

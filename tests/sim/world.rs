@@ -178,6 +178,8 @@ pub enum Heard {
     WriteFailed,
     Signal(Signal),
     MoreInput,
+    /// What a wait found.
+    Found(Ready),
     Waits {
         interest: Interest,
         until: Option<Duration>,
@@ -266,6 +268,11 @@ impl World {
         };
         world.settle();
         world
+    }
+
+    /// Bytes in pipes that hwm made.
+    pub fn piped(&self) -> usize {
+        self.own.iter().map(Pipe::len).sum()
     }
 
     /// Both sides do what they can without time passing.
@@ -482,6 +489,25 @@ impl World {
     }
 }
 
+impl World {
+    /// Time jumps from one thing that happens to the next, up to one that ends the wait.
+    fn wait_until(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
+        loop {
+            self.settle();
+            let ready = self.ready(interest);
+            let is_over = until.is_some_and(|until| until <= self.now);
+            if ready != Ready::default() || self.signal_is_due() || is_over {
+                return ready;
+            }
+            let next = [self.next_event(), until].into_iter().flatten().min();
+            let Some(next) = next else {
+                panic!("wake: waits for ever, {interest:?}");
+            };
+            self.now = next.max(self.now);
+        }
+    }
+}
+
 impl System for World {
     fn now(&mut self) -> Duration {
         self.heard.push(Heard::Time(self.now));
@@ -562,23 +588,13 @@ impl System for World {
         if self.rng.chance(self.faults.early) {
             return Ready::default();
         }
-        loop {
-            self.settle();
-            let ready = self.ready(interest);
-            let is_over = until.is_some_and(|until| until <= self.now);
-            if ready != Ready::default() || self.signal_is_due() || is_over {
-                if ready.output_gone {
-                    self.heard.push(Heard::Time(self.now));
-                    self.heard.push(Heard::ConsumerGone);
-                }
-                return ready;
-            }
-            let next = [self.next_event(), until].into_iter().flatten().min();
-            let Some(next) = next else {
-                panic!("wake: waits for ever, {interest:?}");
-            };
-            self.now = next.max(self.now);
+        let ready = self.wait_until(interest, until);
+        self.heard.push(Heard::Time(self.now));
+        self.heard.push(Heard::Found(ready));
+        if ready.output_gone {
+            self.heard.push(Heard::ConsumerGone);
         }
+        ready
     }
 
     fn take_signal(&mut self) -> Option<Signal> {
