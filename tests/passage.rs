@@ -1,0 +1,132 @@
+//! The zero-copy road on the real system: bytes that nobody needs to see are not copied, and nothing
+//! else about them differs.
+
+mod common;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::Child;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::{finish, hwm, run, wait_until};
+use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
+
+const MIB: usize = 1 << 20;
+
+/// Bytes that came into the process's memory by read(2) and its kin, so far.
+fn copied(child: &Child) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/io", child.id())).expect("io");
+    let line = text.lines().find_map(|line| line.strip_prefix("rchar: "));
+    line.expect("rchar").parse().expect("a number")
+}
+
+/// Relays 8 MiB, and says how many of them were copied.
+fn copied_of_8_mib(args: &[&str]) -> u64 {
+    let mut child = hwm(args).spawn().expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let mut stdout = child.stdout.take().expect("stdout");
+    stdin.write_all(b"\n").expect("write");
+    stdout.read_exact(&mut [0]).expect("read");
+    let before = copied(&child);
+    let writer = std::thread::spawn(move || {
+        stdin.write_all(&vec![b'\n'; 8 * MIB]).expect("write");
+        stdin
+    });
+    stdout.read_exact(&mut vec![0; 8 * MIB]).expect("read");
+    let after = copied(&child);
+    drop(writer.join().expect("writer"));
+    finish(child, b"").expect(0);
+    after - before
+}
+
+#[test]
+fn what_need_not_be_seen_is_not_copied() {
+    assert!(copied_of_8_mib(&[]) < MIB as u64);
+    assert!(copied_of_8_mib(&["--when-full", "fail", "-B", "64M"]) < MIB as u64);
+    assert!(copied_of_8_mib(&["-L", "1G"]) < MIB as u64);
+    for sees in [
+        &["--no-splice"][..],
+        &["-l"],
+        &["--when-full", "drop-oldest"],
+    ] {
+        assert!(copied_of_8_mib(sees) >= 8 * MIB as u64, "{sees:?}");
+    }
+}
+
+/// Feeds numbered pieces of 100 bytes, each in a slot of its own, until the reader is gone or has
+/// taken `most` bytes; `written` tells how far it got.
+fn feed_slots(feed: &OwnedFd, most: usize, written: &AtomicUsize) {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).expect("pipe");
+    for number in 0..most / 100 {
+        let piece = format!("{number:0100}");
+        rustix::io::write(&writer, piece.as_bytes()).expect("write");
+        // What was spliced is not added to by what comes behind it.
+        let flags = SpliceFlags::empty();
+        if splice(&reader, None, feed, None, piece.len(), flags).is_err() {
+            return;
+        }
+        written.fetch_add(piece.len(), Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_capacity_holds_exactly_where_slots_run_out() {
+    for policy in ["block", "fail"] {
+        let (stdin, feed) = pipe_with(PipeFlags::CLOEXEC).expect("pipe");
+        let args = ["-B", "1M", "--report", "json", "--when-full", policy];
+        let mut child = hwm(&args).stdin(stdin).spawn().expect("spawn");
+        let mut stdout = child.stdout.take().expect("stdout");
+        let written = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let written = &written;
+            scope.spawn(move || feed_slots(&feed, 2 * MIB, written));
+            wait_until("it is full", || written.load(Ordering::Relaxed) > MIB);
+            let mut all = Vec::new();
+            stdout.read_to_end(&mut all).expect("read");
+            let code = if policy == "fail" { 4 } else { 0 };
+            let summary = finish(child, b"").expect(code).summary();
+            assert_eq!(summary.count("peak_held_bytes"), MIB as u64);
+            assert_eq!(summary.count("out_bytes"), all.len() as u64);
+            if policy == "block" {
+                assert_eq!(all.len(), written.load(Ordering::Relaxed));
+            }
+            for (number, piece) in all.chunks(100).enumerate() {
+                let expected = format!("{number:0100}");
+                assert!(expected.as_bytes().starts_with(piece), "{policy}, {number}");
+            }
+        });
+    }
+}
+
+#[test]
+fn what_comes_behind_the_end_is_left_to_others() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("in");
+    std::fs::write(&path, "firstsecond").expect("write");
+    for road in [&["-S", "-s", "5"][..], &["-S", "-s", "5", "-C"]] {
+        let mut input = File::open(&path).expect("open");
+        let stdin = input.try_clone().expect("clone");
+        let child = hwm(road).stdin(stdin).spawn().expect("spawn");
+        let done = finish(child, b"").expect(0);
+        assert_eq!(done.stdout, b"first");
+        let mut rest = String::new();
+        input.read_to_string(&mut rest).expect("read");
+        assert_eq!(rest, "second", "{road:?}");
+    }
+}
+
+#[test]
+fn sources_that_splice_and_sources_that_do_not_follow_each_other() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "from a file\n").expect("write");
+    let file = file.to_str().expect("text");
+    let done = run(
+        &[file, "/proc/sys/kernel/ostype", "-", file],
+        b"from stdin\n",
+    )
+    .expect(0);
+    let expected = "from a file\nLinux\nfrom stdin\nfrom a file\n";
+    assert_eq!(String::from_utf8_lossy(&done.stdout), expected);
+}
