@@ -402,6 +402,20 @@ fn a_terminal_that_hangs_up_is_a_consumer_that_is_gone() {
 }
 
 #[test]
+fn a_terminal_that_had_hung_up_before_is_the_same() {
+    for policy in ["block", "drop-oldest"] {
+        let (master, terminal) = raw_terminal();
+        drop(master);
+        let child = hwm(&["-q", "--when-full", policy])
+            .stdout(terminal)
+            .spawn()
+            .expect("spawn");
+        let done = finish(child, b"data\n").expect(128 + SIGPIPE);
+        assert_eq!(done.stderr, "");
+    }
+}
+
+#[test]
 fn no_memory_is_an_error_line_and_what_was_taken_goes_out() {
     let script = "ulimit -v 30000; head -c 100000000 /dev/zero | \"$HWM\" -B 1G | (sleep 0.5; wc -c); \
                   echo \"${PIPESTATUS[1]}\"";

@@ -57,8 +57,9 @@ pub struct Queue {
 }
 
 /// Memory set apart for the end: when none is left for the queue, it is given back, so that what
-/// is held can still be written and told. Never touched, so it costs address space only.
-const RESERVE: usize = 512 * 1024;
+/// is held can still be written and told: a thread that tells it takes a stack of 512 KiB, and
+/// beside it the allocator must have room. Never touched, so it costs address space only.
+const RESERVE: usize = 1024 * 1024;
 
 /// Chunks without use.
 struct Spare {

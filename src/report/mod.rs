@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::snapshot::Snapshot;
 use crate::engine::{Event, Reporter};
+use crate::units::one_line;
 use output::Descriptor;
 use statistics::Statistics;
 use thread::{LastWord, Message, Scribe};
@@ -210,17 +211,19 @@ impl ThreadedReporter {
         if summary.is_some() {
             self.link();
         }
-        if let Thread::Running(link) = std::mem::replace(&mut self.thread, Thread::Gone) {
-            // The last word first: once the inbox is closed the thread looks for it.
-            let _ = link.last.try_send(LastWord {
-                errors,
-                summary,
-                // Half of the time for what is under way, half for the last word itself.
-                hurry: Instant::now() + self.patience / 2,
-            });
-            drop(link.inbox);
-            let _ = link.done.recv_timeout(self.patience);
-        }
+        let Thread::Running(link) = std::mem::replace(&mut self.thread, Thread::Gone) else {
+            // Where no thread could be had, as when memory ran out, that shall be told all the same.
+            return errors.iter().map(error_line).for_each(output::say_now);
+        };
+        // The last word first: once the inbox is closed the thread looks for it.
+        let _ = link.last.try_send(LastWord {
+            errors,
+            summary,
+            // Half of the time for what is under way, half for the last word itself.
+            hurry: Instant::now() + self.patience / 2,
+        });
+        drop(link.inbox);
+        let _ = link.done.recv_timeout(self.patience);
     }
 }
 
@@ -304,6 +307,11 @@ impl Drop for ThreadedReporter {
     fn drop(&mut self) {
         self.end(None);
     }
+}
+
+/// Errors are for people, and never JSON.
+fn error_line(error: impl AsRef<str>) -> String {
+    format!("hwm: {}", one_line(error.as_ref()))
 }
 
 /// What only the reporter knows at the end.

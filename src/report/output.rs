@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::termios::{self, LocalModes};
@@ -103,6 +103,16 @@ fn wait_for_room(descriptor: &Descriptor) -> io::Result<()> {
 /// to be told of a failure.
 pub fn say(out: &mut dyn Write, line: String) {
     let _ = out.write_all((line + "\n").as_bytes());
+}
+
+/// The same on stderr, by one who must not wait: only where there is room for a line.
+pub fn say_now(line: String) {
+    let mut stderr = Descriptor::Stderr;
+    let at_once = Timespec::default();
+    let mut room = [PollFd::new(&stderr, PollFlags::OUT)];
+    if poll(&mut room, Some(&at_once)) == Ok(1) {
+        say(&mut stderr, line);
+    }
 }
 
 #[cfg(test)]

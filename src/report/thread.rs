@@ -10,11 +10,10 @@ use std::time::Instant;
 
 use super::live::Live;
 use super::output::{Descriptor, say};
-use super::{Closing, json, plain, summary};
+use super::{Closing, error_line, json, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
-use crate::units::one_line;
 
 /// What the thread is told while the run goes on.
 pub enum Message {
@@ -133,9 +132,9 @@ impl Scribe {
         }
     }
 
-    /// Errors are for people, always on stderr, and never JSON.
+    /// Always on stderr.
     fn error(&mut self, line: String) {
-        let line = format!("hwm: {}", one_line(&line));
+        let line = error_line(line);
         match &mut self.errors {
             Some(errors) => say(&mut **errors, line),
             None => self.say(line),

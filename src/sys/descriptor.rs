@@ -54,8 +54,11 @@ impl Kind {
             (1, 3 | 5 | 7 | 8 | 9) => Kind::File,
             // The multiplexer of pseudoterminals: opened again, it would be another terminal.
             (5, 2) => Kind::Other,
-            _ if rustix::termios::isatty(fd) => Kind::Terminal,
-            _ => Kind::Other,
+            // One that hung up answers every question by EIO, which no other device does.
+            _ => match rustix::termios::tcgetattr(fd) {
+                Ok(_) | Err(Errno::IO) => Kind::Terminal,
+                Err(_) => Kind::Other,
+            },
         }
     }
 }

@@ -16,12 +16,19 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A command line of hwm, with all three streams piped.
 pub fn hwm(args: &[&str]) -> Command {
+    let mut command = command(&[env!("CARGO_BIN_EXE_hwm")]);
+    command.args(args);
+    command
+}
+
+/// Any command, which finds hwm as `$HWM`, with all three streams piped.
+pub fn command(words: &[&str]) -> Command {
     // A test run under nohup, or in the background of a script, hands down ignored signals.
     let mut command = Command::new("env");
     command
         .arg("--default-signal=HUP,INT,TERM,TSTP,USR1")
-        .arg(env!("CARGO_BIN_EXE_hwm"))
-        .args(args)
+        .args(words)
+        .env("HWM", env!("CARGO_BIN_EXE_hwm"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -240,19 +247,41 @@ pub fn assert_subsequence(input: &[u8], output: &[u8]) -> usize {
     missing + from.count()
 }
 
-/// A pseudoterminal that changes nothing of what passes: the master's side, and the other.
-pub fn raw_terminal() -> (OwnedFd, OwnedFd) {
+/// A pseudoterminal as a person's: the master's side, and the other.
+pub fn terminal() -> (OwnedFd, OwnedFd) {
     use rustix::fs::{Mode, OFlags};
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let user = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
+    (master, user)
+}
+
+/// A pseudoterminal that changes nothing of what passes: the master's side, and the other.
+pub fn raw_terminal() -> (OwnedFd, OwnedFd) {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    let (master, user) = terminal();
     let mut settings = tcgetattr(&user).unwrap();
     settings.make_raw();
     tcsetattr(&user, OptionalActions::Now, &settings).unwrap();
     (master, user)
+}
+
+/// Whether `command` works on this machine. Where it does not, the test says that it was skipped,
+/// past the capture of `cargo test`: nothing passes in silence.
+pub fn can(command: &[&str]) -> bool {
+    let tried = Command::new(command[0])
+        .args(&command[1..])
+        .stdin(Stdio::null())
+        .output();
+    let works = tried.is_ok_and(|done| done.status.success());
+    if !works {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        let line = format!("skipped: {test}: cannot {}\n", command.join(" "));
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+    works
 }

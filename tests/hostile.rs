@@ -1,0 +1,313 @@
+//! Systems that refuse: a full disk, few descriptors, little memory, no threads, no /proc, streams of
+//! another user. Each run ends well, or by one line and a status, and nothing accepted is lost.
+
+mod common;
+
+use std::fs::{File, Permissions};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use common::{Finished, can, command, finish, log, raw_terminal, wait};
+
+const POLICIES: [&str; 3] = ["block", "fail", "drop-oldest"];
+
+/// Nobody's processes but ours: the limit on processes counts them all.
+const USER: &str = "64321";
+const AS_USER: [&str; 6] = [
+    "setpriv",
+    "--reuid",
+    USER,
+    "--regid",
+    USER,
+    "--clear-groups",
+];
+
+/// One line, as the contract has it for everything that goes wrong.
+#[track_caller]
+fn expect_one_line(done: &Finished) {
+    let is_ours = done.stderr.starts_with("hwm: ");
+    assert!(
+        is_ours && done.stderr.lines().count() == 1,
+        "{}",
+        done.stderr
+    );
+}
+
+/// The run went well, or it failed by one line, and what came out is how `input` begins. Returns
+/// whether it went well.
+#[track_caller]
+fn expect_all_or_one_line(done: &Finished, input: &[u8]) -> bool {
+    match done.code() {
+        0 => assert!(
+            done.stdout == input && done.stderr.is_empty(),
+            "{}",
+            done.stderr
+        ),
+        1 => {
+            expect_one_line(done);
+            assert!(input.starts_with(&done.stdout));
+        }
+        other => panic!("{other}: {}", done.stderr),
+    }
+    done.code() == 0
+}
+
+#[test]
+fn a_full_disk_is_a_write_error_that_tells_where() {
+    if !can(&["unshare", "-m", "mount", "-t", "tmpfs", "none", "/tmp"]) {
+        return;
+    }
+    let input = log(10_000);
+    // What reached the disk comes back by stdout.
+    let script = r#"mount -t tmpfs -o size=100k none /tmp || exit
+                    "$HWM" --report json "$@" >/tmp/out; status=$?; cat /tmp/out; exit $status"#;
+    for policy in POLICIES {
+        let words = ["unshare", "-m", "bash", "-c", script, "bash"];
+        let mut command = command(&words);
+        command.args(["--when-full", policy, "-B", "64M"]);
+        let done = finish(command.spawn().unwrap(), &input).expect(1);
+        let count = done.stdout.len();
+        let line = format!(
+            "hwm: cannot write stdout: No space left on device (after {count} bytes of output)\n{{"
+        );
+        assert!(done.stderr.starts_with(&line), "{policy}: {}", done.stderr);
+        assert!(count > 0 && input.starts_with(&done.stdout), "{policy}");
+        let account = done.summary();
+        let lost = account.lost_in_all("lost_bytes");
+        assert_eq!(account.count("out_bytes"), count as u64);
+        assert_eq!(account.count("in_bytes"), count as u64 + lost);
+    }
+}
+
+#[test]
+fn a_fifo_open_for_reading_is_no_stdout() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_fifo, reader) = root_fifo(folder.path());
+    let child = common::hwm(&[]).stdout(reader).spawn().unwrap();
+    let done = finish(child, b"data\n").expect(1);
+    assert_eq!(done.stderr, "hwm: stdout is not open for writing\n");
+}
+
+/// A FIFO that only its owner may open, open both ways and for reading.
+fn root_fifo(folder: &Path) -> (File, File) {
+    let path = folder.join("fifo");
+    assert!(can(&["mkfifo", "-m", "600", path.to_str().unwrap()]));
+    let both_ways = File::options().read(true).write(true).open(&path).unwrap();
+    (both_ways, File::open(&path).unwrap())
+}
+
+#[test]
+fn few_descriptors_are_enough_or_an_error_line() {
+    let input = log(500);
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("in"), &input).unwrap();
+    let mut ended_well = Vec::new();
+    // With none beside the standard ones no program could even be loaded.
+    for limit in 4..24 {
+        let limit = format!("ulimit -n {limit}; exec \"$HWM\" -q -B 1M \"$@\"");
+        let run = |args: &[&str]| {
+            let mut command = command(&["bash", "-c", &limit, "bash"]);
+            command.args(args);
+            command
+        };
+        let through_pipes = run(&[]).spawn().unwrap();
+        let from_a_file = run(&["--when-full", "drop-oldest", &at("in")])
+            .spawn()
+            .unwrap();
+        let to_a_file = run(&[])
+            .stdout(File::create(at("out")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut to_a_file = finish(to_a_file, &input);
+        to_a_file.stdout = std::fs::read(at("out")).unwrap();
+        ended_well.extend([
+            expect_all_or_one_line(&finish(through_pipes, &input), &input),
+            expect_all_or_one_line(&finish(from_a_file, b""), &input),
+            expect_all_or_one_line(&to_a_file, &input),
+        ]);
+    }
+    assert!(ended_well.contains(&false) && ended_well.ends_with(&[true; 3]));
+}
+
+#[test]
+fn little_memory_is_enough_or_an_error_line() {
+    if !can(&["prlimit", "--as=100000000", "true"]) {
+        return;
+    }
+    let input = log(20_000);
+    let run = |kilobytes: usize, args: &[&str]| {
+        let limit = format!("--as={}", kilobytes << 10);
+        let mut command = command(&["prlimit", &limit]);
+        command.arg(env!("CARGO_BIN_EXE_hwm")).args(args);
+        command
+    };
+    let loads = |kilobytes: &usize| {
+        let mut command = run(*kilobytes, &["--version"]);
+        command.output().unwrap().status.success()
+    };
+    let mut ended_well = Vec::new();
+    let least = (1_000..100_000).step_by(500).find(loads).unwrap();
+    for more in (0..4_000).step_by(100).chain([64_000]) {
+        let command = &mut run(least + more, &["-q", "-B", "1G"]);
+        let done = stalled(command, &input);
+        // The system's loader and Rust's allocator end a program that cannot even begin.
+        if matches!(done.code(), 127 | 134 | 139) {
+            assert!(done.stdout.is_empty(), "{}: {}", least + more, done.stderr);
+            continue;
+        }
+        ended_well.push(expect_all_or_one_line(&done, &input));
+        if let Some((_, after)) = done.stderr.split_once("(after ") {
+            let count = done.stdout.len();
+            assert_eq!(
+                after,
+                format!("{count} bytes of input)\n"),
+                "{}",
+                done.stderr
+            );
+        }
+    }
+    assert!(ended_well.contains(&false) && ended_well.ends_with(&[true]));
+}
+
+/// Runs `command` with `input` from a file and a consumer that begins late, so that hwm holds much.
+fn stalled(command: &mut Command, input: &[u8]) -> Finished {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let child = command.stdin(file).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    finish(child, b"")
+}
+
+#[test]
+fn without_threads_errors_are_still_told() {
+    if !can(&[&AS_USER[..], &["true"]].concat()) {
+        return;
+    }
+    let home = open_to_all();
+    let run = |args: &[&str]| {
+        let mut command = command(&[&["prlimit", "--nproc=1"], &AS_USER[..]].concat());
+        command.arg(home.path().join("hwm")).args(args);
+        command
+    };
+    // Pipes need no thread.
+    let done = finish(run(&[]).spawn().unwrap(), b"data\n").expect(0);
+    assert_eq!((&done.stdout[..], &*done.stderr), (&b"data\n"[..], ""));
+    for mode in ["none", "json", "bar"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let child = run(&["--report", mode]).stdout(full).spawn().unwrap();
+        let done = finish(child, b"data\n").expect(1);
+        assert_eq!(
+            done.stderr,
+            "hwm: cannot write stdout: No space left on device (after 0 bytes of output)\n"
+        );
+    }
+    // Another user's terminal cannot be opened again, and serving it takes a thread.
+    let (_screen, terminal) = raw_terminal();
+    let done = finish(run(&["-q"]).stdout(terminal).spawn().unwrap(), b"data\n").expect(1);
+    expect_one_line(&done);
+}
+
+/// A folder that all may read, with hwm in it: a checkout may be its owner's alone.
+fn open_to_all() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_hwm"), home.path().join("hwm")).unwrap();
+    home
+}
+
+#[test]
+fn without_proc_everything_passes() {
+    if !can(&["unshare", "-m", "mount", "-t", "tmpfs", "none", "/proc"]) {
+        return;
+    }
+    let script = r#"mount -t tmpfs none /proc && exec "$HWM" "$@""#;
+    everything_passes(&["unshare", "-m", "bash", "-c", script, "bash"]);
+}
+
+#[test]
+fn the_streams_of_another_user_pass() {
+    if !can(&[&AS_USER[..], &["true"]].concat()) {
+        return;
+    }
+    let home = open_to_all();
+    let program = home.path().join("hwm").to_str().unwrap().to_owned();
+    everything_passes(&[&AS_USER[..], &[&program]].concat());
+}
+
+/// Through pipes, a FIFO and terminals that cannot be opened again, by every policy; also a stop, a
+/// continuation and an end by a signal. `words` is a command that becomes hwm.
+fn everything_passes(words: &[&str]) {
+    let run = |args: &[&str]| {
+        let mut command = command(words);
+        command.args(args);
+        command
+    };
+    let input = log(2_000);
+    for policy in POLICIES {
+        let args = ["-q", "--when-full", policy, "-B", "64M"];
+        let done = finish(run(&args).spawn().unwrap(), &input).expect(0);
+        assert!(done.stdout == input, "{policy}");
+        let terminals = ["-q", "--when-full", policy, "-S", "-s", "5000"];
+        let text: Vec<u8> = b"a line of ten\n"
+            .iter()
+            .copied()
+            .cycle()
+            .take(5_000)
+            .collect();
+        through_terminals(&mut run(&terminals), &text);
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let (mut fifo, reader) = root_fifo(folder.path());
+    let mut child = run(&["--report", "json"]).stdin(reader).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut relays = || {
+        fifo.write_all(b"data\n").unwrap();
+        stdout.read_exact(&mut [0; 5]).unwrap();
+    };
+    relays();
+    for (name, state) in [("-TSTP", "T"), ("-CONT", "S")] {
+        let id = child.id();
+        assert!(can(&["kill", name, &id.to_string()]));
+        common::wait_until("it heeds a signal", || {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+            stat.rsplit(") ").next().unwrap().starts_with(state)
+        });
+    }
+    relays();
+    common::signal(&child, 15);
+    let account = finish(child, b"").expect(128 + 15).summary();
+    assert_eq!(
+        (account.count("in_bytes"), account.count("out_bytes")),
+        (10, 10)
+    );
+}
+
+/// Their flags and settings stay as they were.
+fn through_terminals(command: &mut Command, text: &[u8]) {
+    let (typist, stdin) = raw_terminal();
+    let (screen, stdout) = raw_terminal();
+    let state = |terminal: &OwnedFd| {
+        let settings = rustix::termios::tcgetattr(terminal).unwrap();
+        let flags = rustix::fs::fcntl_getfl(terminal).unwrap();
+        format!("{flags:?} {settings:?}")
+    };
+    let before = (state(&stdin), state(&stdout));
+    command.stdin(stdin.try_clone().unwrap());
+    command.stdout(stdout.try_clone().unwrap());
+    let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
+    let mut seen = vec![0; text.len()];
+    std::thread::scope(|scope| {
+        scope.spawn(|| File::from(typist.try_clone().unwrap()).write_all(text));
+        let mut screen = File::from(screen.try_clone().unwrap());
+        screen.read_exact(&mut seen).unwrap();
+    });
+    assert_eq!(wait(&mut child).code(), Some(0));
+    assert!(seen == text);
+    assert_eq!((state(&stdin), state(&stdout)), before);
+}

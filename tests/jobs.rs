@@ -1,0 +1,196 @@
+//! Sessions on a terminal: what a shell, job control and the terminal's own keys do to hwm. Nothing
+//! stops the relay that was not meant to, and the terminal's settings stay as they were.
+
+mod common;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::Child;
+use std::sync::{Arc, Mutex};
+
+use common::{can, command, finish, hwm, log, terminal, wait, wait_until};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+/// A terminal that somebody looks at.
+struct Screen {
+    keyboard: File,
+    terminal: OwnedFd,
+    shown: Arc<Mutex<Vec<u8>>>,
+    before: String,
+}
+
+impl Screen {
+    /// With `modes` on beside those of a new terminal.
+    fn with(modes: LocalModes) -> Self {
+        let (master, terminal) = terminal();
+        let mut settings = tcgetattr(&terminal).unwrap();
+        settings.local_modes |= modes;
+        tcsetattr(&terminal, OptionalActions::Now, &settings).unwrap();
+        let mut eye = File::from(master.try_clone().unwrap());
+        let shown = Arc::<Mutex<Vec<u8>>>::default();
+        let memory = Arc::clone(&shown);
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(count @ 1..) = eye.read(&mut piece) {
+                memory.lock().unwrap().extend_from_slice(&piece[..count]);
+            }
+        });
+        Self {
+            keyboard: master.into(),
+            before: settings_of(&terminal),
+            terminal,
+            shown,
+        }
+    }
+
+    fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    fn expect_no_change(&self) {
+        assert_eq!(settings_of(&self.terminal), self.before);
+    }
+}
+
+/// The settings, and the flags of the description.
+fn settings_of(terminal: impl AsFd) -> String {
+    let flags = rustix::fs::fcntl_getfl(&terminal).unwrap();
+    format!("{flags:?} {:?}", tcgetattr(&terminal).unwrap())
+}
+
+/// A folder with a FIFO `in`, kept open so that it does not end between two writers.
+fn folder_with_fifo() -> (tempfile::TempDir, File) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in");
+    assert!(can(&["mkfifo", path.to_str().unwrap()]));
+    let writer = File::options().read(true).write(true).open(path).unwrap();
+    (folder, writer)
+}
+
+/// Waits until `folder` has a file `name` with at least a line, and returns its text.
+#[track_caller]
+fn text_of(folder: &Path, name: &str) -> String {
+    let path = folder.join(name);
+    wait_until(name, || {
+        std::fs::read(&path).is_ok_and(|text| text.ends_with(b"\n"))
+    });
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// Starts `script` as a session that `terminal` controls, in `folder`.
+fn session(terminal: &OwnedFd, script: &str, folder: &Path) -> Child {
+    let stream = || terminal.try_clone().unwrap();
+    command(&["setsid", "--ctty", "bash", "-c", script])
+        .current_dir(folder)
+        .env("TERM", "xterm")
+        .stdin(stream())
+        .stdout(stream())
+        .stderr(stream())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn under_nohup_it_outlives_its_terminal() {
+    let (folder, mut writer) = folder_with_fifo();
+    let folder = folder.path();
+    let (screen, terminal) = terminal();
+    let script = r#"nohup "$HWM" -f --report json --report-to report <in >out & wait"#;
+    let mut shell = session(&terminal, script, folder);
+    writer.write_all(b"before\n").unwrap();
+    assert_eq!(text_of(folder, "out"), "before\n");
+    // It takes the shell along.
+    drop((screen, terminal));
+    wait(&mut shell);
+    writer.write_all(b"after\n").unwrap();
+    drop(writer);
+    let account = common::Account(common::summary_of(&text_of(folder, "report")));
+    assert_eq!(account.count("exit"), 0);
+    assert_eq!(account.count("out_bytes"), 13);
+    assert_eq!(text_of(folder, "out"), "before\nafter\n");
+}
+
+#[test]
+fn in_the_background_a_tostop_terminal_neither_stops_it_nor_is_painted_on() {
+    let (folder, mut writer) = folder_with_fifo();
+    let folder = folder.path();
+    let screen = Screen::with(LocalModes::TOSTOP);
+    // With -m a job in the background is a group of its own, as in an interactive shell. A bar, an
+    // error and a summary: each would stop it.
+    let script = r#"set -m
+                    "$HWM" -f -i 0.01 missing - <in >out & wait $!; echo $? >status"#;
+    let mut shell = session(&screen.terminal, script, folder);
+    writer.write_all(b"data\n").unwrap();
+    assert_eq!(text_of(folder, "out"), "data\n");
+    // Time for bars.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    drop(writer);
+    assert_eq!(text_of(folder, "status"), "1\n");
+    wait(&mut shell);
+    // The shell has its say.
+    let shown = screen.shown();
+    assert!(
+        !shown.contains('\x1b') && !shown.contains("hwm: "),
+        "{shown}"
+    );
+    screen.expect_no_change();
+}
+
+#[test]
+fn a_screen_stopped_by_ctrl_s_does_not_stop_the_relay() {
+    let mut screen = Screen::with(LocalModes::empty());
+    let input = log(20_000);
+    for policy in ["block", "drop-oldest"] {
+        let args = ["-f", "-i", "0.01", "-B", "64M", "--when-full", policy];
+        let mut child = hwm(&args)
+            .env("TERM", "xterm")
+            .stderr(screen.terminal.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let shown = screen.shown().len();
+        wait_until("a bar", || screen.shown().len() > shown);
+        screen.keyboard.write_all(b"\x13").unwrap();
+        let bytes = input.clone();
+        let feeder = std::thread::spawn(move || stdin.write_all(&bytes));
+        let done = finish(child, b"").expect(0);
+        feeder.join().unwrap().unwrap();
+        assert!(done.stdout == input, "{policy}");
+        screen.keyboard.write_all(b"\x11").unwrap();
+    }
+    screen.expect_no_change();
+}
+
+#[test]
+fn in_a_pid_namespace_whose_session_began_outside_it_paints_stops_and_goes_on() {
+    if !can(&["unshare", "-pf", "--mount-proc", "true"]) {
+        return;
+    }
+    let (folder, mut writer) = folder_with_fifo();
+    let folder = folder.path();
+    let screen = Screen::with(LocalModes::empty());
+    let inner = r#""$HWM" -f -i 0.01 <in >out & job=$!
+                   until [ -s out ]; do sleep 0.01; done
+                   kill -TSTP $job
+                   until grep -q "^State:.T" /proc/$job/status; do sleep 0.01; done
+                   echo stopped >stopped
+                   until [ -e go-on ]; do sleep 0.01; done
+                   kill -CONT $job; wait $job; echo $? >status"#;
+    std::fs::write(folder.join("inner"), inner).unwrap();
+    let script = "unshare -pf --mount-proc bash inner";
+    let mut shell = session(&screen.terminal, script, folder);
+    writer.write_all(b"before\n").unwrap();
+    assert_eq!(text_of(folder, "stopped"), "stopped\n");
+    writer.write_all(b"after\n").unwrap();
+    assert_eq!(text_of(folder, "out"), "before\n");
+    File::create(folder.join("go-on")).unwrap();
+    wait_until("it goes on", || text_of(folder, "out") == "before\nafter\n");
+    wait_until("a bar", || screen.shown().contains('\x1b'));
+    drop(writer);
+    assert_eq!(text_of(folder, "status"), "0\n");
+    wait(&mut shell);
+    wait_until("a summary", || screen.shown().contains("hwm: 13B in"));
+    screen.expect_no_change();
+}
