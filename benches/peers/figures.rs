@@ -52,6 +52,8 @@ pub struct Samples {
     valid: Vec<Figures>,
     /// Why runs were thrown away.
     pub invalid: Vec<String>,
+    /// Too many in a row were.
+    pub is_given_up: bool,
 }
 
 /// Many runs' figure.

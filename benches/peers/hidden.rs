@@ -21,7 +21,7 @@ pub const START_UP: &str = "--hidden-start-up";
 pub const SPLICE: &str = "--hidden-splice";
 
 /// A relay that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// The pipe size of the bare splice loop: what the system allows a user by default.
 const PIPE: usize = 1 << 20;

@@ -18,7 +18,8 @@
 //! - The clock starts when the relay has read a first record, and stops when the consumer sees the
 //!   end of file; where no consumer reads, when the relay has taken the last byte from its stdin.
 //! - Every run is checked: all bytes came out, or the account balances. One that fails the check is
-//!   measured again, twice at most, and is named below the table in any case.
+//!   measured again, twice at most, and is named below the table in any case. A relay that fails
+//!   three times in a row is not tried again.
 //!
 //! Refuses to judge: what issue 4 wants stands beside what was measured, and no figure fails the run.
 //!
@@ -152,6 +153,9 @@ fn run_rounds(scenario: &Scenario, rounds: usize) -> Vec<Samples> {
 
 fn run_cell(scenario: &Scenario, index: usize, samples: &mut Samples) {
     let cell = &scenario.cells[index];
+    if samples.is_given_up {
+        return;
+    }
     for _ in 0..=RETRIES {
         match run::run(cell) {
             Ok(figures) => return samples.add(figures),
@@ -161,4 +165,5 @@ fn run_cell(scenario: &Scenario, index: usize, samples: &mut Samples) {
             }
         }
     }
+    samples.is_given_up = true;
 }

@@ -209,11 +209,36 @@ fn between_pipes(cell: &Cell, work: &Work) -> Result<Figures, String> {
         let consumed = work::consume(work, from_relay, &progress, &thread);
         (producer.join().expect("the producer"), consumed)
     });
-    let told = wrapped.finish()?;
-    let produced = produced.map_err(|error| format!("producer: {error}"))?;
-    let consumed = consumed.map_err(|error| format!("consumer: {error}"))?;
+    let (told, produced, consumed) = all_well(wrapped.finish(), produced, consumed)?;
     check(&cell.check, &produced, &consumed, &account.text())?;
     Ok(figures(work, &told, &produced, &consumed))
+}
+
+/// All three, or what is wrong with each: one that fails takes the others with it.
+fn all_well(
+    told: Result<Told, String>,
+    produced: std::io::Result<Produced>,
+    consumed: std::io::Result<Consumed>,
+) -> Result<(Told, Produced, Consumed), String> {
+    let troubles = [
+        told.as_ref().err().map(|why| format!("relay: {why}")),
+        produced
+            .as_ref()
+            .err()
+            .map(|why| format!("producer: {why}")),
+        consumed
+            .as_ref()
+            .err()
+            .map(|why| format!("consumer: {why}")),
+    ];
+    match (told, produced, consumed) {
+        (Ok(told), Ok(produced), Ok(consumed)) => Ok((told, produced, consumed)),
+        _ => Err(troubles
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("; ")),
+    }
 }
 
 fn figures(work: &Work, told: &Told, produced: &Produced, consumed: &Consumed) -> Figures {
