@@ -1,43 +1,54 @@
-//! Our own pipes, in which bytes wait that nobody needs to see: the front part of what is held.
+//! Our own pipes, in which bytes wait that nobody needs to see.
 //!
 //! ```text
-//!   input -> [pipe][pipe][pipe] -> output          pages move by reference
-//!   input -> [pipe][pipe][full] [ memory ] -> ...  what finds no slot waits behind them
+//!   input -> [pipe][pipe][pipe] -> output           pages move by reference
+//!   input -> [pipe] memory [pipe][full] -> output   what finds no slot goes to memory
 //! ```
 //!
 //! A pipe has slots of one page, so it may be full with few bytes in it, and only a refusal tells.
 //! A refusal does not say which side it came from, so it counts as the pipe's only when the pipe
-//! holds something. Knows how much is in which pipe; the system, which has the pipes, knows them by
-//! number. Refuses to know how many bytes may be held.
+//! holds something. What waits in memory goes out in its turn: each pipe knows how much of that stream
+//! comes before it.
+//!
+//! Knows how much is in which pipe; the system, which has the pipes, knows them by number. Refuses to
+//! know how many bytes may be held.
 
 use std::collections::VecDeque;
 
 /// The size of one pipe, the largest that the kernel gives to everybody.
 pub const PIPE: u64 = 1 << 20;
 
-/// The most pipes: with the two grown at stdin and stdout, a tenth of what the kernel gives one user
+/// The most pipes: with the two grown at stdin and stdout, a ninth of what the kernel gives one user
 /// (64 MiB) before it makes every further pipe of his tiny.
-const MOST: usize = 4;
+const MOST: u64 = 5;
+
+struct Pipe {
+    number: usize,
+    /// Never 0.
+    bytes: u64,
+    /// Where in the stream through memory it stands: what is before that goes out before it.
+    position: u64,
+}
 
 /// See the module's header.
 pub struct Pipes {
-    /// Bytes in each pipe in use, oldest first; never 0.
-    held: VecDeque<u64>,
-    /// The number of the oldest pipe in use, or of the next to be used.
-    first: usize,
-    most: usize,
+    /// Oldest first.
+    in_use: VecDeque<Pipe>,
+    /// The last to become free is the first to be used again: its memory is at hand.
+    free: Vec<usize>,
     /// The newest refused more.
     is_full: bool,
     len: u64,
 }
 
 impl Pipes {
-    /// Pipes of `size` (>= 1) bytes for `capacity` bytes, or for a part of them.
+    /// Pipes of `size` (>= 1) bytes for `capacity` bytes, or for a part of them. One more than they
+    /// fill: while the oldest is partly empty, its slots are of no use yet.
     pub fn new(capacity: u64, size: u64) -> Self {
+        let most = (capacity.div_ceil(size) + 1).min(MOST) as usize;
         Self {
-            held: VecDeque::new(),
-            first: 0,
-            most: capacity.div_ceil(size).min(MOST as u64) as usize,
+            in_use: VecDeque::with_capacity(most),
+            free: (0..most).rev().collect(),
             is_full: false,
             len: 0,
         }
@@ -53,33 +64,40 @@ impl Pipes {
         self.len == 0
     }
 
-    /// The pipe to be filled; None when all are full.
-    pub fn to_fill(&self) -> Option<usize> {
-        let in_use = self.held.len();
-        if in_use > 0 && !self.is_full {
-            return Some(self.number(in_use - 1));
-        }
-        (in_use < self.most).then(|| self.number(in_use))
+    /// The newest pipe, if more can follow in it when `position` bytes have gone to memory.
+    fn newest_open(&mut self, position: u64) -> Option<&mut Pipe> {
+        let is_full = self.is_full;
+        let newest = self.in_use.back_mut();
+        newest.filter(|pipe| !is_full && pipe.position == position)
     }
 
-    fn number(&self, place: usize) -> usize {
-        (self.first + place) % self.most
+    /// The pipe to be filled when `position` bytes have gone to memory; None when all are full.
+    pub fn to_fill(&mut self, position: u64) -> Option<usize> {
+        match self.newest_open(position) {
+            Some(pipe) => Some(pipe.number),
+            None => self.free.last().copied(),
+        }
     }
 
     /// So many bytes (>= 1) went into [`Pipes::to_fill`].
-    pub fn filled(&mut self, bytes: u64) {
+    pub fn filled(&mut self, bytes: u64, position: u64) {
         self.len += bytes;
-        match self.held.back_mut() {
-            Some(newest) if !self.is_full => *newest += bytes,
-            _ => self.held.push_back(bytes),
+        if let Some(pipe) = self.newest_open(position) {
+            pipe.bytes += bytes;
+        } else if let Some(number) = self.free.pop() {
+            self.is_full = false;
+            self.in_use.push_back(Pipe {
+                number,
+                bytes,
+                position,
+            });
         }
-        self.is_full = false;
     }
 
     /// Nothing went into [`Pipes::to_fill`], now. Returns whether that is because nothing came.
-    pub fn refused(&mut self) -> bool {
-        let was_empty = self.is_full || self.held.is_empty();
+    pub fn refused(&mut self, position: u64) -> bool {
         // An empty pipe refuses nothing; so it is not known that the one before it is full.
+        let was_empty = self.newest_open(position).is_none();
         self.is_full = !was_empty;
         was_empty
     }
@@ -89,34 +107,35 @@ impl Pipes {
         self.is_full = false;
     }
 
-    /// The pipe to be emptied, and how much is in it.
-    pub fn to_empty(&self) -> Option<(usize, u64)> {
-        self.held.front().map(|bytes| (self.first, *bytes))
+    /// The pipe to be emptied when `position` bytes have left memory, and how much is in it.
+    pub fn to_empty(&self, position: u64) -> Option<(usize, u64)> {
+        let oldest = self.in_use.front()?;
+        (oldest.position <= position).then_some((oldest.number, oldest.bytes))
+    }
+
+    /// Up to where memory may go out before the next pipe must.
+    pub fn next_position(&self) -> Option<u64> {
+        self.in_use.front().map(|pipe| pipe.position)
     }
 
     /// So many bytes (>= 1) left [`Pipes::to_empty`].
     pub fn emptied(&mut self, bytes: u64) {
-        let Some(oldest) = self.held.front_mut() else {
-            return;
-        };
-        *oldest -= bytes;
         self.len -= bytes;
-        let is_empty = *oldest == 0;
-        if self.held.len() == 1 {
+        if self.in_use.len() == 1 {
             self.is_full = false;
         }
-        if is_empty {
-            self.held.pop_front();
-            // With all of them empty, the one just used is the one whose memory is at hand.
-            if !self.held.is_empty() {
-                self.first = self.number(1);
+        if let Some(oldest) = self.in_use.front_mut() {
+            oldest.bytes -= bytes;
+            if oldest.bytes == 0 {
+                self.free.push(oldest.number);
+                self.in_use.pop_front();
             }
         }
     }
 
     /// Everything leaves. Returns how much it was.
     pub fn clear(&mut self) -> u64 {
-        self.held.clear();
+        self.in_use.clear();
         std::mem::take(&mut self.len)
     }
 }
@@ -125,68 +144,83 @@ impl Pipes {
 mod tests {
     use super::*;
 
+    /// Fills as much as is asked for; returns which pipe it went into.
+    fn fill(pipes: &mut Pipes, bytes: u64, position: u64) -> Option<usize> {
+        let pipe = pipes.to_fill(position)?;
+        pipes.filled(bytes, position);
+        Some(pipe)
+    }
+
     #[test]
     fn pipes_are_filled_and_emptied_in_turn() {
-        let mut pipes = Pipes::new(2, 1);
-        assert_eq!(pipes.to_empty(), None);
-        assert_eq!(pipes.to_fill(), Some(0));
-        pipes.filled(10);
-        assert_eq!(pipes.to_fill(), Some(0));
-        assert!(!pipes.refused());
-        assert_eq!(pipes.to_fill(), Some(1));
-        pipes.filled(5);
-        assert!(!pipes.refused());
-        assert_eq!(pipes.to_fill(), None, "what is left goes to memory");
+        let mut pipes = Pipes::new(1, 1);
+        assert_eq!(pipes.to_empty(0), None);
+        assert_eq!(fill(&mut pipes, 10, 0), Some(0));
+        assert_eq!(fill(&mut pipes, 1, 0), Some(0));
+        assert!(!pipes.refused(0));
+        assert_eq!(fill(&mut pipes, 5, 0), Some(1));
+        assert!(!pipes.refused(0));
+        assert_eq!(pipes.to_fill(0), None, "what is left goes to memory");
         pipes.emptied(4);
-        assert_eq!(pipes.to_empty(), Some((0, 6)));
-        assert_eq!(pipes.to_fill(), None, "behind the newest there is no pipe");
-        pipes.emptied(6);
-        assert_eq!(pipes.to_empty(), Some((1, 5)));
-        assert_eq!(pipes.to_fill(), Some(0));
-        pipes.filled(1);
-        assert_eq!(pipes.len(), 6);
+        assert_eq!(pipes.to_empty(0), Some((0, 7)));
+        pipes.emptied(7);
+        assert_eq!(pipes.to_empty(0), Some((1, 5)));
+        assert_eq!(fill(&mut pipes, 2, 0), Some(0), "it is free again");
+        assert_eq!(pipes.len(), 7);
         pipes.emptied(5);
-        pipes.emptied(1);
-        assert_eq!((pipes.len(), pipes.to_empty()), (0, None));
-        assert_eq!(pipes.to_fill(), Some(0));
+        pipes.emptied(2);
+        assert_eq!((pipes.is_empty(), pipes.to_empty(0)), (true, None));
+        assert_eq!(pipes.to_fill(0), Some(0), "the last that was used");
     }
 
     #[test]
     fn an_empty_pipe_that_takes_nothing_means_that_nothing_came() {
         let mut pipes = Pipes::new(2, 1);
-        assert!(pipes.refused());
-        pipes.filled(1);
-        assert!(!pipes.refused());
-        assert!(pipes.refused(), "the next one is empty");
-        assert_eq!(pipes.to_fill(), Some(0), "so the first may not be full");
+        assert!(pipes.refused(0));
+        fill(&mut pipes, 1, 0);
+        assert!(!pipes.refused(0));
+        assert!(pipes.refused(0), "the next one is empty");
+        assert_eq!(pipes.to_fill(0), Some(0), "so the first may not be full");
+        assert!(!pipes.refused(0));
+        pipes.nothing_came();
+        assert_eq!(pipes.to_fill(0), Some(0), "nor now");
     }
 
     #[test]
     fn a_pipe_that_was_full_takes_more_when_some_has_left() {
         let mut pipes = Pipes::new(1, 1);
-        pipes.filled(3);
-        assert!(!pipes.refused());
-        assert_eq!(pipes.to_fill(), None);
+        fill(&mut pipes, 3, 0);
+        pipes.refused(0);
+        fill(&mut pipes, 3, 0);
+        pipes.refused(0);
+        assert_eq!(pipes.to_fill(0), None);
+        pipes.emptied(3);
         pipes.emptied(1);
-        assert_eq!(pipes.to_fill(), Some(0));
+        assert_eq!(pipes.to_fill(0), Some(1));
         assert_eq!(pipes.clear(), 2);
-        assert_eq!(pipes.to_empty(), None);
+        assert_eq!(pipes.to_empty(0), None);
+    }
+
+    #[test]
+    fn what_is_in_memory_keeps_its_place() {
+        let mut pipes = Pipes::new(2, 1);
+        fill(&mut pipes, 10, 0);
+        // 7 bytes go to memory, and with more room again the next ones to a pipe.
+        assert_eq!(fill(&mut pipes, 20, 7), Some(1), "not into the first");
+        assert_eq!(fill(&mut pipes, 1, 7), Some(1));
+        assert_eq!(pipes.next_position(), Some(0));
+        pipes.emptied(10);
+        assert_eq!((pipes.to_empty(6), pipes.next_position()), (None, Some(7)));
+        assert_eq!(pipes.to_empty(7), Some((1, 21)));
     }
 
     #[test]
     fn no_more_pipes_are_taken_than_the_capacity_needs() {
         let most = |capacity| {
             let mut pipes = Pipes::new(capacity, PIPE);
-            (0..)
-                .take_while(|_| {
-                    let free = pipes.to_fill().is_some();
-                    pipes.filled(1);
-                    pipes.refused();
-                    free
-                })
-                .count()
+            std::iter::from_fn(|| fill(&mut pipes, 1, 0).inspect(|_| _ = pipes.refused(0))).count()
         };
-        assert_eq!([most(1), most(PIPE), most(PIPE + 1)], [1, 1, 2]);
-        assert_eq!(most(u64::MAX), MOST);
+        assert_eq!([most(1), most(PIPE), most(PIPE + 1)], [2, 2, 3]);
+        assert_eq!(most(u64::MAX), MOST as usize);
     }
 }

@@ -80,7 +80,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         }
         follower.follow(&heard);
         follower.compare(&snapshot);
-        let most = 2 * snapshot.held.bytes as usize + 8 * scenario.chunk;
+        let most = 2 * snapshot.held.bytes as usize + 14 * scenario.chunk;
         let memory = engine.memory();
         assert!(
             memory <= most,

@@ -131,6 +131,9 @@ impl Round {
         if by_line {
             add(&[unit]);
         }
+        if dice.one_in(3) {
+            add(&["--no-splice"]);
+        }
         let is_limited = dice.one_in(8);
         if is_limited {
             add(&["-L", dice.of(&["300k", "20M"])]);

@@ -90,7 +90,9 @@ impl Relay {
         let mark = &mark[..mark
             .len()
             .min(usize::try_from(credit).unwrap_or(usize::MAX))];
-        let mut most = (credit - mark.len() as u64).min(this.bytes_before_next_gap());
+        let mut most = (credit - mark.len() as u64)
+            .min(this.bytes_before_next_gap())
+            .min(this.bytes_before_next_pipe());
         if let Some(records) = records {
             // A mark is a record too. Not more than a chunk is looked at for the end of the last
             // record, for it is done before each write.

@@ -2,8 +2,7 @@
 //! the input to the output, or through our own pipes, without coming into memory.
 //!
 //! The account is the same, and so are limits, watermarks and deadlines: only the road differs. What
-//! finds no room in the pipes goes to memory behind them, and as long as something is there,
-//! everything new does.
+//! finds no room in the pipes goes to memory, and out again in its turn.
 
 use std::time::Duration;
 
@@ -43,9 +42,8 @@ impl Relay {
     }
 
     /// The pipe that takes what is to be read next; None when it is to be read into memory.
-    pub fn pipe_to_fill(&self) -> Option<usize> {
-        let pipes = self.pipes.as_ref().filter(|_| self.queue.is_empty())?;
-        pipes.to_fill()
+    pub fn pipe_to_fill(&mut self) -> Option<usize> {
+        self.pipes.as_mut()?.to_fill(self.queue.tail())
     }
 
     /// So many bytes (>= 1) of the input went into [`Relay::pipe_to_fill`].
@@ -53,7 +51,7 @@ impl Relay {
         self.idle_since = now;
         self.meter.input.bytes += bytes;
         if let Some(pipes) = &mut self.pipes {
-            pipes.filled(bytes);
+            pipes.filled(bytes, self.queue.tail());
         }
         self.grew(self.held(), now);
         self.end_where_told(now);
@@ -61,7 +59,9 @@ impl Relay {
 
     /// Nothing went into [`Relay::pipe_to_fill`]. Returns whether that is because nothing came.
     pub fn refused(&mut self) -> bool {
-        self.pipes.as_mut().is_none_or(Pipes::refused)
+        let position = self.queue.tail();
+        let pipes = self.pipes.as_mut();
+        pipes.is_none_or(|pipes| pipes.refused(position))
     }
 
     /// A read into memory found nothing: so it may have been for that, and not for want of room, that
@@ -75,7 +75,7 @@ impl Relay {
     /// The pipe whose bytes go out next, and how many may. Only after [`Relay::write_wish`] said
     /// yes.
     pub fn pipe_to_empty(&mut self, now: Duration) -> Option<(usize, u64)> {
-        let (pipe, bytes) = self.pipes.as_ref()?.to_empty()?;
+        let (pipe, bytes) = self.pipes.as_ref()?.to_empty(self.queue.head())?;
         let credit = self.pacer.as_mut().map(|pacer| pacer.credit(now));
         Some((pipe, credit.map_or(bytes, |credit| bytes.min(credit))))
     }
@@ -93,6 +93,12 @@ impl Relay {
         }
         self.shrank(now);
         self.end_if_drained();
+    }
+
+    /// How many bytes of memory may go out before the next pipe must.
+    pub(super) fn bytes_before_next_pipe(&self) -> u64 {
+        let next = self.pipes.as_ref().and_then(Pipes::next_position);
+        next.map_or(u64::MAX, |position| position - self.queue.head())
     }
 
     /// Bytes in our own pipes.
