@@ -124,14 +124,15 @@ pub(super) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> 
 }
 
 /// Grows a pipe to at most `bound` bytes, 1 MiB and what the system allows; never shrinks it. A
-/// pipe that cannot grow works as well, only slower, so nothing is said.
-pub(super) fn grow_pipe(fd: impl AsFd, bound: u64) {
+/// pipe that cannot grow works as well, only slower, so nothing is said. Returns its size now.
+pub(super) fn grow_pipe(fd: impl AsFd, bound: u64) -> usize {
     let bound = usize::try_from(bound).unwrap_or(usize::MAX);
     if grow_to(&fd, bound.min(LARGEST_PIPE)) == Err(Errno::PERM)
         && let Some(allowed) = pipe_max_size()
     {
         let _ = grow_to(&fd, bound.min(allowed));
     }
+    rustix::pipe::fcntl_getpipe_size(&fd).unwrap_or(0)
 }
 
 fn grow_to(fd: impl AsFd, size: usize) -> io::Result<()> {

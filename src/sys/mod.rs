@@ -9,6 +9,7 @@
 //! ferry        a helper thread for what only knows blocking calls
 //! pipes        our own, for bytes that need not be seen
 //! splice       moving bytes between pipes and the rest
+//! flow         how long a dense stream may be left alone
 //! poll         one wait for all of these
 //! signals      as flags, and as one more descriptor to wait for
 //! clock        time that counts
@@ -21,6 +22,7 @@
 mod clock;
 mod descriptor;
 mod ferry;
+mod flow;
 mod input;
 mod output;
 mod pipes;
@@ -43,6 +45,7 @@ use crate::engine::{Interest, Place, Read, Ready, Signal, Splice, System, Write}
 
 use clock::Clock;
 use descriptor::duplicate;
+use flow::Flows;
 use output::{Output, Watch};
 use pipes::Pipes;
 use poll::PollSet;
@@ -64,6 +67,7 @@ pub struct RealSystem {
     signals: Signals,
     sources: Sources,
     pipes: Pipes,
+    flows: Flows,
     reads_stdin: bool,
     /// `None` once closed.
     output: Option<Output>,
@@ -101,7 +105,8 @@ impl RealSystem {
         let output = duplicate(rustix::stdio::stdout())
             .and_then(over)
             .map_err(StartError::system("write to stdout"))?;
-        output.grow(pipe_bound);
+        let mut flows = Flows::default();
+        flows.output.is_through(output.grow(pipe_bound));
         let signals = Signals::listen().map_err(|error| StartError::System {
             what: "listen for signals",
             error,
@@ -112,6 +117,7 @@ impl RealSystem {
             reads_stdin: sources.contains(&Source::Stdin),
             sources: Sources::new(sources, output_file, pipe_bound),
             pipes: Pipes::new(pipe_bound),
+            flows,
             output: Some(output),
         })
     }
@@ -128,6 +134,18 @@ impl RealSystem {
             return Some(limit.map_or(NAP, |limit| limit.min(NAP)));
         }
         limit
+    }
+
+    /// How long to leave both sides alone before asking poll for what is of interest.
+    fn sleep(&mut self, interest: Interest, limit: Option<Duration>) -> Option<Duration> {
+        if limit == Some(Duration::ZERO) {
+            return None;
+        }
+        self.flows.input.is_through(self.sources.pipe_size());
+        let sleep = self
+            .flows
+            .sleep(self.clock.now(), interest.input, interest.output)?;
+        Some(limit.map_or(sleep, |limit| limit.min(sleep)))
     }
 
     /// Whether a read makes sense without asking poll: it opens a source, or starts a ferry.
@@ -156,14 +174,22 @@ impl System for RealSystem {
     }
 
     fn read(&mut self, room: &mut [u8]) -> Read {
-        self.sources.read(room)
+        let answer = self.sources.read(room);
+        if let Read::Bytes(count) = answer {
+            self.flows.input.moved(count as u64);
+        }
+        answer
     }
 
     fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
-        match &mut self.output {
-            Some(output) => output.write(parts),
-            None => Write::Gone,
+        let Some(output) = &mut self.output else {
+            return Write::Gone;
+        };
+        let answer = output.write(parts);
+        if let Write::Accepted(count) = answer {
+            self.flows.output.moved(count as u64);
         }
+        answer
     }
 
     fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice {
@@ -171,7 +197,7 @@ impl System for RealSystem {
         let Some(output) = self.output.as_mut().and_then(Output::splices) else {
             return Splice::Unable;
         };
-        match (from, to) {
+        let answer = match (from, to) {
             (Place::Input, Place::Output) => self.sources.pass(output, most),
             (Place::Input, Place::Pipe(number)) => match self.pipes.writer(number) {
                 Some(pipe) => self.sources.splice(pipe, most),
@@ -182,22 +208,37 @@ impl System for RealSystem {
                 None => Splice::Unable,
             },
             _ => Splice::Unable,
+        };
+        if let Splice::Moved(count) = answer {
+            let flows = &mut self.flows;
+            flows
+                .input
+                .moved(if from == Place::Input { count } else { 0 });
+            flows
+                .output
+                .moved(if to == Place::Output { count } else { 0 });
         }
+        answer
     }
 
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
         let limit = self.limit(interest, until);
+        let sleep = self.sleep(interest, limit);
+        let (asked, limit) = match sleep {
+            Some(_) => (Interest::default(), sleep),
+            None => (interest, limit),
+        };
         let mut set = PollSet::new();
         let signals = set.add(self.signals.pipe(), PollFlags::IN);
         // An input that is not wanted is not watched: its HUP would end every wait.
         let input = self
             .sources
             .current()
-            .filter(|_| interest.input)
+            .filter(|_| asked.input)
             .and_then(|input| input.watched())
             .map(|(fd, events)| set.add(fd, events));
         let output = self.output.as_ref().map_or_else(Watch::default, |output| {
-            output.watch(interest.output, &mut set)
+            output.watch(asked.output, &mut set)
         });
         if set.wait(limit).is_err() {
             // A signal handler ran, or the kernel is out of memory: nothing is known.
@@ -210,10 +251,11 @@ impl System for RealSystem {
         if rung {
             self.signals.drain();
         }
-        let (room, gone) = self.judge_output(interest.output, fd, bell);
+        let (room, gone) = self.judge_output(asked.output, fd, bell);
         Ready {
-            input: news || interest.input && self.reads_now(),
-            output: room,
+            // After a sleep there will be much of either.
+            input: news || interest.input && (sleep.is_some() || self.reads_now()),
+            output: room || interest.output && sleep.is_some(),
             output_gone: gone,
         }
     }

@@ -147,10 +147,12 @@ impl Output {
         }
     }
 
-    /// Grows the output's pipe, if it is one, to at most `bound` bytes.
-    pub(super) fn grow(&self, bound: u64) {
-        if self.kind == Kind::Pipe {
-            grow_pipe(&self.fd, bound);
+    /// Grows the output's pipe, if it is one, to at most `bound` bytes. Returns its size; 0 for
+    /// everything else.
+    pub(super) fn grow(&self, bound: u64) -> usize {
+        match self.kind {
+            Kind::Pipe => grow_pipe(&self.fd, bound),
+            _ => 0,
         }
     }
 

@@ -23,6 +23,8 @@ use super::startup::{SAME_FILE, source_name};
 #[derive(Debug)]
 pub(super) struct Sources {
     current: Option<(Source, Input)>,
+    /// What the pipe of the current one holds; 0 for everything else.
+    pipe_size: usize,
     /// A source that could not be opened, and nobody was told yet.
     failed: Option<SourceError>,
     rest: VecDeque<Source>,
@@ -36,6 +38,7 @@ impl Sources {
     pub(super) fn new(sources: Vec<Source>, output: Option<FileId>, pipe_bound: u64) -> Sources {
         Sources {
             current: None,
+            pipe_size: 0,
             failed: None,
             rest: sources.into(),
             output,
@@ -123,7 +126,7 @@ impl Sources {
         })
     }
 
-    fn open(&self, source: &Source) -> io::Result<Input> {
+    fn open(&mut self, source: &Source) -> io::Result<Input> {
         let input = match source {
             Source::Stdin => Input::over(duplicate(rustix::stdio::stdin())?)?,
             Source::File(path) => {
@@ -135,15 +138,21 @@ impl Sources {
                 Input::over_own(fd)?
             }
         };
-        if let Some(pipe) = input.pipe() {
-            grow_pipe(pipe, self.pipe_bound);
-        }
+        self.pipe_size = match input.pipe() {
+            Some(pipe) => grow_pipe(pipe, self.pipe_bound),
+            None => 0,
+        };
         Ok(input)
     }
 
     /// The input to watch; `None` when the next read opens one, or says that there is no more.
     pub(super) fn current(&self) -> Option<&Input> {
         self.current.as_ref().map(|(_, input)| input)
+    }
+
+    /// What the pipe of the current input holds; 0 for everything else.
+    pub(super) fn pipe_size(&self) -> usize {
+        self.pipe_size
     }
 
     /// As [`crate::engine::System::input_pending`]: goes on to the next source where one is at its
