@@ -46,7 +46,7 @@ const OPTIONS: [(char, &str, bool); 35] = [
 
 /// Teaches the parser the options, so that it recognizes them anywhere, also in `-pterb`.
 pub(super) fn teach(command: Command) -> Command {
-    command.args(OPTIONS.map(|(letter, long, takes_value)| {
+    command.args(OPTIONS.into_iter().map(|(letter, long, takes_value)| {
         let arg = Arg::new(long).short(letter).long(long).hide(true);
         let arg = if letter == 'O' {
             arg.alias("sparse-output")

@@ -64,8 +64,8 @@ const CLEAN_TERMINAL: Duration = Duration::from_millis(100);
 const EVENTS_APART: Duration = Duration::from_secs(1);
 
 /// Prepares the reports that `config` asks for: opens `--report-to`, creating it or appending to
-/// it. The thread is there from the start, so that it can tell when memory runs out; only a run
-/// that says nothing but errors starts it with the first of them.
+/// it. What is said regularly has its thread from the start; the others start it with the first
+/// thing they have to say, and do without where that is the summary and nothing has to wait for it.
 pub fn start(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
     let elsewhere = config
         .to
@@ -78,9 +78,10 @@ pub fn start(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
             error,
         })?,
     };
-    let scribe = Scribe::new(config.clone(), reports, elsewhere.is_some());
+    let scribe = Scribe::new(config.clone(), reports.clone(), elsewhere.is_some());
     let mut reporter = ThreadedReporter::new(config, scribe);
-    if config.mode != ReportMode::None {
+    reporter.reports = Some(reports);
+    if config.mode.is_periodic() {
         reporter.link();
     }
     Ok(reporter)
@@ -116,6 +117,8 @@ impl std::error::Error for StartError {
 pub struct ThreadedReporter {
     mode: ReportMode,
     thread: Thread,
+    /// Where the summary goes if it can be said without the thread.
+    reports: Option<Descriptor>,
     statistics: Statistics,
     told: Told,
     dropped: u64,
@@ -174,6 +177,7 @@ impl ThreadedReporter {
         ThreadedReporter {
             mode: config.mode,
             thread: Thread::Unborn(Box::new(scribe)),
+            reports: None,
             statistics: Statistics::default(),
             told: Told::default(),
             dropped: 0,
@@ -206,7 +210,23 @@ impl ThreadedReporter {
         }
     }
 
+    /// Says the summary here and now where nobody had anything to say before, and nobody has to be
+    /// waited for. A thread would take longer to start than a short run takes.
+    fn says_at_once(&self, snapshot: &Snapshot, closing: &Closing) -> bool {
+        let (Thread::Unborn(scribe), Some(reports)) = (&self.thread, &self.reports) else {
+            return false;
+        };
+        let text = scribe.summary(snapshot, closing) + "\n";
+        reports.write_at_once(text.as_bytes())
+    }
+
     fn end(&mut self, summary: Option<(Box<Snapshot>, Closing)>) {
+        if let Some((snapshot, closing)) = &summary
+            && self.says_at_once(snapshot, closing)
+        {
+            self.thread = Thread::Gone;
+            return;
+        }
         let errors = std::mem::take(&mut self.unsaid);
         if summary.is_some() {
             self.link();

@@ -3,14 +3,14 @@
 //! Refuses `std::io::Stderr`: its lock, held by a thread stuck in a write, would hold up whoever
 //! writes to it next, and the relay must not wait for a reporter.
 
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::{Errno, ReadWriteFlags};
 use rustix::termios::{self, LocalModes};
 
 use crate::job;
@@ -39,6 +39,33 @@ impl Descriptor {
     /// Whether it is a terminal.
     pub fn is_terminal(&self) -> bool {
         termios::isatty(self)
+    }
+
+    /// Writes a short text as a whole if nobody has to be waited for: to a file, /dev/null, or a pipe
+    /// with room. Returns whether it is written, or lost for good.
+    pub fn write_at_once(&self, text: &[u8]) -> bool {
+        // An offset of -1 stands for "the current position".
+        const HERE: u64 = u64::MAX;
+        let Ok(stat) = rustix::fs::fstat(self) else {
+            return true;
+        };
+        let null = rustix::fs::makedev(1, 3);
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::CharacterDevice if stat.st_rdev == null => true,
+            FileType::RegularFile => {
+                let _ = rustix::io::write(self, text);
+                true
+            }
+            // So much goes in as a whole or not at all.
+            FileType::Fifo if text.len() <= rustix::pipe::PIPE_BUF => {
+                let parts = [IoSlice::new(text)];
+                match rustix::io::pwritev2(self, &parts, HERE, ReadWriteFlags::NOWAIT) {
+                    Ok(_) | Err(Errno::PIPE) => true,
+                    Err(_) => false,
+                }
+            }
+            _ => false,
+        }
     }
 
     /// The width of the terminal, at least 1; None where it does not tell.
@@ -140,6 +167,20 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         let error = Descriptor::open(&path).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(Errno::NXIO.raw_os_error()));
+    }
+
+    #[test]
+    fn a_pipe_takes_a_line_at_once_only_if_it_has_room() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let pipe = Descriptor::Own(Arc::new(writer));
+        assert!(pipe.write_at_once(b"said\n"));
+        let mut line = [0; 5];
+        assert_eq!(rustix::io::read(&reader, &mut line), Ok(5));
+        assert_eq!(&line, b"said\n");
+        crate::sys::testing::fill(&pipe);
+        assert!(!pipe.write_at_once(b"not now\n"));
+        drop(reader);
+        assert!(pipe.write_at_once(b"lost\n"), "nobody is left to be told");
     }
 
     #[test]

@@ -152,19 +152,22 @@ impl Scribe {
         for line in last_word.errors {
             self.error(line);
         }
-        let Some((snapshot, closing)) = last_word.summary else {
-            return;
-        };
+        if let Some((snapshot, closing)) = last_word.summary {
+            self.say(self.summary(&snapshot, &closing));
+        }
+    }
+
+    /// The words for the end, without the last newline.
+    pub fn summary(&self, snapshot: &Snapshot, closing: &Closing) -> String {
         let config = &self.config;
         if config.mode == ReportMode::Json {
-            let line = json::line("summary", &snapshot, config, Some(&closing));
-            return self.say(line);
+            return json::line("summary", snapshot, config, Some(closing));
         }
-        let mut lines = summary::line(&snapshot, config, &closing);
+        let lines = summary::line(snapshot, config, closing);
         if config.statistics {
-            lines = lines + "\n" + &closing.statistics.line();
+            return lines + "\n" + &closing.statistics.line();
         }
-        self.say(lines);
+        lines
     }
 }
 
