@@ -1,5 +1,7 @@
 //! The relay as a pure state machine: no I/O, no clock, no threads. Time comes in as `now`, the
-//! time since the run began without the time the process was stopped.
+//! time since the run began without the time the process was stopped. What is held lies in memory
+//! (`queue`, made of `lane`s) or, where nobody needs to see it, in pipes (`pipes`) that the core only
+//! counts.
 //!
 //! What always holds, after every call (the names are those of the checks in the tests):
 //!
@@ -14,10 +16,12 @@
 //!    write one.
 //! 6. `watermarks`: the state becomes pressured when held grows to H or above, flowing when it
 //!    shrinks to L or below; changes alternate.
-//! 7. `wake`, `spin`, `deadline`: a wait has something to wait for, and is not longer than what is
+//! 7. `times`: waits for the input, the output and the rate limit, and what else is told of time, are
+//!    those that passed.
+//! 8. `wake`, `spin`, `deadline`: a wait has something to wait for, and is not longer than what is
 //!    due; a turn makes progress or waits; no deadline acts early, none late.
-//! 8. `memory`: it is taken in proportion to what is held, and a few chunks.
-//! 9. `end`: at the end nothing is held, and the ending follows from the history.
+//! 9. `memory`: it is taken in proportion to what is held, and a few chunks.
+//! 10. `end`: at the end nothing is held, and the ending follows from the history.
 
 pub mod account;
 pub mod ending;
