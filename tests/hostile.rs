@@ -16,14 +16,18 @@ const POLICIES: [&str; 3] = ["block", "fail", "drop-oldest"];
 
 /// Nobody's processes but ours: the limit on processes counts them all.
 const USER: &str = "64321";
-const AS_USER: [&str; 6] = [
-    "setpriv",
-    "--reuid",
-    USER,
-    "--regid",
-    USER,
-    "--clear-groups",
-];
+const AS_USER: [&str; 6] = as_user(USER);
+
+const fn as_user(user: &'static str) -> [&'static str; 6] {
+    [
+        "setpriv",
+        "--reuid",
+        user,
+        "--regid",
+        user,
+        "--clear-groups",
+    ]
+}
 
 /// One line, as the contract has it for everything that goes wrong.
 #[track_caller]
@@ -311,4 +315,61 @@ fn through_terminals(command: &mut Command, text: &[u8]) {
     assert_eq!(wait(&mut child).code(), Some(0));
     assert!(seen == text);
     assert_eq!((state(&stdin), state(&stdout)), before);
+}
+
+/// Takes all the pipe memory that the kernel gives to one user, and holds it until stdin ends.
+#[test]
+#[ignore = "the other side of without_pipe_memory_bytes_are_copied"]
+fn hold_pipes() {
+    let pipes: Vec<_> = (0..70)
+        .map(|_| {
+            let (reader, writer) = rustix::pipe::pipe().unwrap();
+            // Refused when the limit is reached; from then on pipes are tiny.
+            let _ = rustix::pipe::fcntl_setpipe_size(&writer, 1 << 20);
+            (reader, writer)
+        })
+        .collect();
+    let last = rustix::pipe::fcntl_getpipe_size(&pipes[pipes.len() - 1].1).unwrap();
+    writeln!(std::io::stdout(), "held; the last has {last} bytes").unwrap();
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+fn without_pipe_memory_bytes_are_copied() {
+    // Another user, for this one's processes would count there.
+    const AS_HOLDER: [&str; 6] = as_user("64322");
+    if !can(&[&AS_HOLDER[..], &["true"]].concat()) {
+        return;
+    }
+    let home = open_to_all();
+    let holder = home.path().join("holder");
+    std::fs::copy(std::env::current_exe().unwrap(), &holder).unwrap();
+    let mut holder = command(&AS_HOLDER)
+        .arg(holder)
+        .args(["hold_pipes", "--ignored", "--exact", "--nocapture"])
+        .spawn()
+        .unwrap();
+    let mut told = String::new();
+    let mut from_holder = holder.stdout.take().unwrap();
+    while !told.contains("bytes\n") {
+        let mut some = [0; 4096];
+        let count = from_holder.read(&mut some).unwrap();
+        assert!(count > 0, "{told}");
+        told += std::str::from_utf8(&some[..count]).unwrap();
+    }
+    assert!(
+        told.contains("has 4096 bytes") || told.contains("has 8192 bytes"),
+        "{told}"
+    );
+
+    let input = log(100_000);
+    let mut command = command(&AS_HOLDER);
+    command
+        .arg(home.path().join("hwm"))
+        .args(["-B", "1M", "--report", "json"]);
+    let done = stalled(&mut command, &input).expect(0);
+    assert!(done.stdout == input);
+    assert_eq!(done.summary().count("peak_held_bytes"), 1 << 20);
+    drop((holder.stdin.take(), from_holder));
+    wait(&mut holder);
 }
