@@ -51,10 +51,20 @@ pub fn command() -> clap::Command {
 /// An [`Exit`] with status 0 for help and version, and with status 2 and one line for wrong
 /// usage.
 pub fn parse(args: impl IntoIterator<Item = OsString>, terminal: bool) -> Result<Config, Exit> {
-    let matches = unbuilt::teach(command()).try_get_matches_from(args)?;
-    if let Some(message) = unbuilt::first_used(&matches) {
-        return Err(Exit::usage(&message));
-    }
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = command()
+        .try_get_matches_from(&args)
+        .or_else(|_| known_to_pv(&args))?;
     let args = args::Args::from_arg_matches(&matches)?;
     validate::validate(args, terminal).map_err(|message| Exit::usage(&message))
+}
+
+/// Reads the command line again, with all of pv's options: so many definitions are not made for a
+/// command line that does without them.
+fn known_to_pv(args: &[OsString]) -> Result<clap::ArgMatches, Exit> {
+    let matches = unbuilt::teach(command()).try_get_matches_from(args)?;
+    match unbuilt::first_used(&matches) {
+        Some(message) => Err(Exit::usage(&message)),
+        None => Ok(matches),
+    }
 }
