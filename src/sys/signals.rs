@@ -5,7 +5,7 @@
 //! when the process began (`nohup`).
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -120,10 +120,11 @@ pub fn die_by(signal: i32) {
 
 /// The signals ignored when asked, as a bit mask; none where it cannot be known.
 fn ignored_at_start() -> u64 {
-    fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| ignored_in(&status))
-        .unwrap_or(0)
+    // More than it has: it tells no size, and growing to meet it takes eight reads.
+    let mut status = String::with_capacity(4096);
+    let read =
+        fs::File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
+    read.ok().and_then(|_| ignored_in(&status)).unwrap_or(0)
 }
 
 fn ignored_in(status: &str) -> Option<u64> {

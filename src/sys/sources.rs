@@ -102,13 +102,20 @@ impl Sources {
     /// As [`crate::engine::System::splice`], straight to `output`. What is wrong with a source
     /// is left to [`Sources::splice`] to tell.
     pub(super) fn pass(&mut self, output: BorrowedFd<'_>, most: usize) -> Splice {
-        if self.current.is_none() && self.failed.is_none() {
-            self.failed = self.open_next().and_then(Result::err);
+        while self.failed.is_none() {
+            if let Some((_, input)) = &mut self.current {
+                match splice::straight(input, output, most) {
+                    Splice::End => self.current = None,
+                    answer => return answer,
+                }
+            }
+            match self.open_next() {
+                Some(Ok(())) => {}
+                Some(Err(error)) => self.failed = Some(error),
+                None => return Splice::End,
+            }
         }
-        match &mut self.current {
-            Some((_, input)) => splice::straight(input, output, most),
-            None => Splice::Unable,
-        }
+        Splice::Unable
     }
 
     fn open_next(&mut self) -> Option<Result<(), SourceError>> {

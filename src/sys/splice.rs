@@ -39,14 +39,15 @@ pub(super) fn from_input(
     }
 }
 
-/// From an input straight to the output. What fails is left to the two halves, which know whose
-/// failure it is, and so is the end, for other sources may follow.
+/// From an input straight to the output; the end is that of this input. What fails is left to the
+/// two halves, which know whose failure it is.
 pub(super) fn straight(input: &mut Input, output: BorrowedFd<'_>, most: usize) -> Splice {
     let Ok(Some(from)) = input.splices() else {
         return Splice::Unable;
     };
     match splice(from, output, most) {
-        Ok(n) if n > 0 => Splice::Moved(n as u64),
+        Ok(0) => Splice::End,
+        Ok(n) => Splice::Moved(n as u64),
         Err(Errno::PIPE) => Splice::Gone,
         Err(Errno::AGAIN) => Splice::WouldBlock,
         _ => Splice::Unable,

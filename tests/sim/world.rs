@@ -417,9 +417,12 @@ impl World {
     fn pass(&mut self, most: usize) -> Splice {
         let fails = self.faults.failing_read == Some(self.reads)
             || self.faults.failing_write == Some(self.writes);
-        let ended = self.input.is_empty() && self.producer.ended;
-        if fails || ended {
+        if fails {
             return Splice::Unable;
+        }
+        if self.input.is_empty() && self.producer.ended {
+            self.heard.push(Heard::InputEnded);
+            return Splice::End;
         }
         if self.consumer_is_gone() {
             self.heard.push(Heard::ConsumerGone);
