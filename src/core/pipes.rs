@@ -38,7 +38,7 @@ pub struct Pipes {
     free: Vec<usize>,
     /// The newest refused more.
     is_full: bool,
-    len: u64,
+    held: u64,
 }
 
 impl Pipes {
@@ -50,18 +50,13 @@ impl Pipes {
             in_use: VecDeque::with_capacity(most),
             free: (0..most).rev().collect(),
             is_full: false,
-            len: 0,
+            held: 0,
         }
     }
 
     /// Bytes in all of them.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Whether nothing is in any of them.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    pub fn held(&self) -> u64 {
+        self.held
     }
 
     /// The newest pipe, if more can follow in it when `position` bytes have gone to memory.
@@ -81,7 +76,7 @@ impl Pipes {
 
     /// So many bytes (>= 1) went into [`Pipes::to_fill`].
     pub fn filled(&mut self, bytes: u64, position: u64) {
-        self.len += bytes;
+        self.held += bytes;
         if let Some(pipe) = self.newest_open(position) {
             pipe.bytes += bytes;
         } else if let Some(number) = self.free.pop() {
@@ -120,7 +115,7 @@ impl Pipes {
 
     /// So many bytes (>= 1) left [`Pipes::to_empty`].
     pub fn emptied(&mut self, bytes: u64) {
-        self.len -= bytes;
+        self.held -= bytes;
         if self.in_use.len() == 1 {
             self.is_full = false;
         }
@@ -136,7 +131,7 @@ impl Pipes {
     /// Everything leaves. Returns how much it was.
     pub fn clear(&mut self) -> u64 {
         self.in_use.clear();
-        std::mem::take(&mut self.len)
+        std::mem::take(&mut self.held)
     }
 }
 
@@ -166,10 +161,10 @@ mod tests {
         pipes.emptied(7);
         assert_eq!(pipes.to_empty(0), Some((1, 5)));
         assert_eq!(fill(&mut pipes, 2, 0), Some(0), "it is free again");
-        assert_eq!(pipes.len(), 7);
+        assert_eq!(pipes.held(), 7);
         pipes.emptied(5);
         pipes.emptied(2);
-        assert_eq!((pipes.is_empty(), pipes.to_empty(0)), (true, None));
+        assert_eq!((pipes.held(), pipes.to_empty(0)), (0, None));
         assert_eq!(pipes.to_fill(0), Some(0), "the last that was used");
     }
 

@@ -103,7 +103,7 @@ impl Relay {
 
     /// Bytes in our own pipes.
     pub(super) fn piped(&self) -> u64 {
-        self.pipes.as_ref().map_or(0, Pipes::len)
+        self.pipes.as_ref().map_or(0, Pipes::held)
     }
 
     /// With `-S`, the input ends here.
