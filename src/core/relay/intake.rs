@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{Change, Relay};
 use crate::config::Amount;
 use crate::core::account::{Reason, Tally};
-use crate::core::policy::OnFull;
+use crate::core::policy::{OnFull, View};
 use crate::core::queue::CHUNK;
 
 impl Relay {
@@ -89,7 +89,7 @@ impl Relay {
         while !self.queue.landed().is_empty() {
             if self.doomed.is_some() {
                 self.pass_over_doomed(now);
-            } else if !self.judge_in_bulk(now) {
+            } else if !self.judge_in_bulk(now) && !self.judge_in_place(now) {
                 self.judge_fragment(now);
             }
         }
@@ -141,8 +141,7 @@ impl Relay {
     /// the watermarks, so it must neither reach the upper nor fall to the lower one.
     fn lose_in_bulk(&mut self, now: Duration) -> bool {
         let room = self.config.capacity - self.held();
-        let keeps_state = self.pressure.is_pressured() && self.held() > self.config.low_water;
-        if self.queue.arriving() > 0 || (room > 0 && !keeps_state) {
+        if self.queue.arriving() > 0 || (room > 0 && !self.stays_pressured()) {
             return false;
         }
         let lost = self.next_that_do_not_fit(room);
@@ -181,6 +180,39 @@ impl Relay {
         let delimiters = memchr::memchr_iter(delimiter, bytes).count() as u64;
         let end = memchr::memrchr(delimiter, bytes).map_or(0, |last| last + 1);
         (delimiters, end as u64)
+    }
+
+    /// Whether a record that comes and is lost again changes no state.
+    fn stays_pressured(&self) -> bool {
+        self.pressure.is_pressured() && self.held() > self.config.low_water
+    }
+
+    /// Judges a record that landed whole and fits before it is kept: one that is lost need not be
+    /// taken back. False where that is not the next thing to do.
+    fn judge_in_place(&mut self, now: Duration) -> bool {
+        if self.queue.arriving() > 0 || !self.stays_pressured() {
+            return false;
+        }
+        let end = memchr::memchr(self.config.delimiter, self.queue.landed());
+        let Some(count) = end.map(|end| end + 1) else {
+            return false;
+        };
+        let bytes = count as u64;
+        let held = self.held() + bytes;
+        if held > self.config.capacity {
+            return false;
+        }
+        self.grew(held, now);
+        let record = Tally { bytes, records: 1 };
+        self.meter.input += record;
+        match self.judgement_with(held) {
+            None => self.queue.keep(count, 1, 0),
+            Some(reason) => {
+                self.queue.discard(count);
+                self.lost_at_tail(reason, record, now);
+            }
+        }
+        true
     }
 
     /// The next piece that landed of one record, up to its end if that landed.
@@ -340,10 +372,18 @@ impl Relay {
     }
 
     fn judgement(&mut self) -> Option<Reason> {
+        self.judgement_with(self.held())
+    }
+
+    /// The judgement on a record with which so much is held.
+    fn judgement_with(&mut self, held: u64) -> Option<Reason> {
         if !self.judges() {
             return None;
         }
-        let view = self.view();
+        let view = View {
+            held,
+            ..self.view()
+        };
         self.overflow.as_mut()?.judge(&view)
     }
 
