@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::{Engine, Place, Read, Reporter, Splice, System, Write};
+use crate::core::pipes::PIPE;
 
 impl<S: System, R: Reporter> Engine<'_, S, R> {
     /// Input goes straight to the output. Returns whether that was this turn's read and write.
@@ -33,7 +34,7 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
         let Some(pipe) = self.relay.pipe_to_fill() else {
             return false;
         };
-        let most = most as u64;
+        let most = PIPE.min(most as u64);
         match self.system.splice(Place::Input, Place::Pipe(pipe), most) {
             Splice::Moved(count) => {
                 self.input_ready = count == most;
@@ -62,7 +63,9 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
             }
             Splice::Gone => Write::Gone,
             Splice::Failed(error) => Write::Failed(error),
-            _ => Write::WouldBlock,
+            Splice::WouldBlock => Write::WouldBlock,
+            // Nothing went into a pipe that cannot be emptied.
+            _ => Write::Failed(std::io::ErrorKind::Unsupported.into()),
         };
         self.write_nothing(answer, now);
         Some(false)

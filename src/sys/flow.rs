@@ -3,11 +3,19 @@
 //! A producer that writes 64 KiB at a time wakes us for each of them, and a consumer that reads so much
 //! from a full pipe does too; waking up costs more than moving that. The kernel's pipes hold far more. So
 //! where a stream is dense, we sleep until, at the rate just seen, a part of a pipe has gathered, or
-//! has been taken, and ask poll only when there was less than that.
+//! has been taken, and do not ask poll.
 //!
-//! Refuses to delay what is not dense: a line a millisecond, an idle stream, or a pipe that could not be
-//! grown is served as soon as poll tells of it. The rate is that of the last turn alone, so a stream that
-//! pauses is back to poll at once.
+//! ```text
+//!             8 dense turns                 4 turns, as fast         1000 turns, or not dense
+//!   Watched ------------------> Tried --------------------> LeftAlone ------------------> Watched
+//!                                  |  slower                                                 ^
+//!                                  +----------> Served ------ 4000 turns --------------------+
+//! ```
+//!
+//! Sleeping must not cost the stream anything: who waits for an answer before he goes on (a request,
+//! a reply) looks dense too, and is slowed down by each sleep. So the rate with sleeps is compared with
+//! that without, and where it is less, the stream is served as poll tells. Refuses to delay what is not
+//! dense: a line a millisecond, an idle stream, or a pipe that could not be grown.
 
 use std::time::Duration;
 
@@ -20,20 +28,53 @@ const WORTH: f64 = 128.0 * 1024.0;
 /// Shorter sleeps are not what a timer gives.
 const SHORTEST: Duration = Duration::from_micros(40);
 
-/// The part of a pipe to sleep for. When the rate rises meanwhile, a pipe takes so many times more
-/// before anybody is held up; and when it was full, the next sleep is so much shorter.
+/// The part of a pipe to sleep for. When the rate rises meanwhile, a pipe takes twice as much before
+/// anybody is held up; and when it was full, the next sleep is so much shorter.
 const PART: f64 = 1.0 / 2.0;
 
 /// Timers are late by about so much, with 50 us that Linux allows itself.
 const LATE: Duration = Duration::from_micros(60);
+
+/// With sleeps, a stream must be at least so fast as without: noise may take the rest.
+const AS_FAST: f64 = 0.8;
+
+/// What is done with a stream, and what comes next; see the module's header.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Watched,
+    Tried,
+    LeftAlone,
+    Served,
+}
+
+impl Stage {
+    /// How many turns it lasts.
+    fn turns(self) -> u32 {
+        match self {
+            Stage::Watched => 8,
+            Stage::Tried => 4,
+            Stage::LeftAlone => 1000,
+            Stage::Served => 4000,
+        }
+    }
+}
 
 /// One side's stream.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     /// What the pipe holds; 0 for everything else.
     pipe: usize,
+    /// Since the last turn.
     moved: u64,
-    rate: f64,
+    turned: Duration,
+    stage: Stage,
+    /// Of this stage, so far.
+    turns: u32,
+    bytes: u64,
+    time: Duration,
+    /// The rate without sleeps, in bytes a second.
+    rate_watched: f64,
 }
 
 impl Flow {
@@ -47,18 +88,51 @@ impl Flow {
         self.moved += bytes;
     }
 
-    /// A turn of that length is over.
-    fn turn(&mut self, length: Duration) {
-        self.rate = std::mem::take(&mut self.moved) as f64 / length.as_secs_f64().max(1e-9);
+    /// A turn is over, and this side is waited for: how long it may be left alone.
+    fn turn(&mut self, now: Duration) -> Option<Duration> {
+        let time = now.saturating_sub(self.turned);
+        let bytes = std::mem::take(&mut self.moved);
+        self.turned = now;
+        self.turns += 1;
+        self.bytes += bytes;
+        self.time += time;
+        let rate = rate(bytes, time);
+        let is_dense = rate * LONGEST.as_secs_f64() >= WORTH;
+        if let Some(next) = self.next(is_dense) {
+            (self.stage, self.turns, self.bytes, self.time) = (next, 0, 0, Duration::ZERO);
+        }
+        let is_left = matches!(self.stage, Stage::Tried | Stage::LeftAlone);
+        self.sleep_at(rate).filter(|_| is_left && is_dense)
     }
 
-    /// How long it may be left alone; None if not at all.
-    fn sleep(&self) -> Option<Duration> {
-        let is_dense = self.rate * LONGEST.as_secs_f64() >= WORTH;
-        let whole = Duration::from_secs_f64(self.pipe as f64 * PART / self.rate.max(1.0));
-        let sleep = whole.saturating_sub(LATE);
-        (is_dense && sleep >= SHORTEST).then_some(sleep.min(LONGEST))
+    /// The next stage, if this one is over.
+    fn next(&mut self, is_dense: bool) -> Option<Stage> {
+        let is_over = self.turns >= self.stage.turns();
+        let rate = rate(self.bytes, self.time);
+        match self.stage {
+            Stage::Watched | Stage::LeftAlone if !is_dense => Some(Stage::Watched),
+            Stage::Tried if !is_dense => Some(Stage::Served),
+            _ if !is_over => None,
+            Stage::Watched => {
+                self.rate_watched = rate;
+                Some(Stage::Tried)
+            }
+            Stage::Tried if rate < AS_FAST * self.rate_watched => Some(Stage::Served),
+            Stage::Tried => Some(Stage::LeftAlone),
+            Stage::LeftAlone | Stage::Served => Some(Stage::Watched),
+        }
     }
+
+    /// How long it takes for a part of a pipe, if that can be timed.
+    fn sleep_at(&self, rate: f64) -> Option<Duration> {
+        let whole = Duration::from_secs_f64(self.pipe as f64 * PART / rate.max(1.0));
+        let sleep = whole.saturating_sub(LATE);
+        (sleep >= SHORTEST).then_some(sleep.min(LONGEST))
+    }
+}
+
+fn rate(bytes: u64, time: Duration) -> f64 {
+    bytes as f64 / time.as_secs_f64().max(1e-9)
 }
 
 /// Both sides' streams.
@@ -66,22 +140,16 @@ impl Flow {
 pub(super) struct Flows {
     pub(super) input: Flow,
     pub(super) output: Flow,
-    waited: Duration,
 }
 
 impl Flows {
     /// It is `now`, and time to wait for what is wanted: how long to sleep before asking poll.
     pub(super) fn sleep(&mut self, now: Duration, input: bool, output: bool) -> Option<Duration> {
-        let length = now.saturating_sub(self.waited);
-        self.waited = now;
-        self.input.turn(length);
-        self.output.turn(length);
-        match (input, output) {
-            (true, true) => Some(self.input.sleep()?.min(self.output.sleep()?)),
-            (true, false) => self.input.sleep(),
-            (false, true) => self.output.sleep(),
-            (false, false) => None,
-        }
+        let wanted = [(input, &mut self.input), (output, &mut self.output)];
+        let turn = |(_, flow): (bool, &mut Flow)| flow.turn(now);
+        let sleeps = wanted.into_iter().filter(|(wanted, _)| *wanted).map(turn);
+        // Both sides must do without us for so long.
+        sleeps.reduce(|one, other| Some(one?.min(other?))).flatten()
     }
 }
 
@@ -89,58 +157,113 @@ impl Flows {
 mod tests {
     use super::*;
 
-    const MIB: usize = 1 << 20;
+    const MIB: u64 = 1 << 20;
+    const KIB: u64 = 1 << 10;
 
-    fn milliseconds(n: u64) -> Duration {
-        Duration::from_millis(n)
+    fn flow() -> Flow {
+        Flow {
+            pipe: 1 << 20,
+            ..Flow::default()
+        }
     }
 
-    /// Flows through large pipes, of which the input just moved so many bytes in a millisecond.
-    fn after(bytes: u64) -> Flows {
-        let mut flows = Flows::default();
-        flows.input.is_through(MIB);
-        flows.output.is_through(MIB);
-        flows.sleep(milliseconds(1), true, false);
-        flows.input.moved(bytes);
-        flows
+    /// A stream for so many turns, of which each begins when a sleep is over, or `wake` after the
+    /// last, and moves what `came` in that time. Returns the sleeps.
+    fn run(
+        flow: &mut Flow,
+        turns: usize,
+        wake: Duration,
+        came: impl Fn(Duration) -> u64,
+    ) -> Vec<Option<Duration>> {
+        let mut last = wake;
+        (0..turns)
+            .map(|_| {
+                flow.moved(came(last));
+                let sleep = flow.turn(flow.turned + last);
+                last = sleep.map_or(wake, |sleep| sleep + LATE);
+                sleep
+            })
+            .collect()
+    }
+
+    /// 500 bytes a microsecond, whoever looks.
+    fn free(time: Duration) -> u64 {
+        500 * time.as_micros() as u64
     }
 
     #[test]
     fn a_dense_stream_is_left_alone_until_a_part_of_a_pipe_has_come() {
-        let sleep = |bytes| after(bytes).sleep(milliseconds(2), true, false);
-        assert_eq!(sleep(512 << 10), Some(Duration::from_micros(940)));
-        assert_eq!(sleep(1 << 20), Some(Duration::from_micros(440)));
-        assert_eq!(sleep(200 << 10), Some(LONGEST));
+        let mut flow = flow();
+        let sleeps = run(&mut flow, 50, Duration::from_micros(131), free);
+        assert_eq!(sleeps[..7], [None; 7], "first it is watched");
+        assert!(sleeps[7..].iter().all(Option::is_some), "{sleeps:?}");
+        // Half a pipe of 1 MiB comes in 1048 us.
+        assert_eq!(sleeps[40].map(|sleep| sleep.as_micros()), Some(988));
+        assert_eq!(flow.stage, Stage::LeftAlone);
+    }
+
+    #[test]
+    fn who_waits_for_an_answer_is_not_made_to_wait_again() {
+        for message in [16 * KIB, 64 * KIB, 128 * KIB, 512 * KIB, 4 * MIB] {
+            // It takes a microsecond for 2 KiB, and then one message is there, however long we slept.
+            let wake = Duration::from_nanos(message / 2);
+            let (mut flow, mut total, turns) = (flow(), Duration::ZERO, 10_000);
+            let mut last = wake;
+            for _ in 0..turns {
+                flow.moved(message);
+                total += last;
+                let sleep = flow.turn(flow.turned + last);
+                last = sleep.map_or(wake, |sleep| (sleep + LATE).max(wake));
+            }
+            let lost = total.as_secs_f64() / (wake * turns).as_secs_f64();
+            assert!(lost < 1.05, "{message}: {lost}");
+        }
     }
 
     #[test]
     fn what_is_not_dense_is_not_delayed() {
-        let sleep = |bytes| after(bytes).sleep(milliseconds(2), true, false);
-        assert_eq!(sleep(0), None);
-        assert_eq!(sleep(100), None);
-        assert_eq!(sleep(100 << 10), None);
-        assert_eq!(sleep(100 << 20), None, "nor what no timer can time");
-        let mut flows = after(1 << 20);
-        assert_eq!(flows.sleep(milliseconds(50), true, false), None, "a pause");
+        let slow = |time: Duration| free(time) / 4;
+        let wake = Duration::from_micros(500);
+        assert_eq!(run(&mut flow(), 100, wake, slow), [None; 100]);
+        assert_eq!(run(&mut flow(), 100, wake, |_| 100), [None; 100]);
+        let small = &mut Flow {
+            pipe: 64 << 10,
+            ..Flow::default()
+        };
+        assert_eq!(run(small, 100, wake, free), [None; 100], "a small pipe");
+    }
+
+    #[test]
+    fn a_stream_that_pauses_is_watched_anew() {
+        let mut flow = flow();
+        let wake = Duration::from_micros(131);
+        assert!(run(&mut flow, 50, wake, free)[49].is_some());
+        assert_eq!(run(&mut flow, 2, wake, |_| 0), [None; 2]);
+        assert_eq!(run(&mut flow, 7, wake, free), [None; 7]);
     }
 
     #[test]
     fn both_sides_must_be_dense_where_both_are_waited_for() {
-        assert_eq!(after(1 << 20).sleep(milliseconds(2), true, true), None);
-        let mut flows = after(512 << 10);
-        flows.output.moved(1 << 20);
-        let sleep = flows.sleep(milliseconds(2), true, true);
-        assert_eq!(sleep, Some(Duration::from_micros(440)), "the shorter one");
-        let mut flows = after(512 << 10);
-        assert_eq!(flows.sleep(milliseconds(2), false, true), None);
-        let mut flows = after(512 << 10);
-        assert_eq!(flows.sleep(milliseconds(2), false, false), None);
-    }
-
-    #[test]
-    fn a_small_pipe_is_not_left_alone() {
-        let mut flows = after(512 << 10);
-        flows.input.is_through(64 << 10);
-        assert_eq!(flows.sleep(milliseconds(2), true, false), None);
+        let mut flows = Flows::default();
+        flows.input.is_through(1 << 20);
+        flows.output.is_through(1 << 20);
+        let mut now = Duration::ZERO;
+        let mut turn = |input: u64, output: u64| {
+            now += Duration::from_micros(200);
+            flows.input.moved(input);
+            flows.output.moved(output);
+            flows.sleep(now, true, true)
+        };
+        for _ in 0..20 {
+            assert_eq!(turn(200 * KIB, 10), None);
+        }
+        let sleeps: Vec<_> = (0..20).map(|_| turn(200 * KIB, 400 * KIB)).collect();
+        let of_the_faster = Duration::from_micros(196);
+        assert!(
+            sleeps[10..]
+                .iter()
+                .all(|sleep| *sleep == Some(of_the_faster)),
+            "{sleeps:?}"
+        );
     }
 }

@@ -12,6 +12,7 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
@@ -21,6 +22,7 @@ use rustix::net::RecvFlags;
 use super::descriptor::{Kind, reopen};
 use super::ferry::ReadFerry;
 use super::poll::look;
+use super::splice::Scratch;
 
 /// What poll says of something readable, ended or broken.
 const NEWS: PollFlags = PollFlags::IN.union(PollFlags::HUP).union(PollFlags::ERR);
@@ -37,6 +39,8 @@ pub(super) struct Input {
     /// A FIFO that we opened reads as ended until its first writer comes; that is not its end.
     awaits_writer: bool,
     is_unspliceable: bool,
+    /// How to read a pipe that was spliced from.
+    way_back: Option<Rc<Scratch>>,
 }
 
 #[derive(Debug)]
@@ -44,6 +48,8 @@ enum Way {
     NoWait,
     Socket,
     Plain,
+    /// Through a pipe of our own.
+    Scratch(Rc<Scratch>),
     Ferry(ReadFerry),
 }
 
@@ -70,6 +76,7 @@ impl Input {
             shared: None,
             awaits_writer: false,
             is_unspliceable: false,
+            way_back: None,
         })
     }
 
@@ -93,6 +100,7 @@ impl Input {
             shared: None,
             awaits_writer: kind == Kind::Pipe,
             is_unspliceable: false,
+            way_back: None,
         })
     }
 
@@ -112,6 +120,7 @@ impl Input {
             shared,
             awaits_writer: false,
             is_unspliceable: false,
+            way_back: None,
         })
     }
 
@@ -150,21 +159,31 @@ impl Input {
                 rustix::net::recv(fd, &mut *room, RecvFlags::DONTWAIT).map(|(n, _)| n)
             }),
             Way::Plain => io::retry_on_intr(|| io::read(fd, &mut *room)),
+            Way::Scratch(scratch) => scratch.read(fd.as_fd(), room),
             Way::Ferry(ferry) => ferry.read(room),
         }
     }
 
     fn do_without_no_wait(&mut self) -> io::Result<()> {
+        if let Some(scratch) = &self.way_back {
+            self.way = Way::Scratch(Rc::clone(scratch));
+            return Ok(());
+        }
         let shared = io::fcntl_dupfd_cloexec(&self.fd, 3)?;
         *self = Input::over_blocking(shared, self.kind)?;
         Ok(())
     }
 
-    /// What to splice from; `AGAIN` when there is nothing now, `None` when it is to be read.
-    pub(super) fn splices(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
+    /// What to splice from; `AGAIN` when there is nothing now, `None` when it is to be read. Once it
+    /// was spliced from, a pipe knows `RWF_NOWAIT` no more, so from then on it is read through
+    /// `scratch`.
+    pub(super) fn splices(&mut self, scratch: &Rc<Scratch>) -> io::Result<Option<BorrowedFd<'_>>> {
         let may = !self.is_unspliceable
             && matches!(self.kind, Kind::Pipe | Kind::File)
-            && matches!(self.way, Way::NoWait | Way::Plain);
+            && matches!(self.way, Way::NoWait | Way::Plain | Way::Scratch(_));
+        if may && self.way_back.is_none() {
+            self.way_back = Some(Rc::clone(scratch));
+        }
         if may && !self.has_writer() {
             return Err(Errno::AGAIN);
         }
@@ -220,6 +239,11 @@ impl Input {
     /// Whether the input can only be at its end when no byte is pending.
     pub(super) fn ends_when_not_pending(&self) -> bool {
         self.kind == Kind::File
+    }
+
+    /// Whether a pipe has something to read.
+    pub(super) fn has_bytes(&self) -> bool {
+        self.kind == Kind::Pipe && io::ioctl_fionread(&self.fd).is_ok_and(|n| n > 0)
     }
 
     /// The pipe to grow, if it is one.
@@ -328,6 +352,7 @@ mod tests {
             shared: None,
             awaits_writer: false,
             is_unspliceable: false,
+            way_back: None,
         };
         // The first read fetches up to ten bytes, so the second is served from what is left.
         tells_empty_from_ended(input, writer);

@@ -35,6 +35,7 @@ mod startup;
 pub(crate) mod testing;
 
 use std::io::IoSlice;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -46,11 +47,13 @@ use crate::engine::{Interest, Place, Read, Ready, Signal, Splice, System, Write}
 use clock::Clock;
 use descriptor::duplicate;
 use flow::Flows;
+use input::Input;
 use output::{Output, Watch};
 use pipes::Pipes;
 use poll::PollSet;
 use signals::Signals;
 use sources::Sources;
+use splice::Scratch;
 
 pub use signals::die_by;
 pub use startup::StartError;
@@ -67,6 +70,9 @@ pub struct RealSystem {
     signals: Signals,
     sources: Sources,
     pipes: Pipes,
+    /// The way back from splicing, made before the first splice. None within the option: it cannot be
+    /// had.
+    scratch: Option<Option<Rc<Scratch>>>,
     flows: Flows,
     reads_stdin: bool,
     /// `None` once closed.
@@ -117,6 +123,7 @@ impl RealSystem {
             reads_stdin: sources.contains(&Source::Stdin),
             sources: Sources::new(sources, output_file, pipe_bound),
             pipes: Pipes::new(pipe_bound),
+            scratch: None,
             flows,
             output: Some(output),
         })
@@ -136,8 +143,14 @@ impl RealSystem {
         limit
     }
 
+    fn scratch(&mut self) -> Option<Rc<Scratch>> {
+        let make = || Scratch::new().ok().map(Rc::new);
+        self.scratch.get_or_insert_with(make).clone()
+    }
+
     /// How long to leave both sides alone before asking poll for what is of interest.
     fn sleep(&mut self, interest: Interest, limit: Option<Duration>) -> Option<Duration> {
+        let has_bytes = || self.sources.current().is_some_and(Input::has_bytes);
         if limit == Some(Duration::ZERO) {
             return None;
         }
@@ -145,7 +158,9 @@ impl RealSystem {
         let sleep = self
             .flows
             .sleep(self.clock.now(), interest.input, interest.output)?;
-        Some(limit.map_or(sleep, |limit| limit.min(sleep)))
+        // What has come already, and found no room straight through, goes into the buffer at once.
+        let sleeps = !interest.input || !has_bytes();
+        sleeps.then(|| limit.map_or(sleep, |limit| limit.min(sleep)))
     }
 
     /// Whether a read makes sense without asking poll: it opens a source, or starts a ferry.
@@ -194,13 +209,17 @@ impl System for RealSystem {
 
     fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let Some(output) = self.output.as_mut().and_then(Output::splices) else {
+        let Some(scratch) = self.scratch() else {
+            return Splice::Unable;
+        };
+        let output = self.output.as_mut();
+        let Some(output) = output.and_then(|output| output.splices(&scratch)) else {
             return Splice::Unable;
         };
         let answer = match (from, to) {
-            (Place::Input, Place::Output) => self.sources.pass(output, most),
+            (Place::Input, Place::Output) => self.sources.pass(output, most, &scratch),
             (Place::Input, Place::Pipe(number)) => match self.pipes.writer(number) {
-                Some(pipe) => self.sources.splice(pipe, most),
+                Some(pipe) => self.sources.splice(pipe, most, &scratch),
                 None => Splice::Unable,
             },
             (Place::Pipe(number), Place::Output) => match self.pipes.reader(number) {

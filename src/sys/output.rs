@@ -5,6 +5,7 @@
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -17,7 +18,7 @@ use crate::engine::Write;
 use super::descriptor::{Kind, grow_pipe, is_on_disk, reopen};
 use super::ferry::{Crossing, FILE_WRITE_MOST, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
 use super::poll::{Place, PollSet, look};
-use super::splice;
+use super::splice::{self, Scratch};
 
 /// The most parts that the system takes in one call.
 const PARTS_MOST: usize = 1024;
@@ -37,6 +38,8 @@ pub(super) struct Output {
     trust: Trust,
     /// Whether the kernel splices into it; None while that was not tried.
     splices: Option<bool>,
+    /// How to write a pipe that was spliced to.
+    way_back: Option<Rc<Scratch>>,
 }
 
 #[derive(Debug)]
@@ -44,6 +47,8 @@ enum Way {
     NoWait,
     Socket,
     Plain,
+    /// Through a pipe of our own.
+    Scratch(Rc<Scratch>),
     /// A file, until a write takes long.
     Timed,
     Ferry(WriteFerry),
@@ -144,6 +149,7 @@ impl Output {
             vigil: !death.is_empty(),
             trust: Trust::Full,
             splices: None,
+            way_back: None,
         }
     }
 
@@ -156,15 +162,22 @@ impl Output {
         }
     }
 
-    /// What to splice to; `None` when it is to be written.
-    pub(super) fn splices(&mut self) -> Option<BorrowedFd<'_>> {
+    /// What to splice to; `None` when it is to be written. Once it was spliced to, a pipe knows
+    /// `RWF_NOWAIT` no more, so from then on it is written through `scratch`.
+    pub(super) fn splices(&mut self, scratch: &Rc<Scratch>) -> Option<BorrowedFd<'_>> {
+        let fd = self.fd.as_fd();
         let splices = *self
             .splices
             .get_or_insert_with(|| match (self.kind, &self.way) {
                 (Kind::Pipe, Way::NoWait | Way::Plain) => true,
-                (Kind::File, Way::Plain) => splice::is_taken_by(self.fd.as_fd()),
+                // A splice moves a file's position without the lock that a write takes: what others
+                // write to the same description, our own reports among them, would be written over.
+                (Kind::File, Way::Plain) => !is_on_disk(fd) && splice::is_taken_by(fd),
                 _ => false,
             });
+        if splices && self.way_back.is_none() {
+            self.way_back = Some(Rc::clone(scratch));
+        }
         splices.then(|| self.fd.as_fd())
     }
 
@@ -184,6 +197,7 @@ impl Output {
             },
             Way::Socket => io::retry_on_intr(|| send(fd, parts)),
             Way::Plain => io::retry_on_intr(|| io::writev(fd, parts)),
+            Way::Scratch(scratch) => scratch.write(fd.as_fd(), parts),
             Way::Timed => return self.write_timed(parts),
             Way::Ferry(ferry) => match ferry.write(parts) {
                 Ok(Crossing::Begun(n)) => return Write::UnderWay(n),
@@ -232,6 +246,10 @@ impl Output {
     }
 
     fn do_without_no_wait(&mut self) -> io::Result<()> {
+        if let Some(scratch) = &self.way_back {
+            self.way = Way::Scratch(Rc::clone(scratch));
+            return Ok(());
+        }
         let shared = io::fcntl_dupfd_cloexec(&self.fd, 3)?;
         *self = Output::over_blocking(shared, self.kind)?;
         Ok(())

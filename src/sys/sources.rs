@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -16,7 +17,7 @@ use crate::engine::{Read, SourceError, Splice};
 
 use super::descriptor::{FileId, duplicate, grow_pipe};
 use super::input::Input;
-use super::splice;
+use super::splice::{self, Scratch};
 use super::startup::{SAME_FILE, source_name};
 
 /// What is still to be read.
@@ -73,7 +74,12 @@ impl Sources {
     }
 
     /// As [`crate::engine::System::splice`], into a pipe of ours.
-    pub(super) fn splice(&mut self, pipe: BorrowedFd<'_>, most: usize) -> Splice {
+    pub(super) fn splice(
+        &mut self,
+        pipe: BorrowedFd<'_>,
+        most: usize,
+        scratch: &Rc<Scratch>,
+    ) -> Splice {
         if let Some(error) = self.failed.take() {
             return Splice::SourceFailed(error);
         }
@@ -85,7 +91,7 @@ impl Sources {
                     None => return Splice::End,
                 }
             };
-            match splice::from_input(input, pipe, most) {
+            match splice::from_input(input, pipe, most, scratch) {
                 Ok(Some(0)) => self.current = None,
                 Ok(Some(n)) => return Splice::Moved(n as u64),
                 Ok(None) => return Splice::Unable,
@@ -101,10 +107,15 @@ impl Sources {
 
     /// As [`crate::engine::System::splice`], straight to `output`. What is wrong with a source
     /// is left to [`Sources::splice`] to tell.
-    pub(super) fn pass(&mut self, output: BorrowedFd<'_>, most: usize) -> Splice {
+    pub(super) fn pass(
+        &mut self,
+        output: BorrowedFd<'_>,
+        most: usize,
+        scratch: &Rc<Scratch>,
+    ) -> Splice {
         while self.failed.is_none() {
             if let Some((_, input)) = &mut self.current {
-                match splice::straight(input, output, most) {
+                match splice::straight(input, output, most, scratch) {
                     Splice::End => self.current = None,
                     answer => return answer,
                 }

@@ -3,7 +3,9 @@
 //! `SPLICE_F_NONBLOCK` keeps the call from waiting for either pipe, and touches no flag. Refuses
 //! sockets and terminals, for which it promises nothing, and to decide how much is moved where.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use rustix::io::{self, Errno};
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with};
@@ -26,8 +28,9 @@ pub(super) fn from_input(
     input: &mut Input,
     pipe: BorrowedFd<'_>,
     most: usize,
+    scratch: &Rc<Scratch>,
 ) -> io::Result<Option<usize>> {
-    let Some(from) = input.splices()? else {
+    let Some(from) = input.splices(scratch)? else {
         return Ok(None);
     };
     match splice(from, pipe, most) {
@@ -41,8 +44,13 @@ pub(super) fn from_input(
 
 /// From an input straight to the output; the end is that of this input. What fails is left to the
 /// two halves, which know whose failure it is.
-pub(super) fn straight(input: &mut Input, output: BorrowedFd<'_>, most: usize) -> Splice {
-    let Ok(Some(from)) = input.splices() else {
+pub(super) fn straight(
+    input: &mut Input,
+    output: BorrowedFd<'_>,
+    most: usize,
+    scratch: &Rc<Scratch>,
+) -> Splice {
+    let Ok(Some(from)) = input.splices(scratch) else {
         return Splice::Unable;
     };
     match splice(from, output, most) {
@@ -72,4 +80,58 @@ pub(super) fn is_taken_by(output: BorrowedFd<'_>) -> bool {
     pipe_with(PipeFlags::CLOEXEC).is_ok_and(|(reader, _writer)| {
         matches!(splice(reader.as_fd(), output, 1), Err(Errno::AGAIN))
     })
+}
+
+/// A pipe of our own by which another is read and written once it was spliced: it has lost
+/// `RWF_NOWAIT` by that (`pipe_clear_nowait` in Linux), and to open it anew takes /proc and the same
+/// user. Empty between two calls, so it serves both sides, and holds nothing that would count.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+impl Scratch {
+    /// Made before anything is spliced, so that the way back is there when it is needed.
+    ///
+    /// # Errors
+    ///
+    /// The system's: too many descriptors.
+    pub(super) fn new() -> io::Result<Scratch> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        Ok(Scratch { reader, writer })
+    }
+
+    /// Reads from a pipe, without waiting; 0 is the end.
+    ///
+    /// # Errors
+    ///
+    /// `AGAIN` when there is nothing now, else the system's.
+    pub(super) fn read(&self, from: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
+        let count = splice(from, self.writer.as_fd(), room.len())?;
+        self.take(&mut room[..count])?;
+        Ok(count)
+    }
+
+    /// Writes to a pipe, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `AGAIN` when there is no room now, else the system's.
+    pub(super) fn write(&self, to: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let count = io::retry_on_intr(|| io::writev(&self.writer, parts))?;
+        let moved = splice(self.reader.as_fd(), to, count);
+        let left = count - moved.unwrap_or(0);
+        // They are where they came from, too.
+        self.take(&mut vec![0; left])?;
+        moved
+    }
+
+    fn take(&self, mut room: &mut [u8]) -> io::Result<()> {
+        while !room.is_empty() {
+            let count = io::retry_on_intr(|| io::read(&self.reader, &mut *room))?;
+            room = &mut room[count..];
+        }
+        Ok(())
+    }
 }

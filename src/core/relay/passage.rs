@@ -11,10 +11,15 @@ use crate::config::{Amount, RelayConfig};
 use crate::core::account::Tally;
 use crate::core::pipes::{PIPE, Pipes};
 
+/// With a buffer of less than this part of a pipe, 64 KiB, bytes are copied: small pieces that are not
+/// joined by that would take all the slots of the consumer's pipe.
+const LEAST_PART: u64 = 16;
+
 /// None where the bytes must be seen.
 pub(super) fn pipes(config: &RelayConfig, size: u64) -> Option<Pipes> {
     let sees = config.policy.is_lossy() || config.count_records;
-    (config.splice && !sees).then(|| Pipes::new(config.capacity, size))
+    let is_worth_it = config.capacity >= size / LEAST_PART;
+    (config.splice && is_worth_it && !sees).then(|| Pipes::new(config.capacity, size))
 }
 
 impl Relay {
