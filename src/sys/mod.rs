@@ -144,7 +144,7 @@ impl RealSystem {
     }
 
     fn scratch(&mut self) -> Option<Rc<Scratch>> {
-        let make = || Scratch::new().ok().map(Rc::new);
+        let make = || Scratch::new().map(Rc::new);
         self.scratch.get_or_insert_with(make).clone()
     }
 

@@ -3,14 +3,18 @@
 //! Refuses to insist: where the kernel gives no pipe, or only a tiny one because the user's share of
 //! pipe memory is used up, there is none, and nothing is said. Knows nothing of what is in them.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, pipe_with};
+use rustix::process::{Resource, getrlimit};
 
 use super::descriptor::grow_pipe;
 
 /// A pipe below the usual size is what the kernel gives to who has too many.
 const USUAL: usize = 64 * 1024;
+
+/// Descriptors left for sources to come, a helper, the report: copying needs them, and no pipe.
+const LEFT: u64 = 8;
 
 /// See the module's header.
 #[derive(Debug)]
@@ -55,8 +59,16 @@ impl Pipes {
     }
 }
 
+/// A new pipe, if that leaves enough descriptors for the files and streams of the run.
+pub(super) fn spare_pipe(flags: PipeFlags) -> Option<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe_with(flags).ok()?;
+    let limit = getrlimit(Resource::Nofile).current;
+    let is_spare = limit.is_none_or(|limit| (writer.as_raw_fd() as u64) + LEFT < limit);
+    is_spare.then_some((reader, writer))
+}
+
 fn make(bound: u64) -> Option<Pipe> {
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).ok()?;
+    let (reader, writer) = spare_pipe(PipeFlags::CLOEXEC)?;
     if fcntl_getpipe_size(&writer).ok()? < USUAL {
         return None;
     }

@@ -13,6 +13,7 @@ use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with};
 use crate::engine::Splice;
 
 use super::input::Input;
+use super::pipes::spare_pipe;
 
 fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
     let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
@@ -92,14 +93,11 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Made before anything is spliced, so that the way back is there when it is needed.
-    ///
-    /// # Errors
-    ///
-    /// The system's: too many descriptors.
-    pub(super) fn new() -> io::Result<Scratch> {
-        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        Ok(Scratch { reader, writer })
+    /// Made before anything is spliced, so that the way back is there when it is needed. None where
+    /// it cannot be had: too many descriptors.
+    pub(super) fn new() -> Option<Scratch> {
+        let (reader, writer) = spare_pipe(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        Some(Scratch { reader, writer })
     }
 
     /// Reads from a pipe, without waiting; 0 is the end.
