@@ -61,15 +61,18 @@ fn expect_all_or_one_line(done: &Finished, input: &[u8]) -> bool {
 
 #[test]
 fn a_full_disk_is_a_write_error_that_tells_where() {
-    if !can(&["unshare", "-m", "mount", "-t", "tmpfs", "none", "/tmp"]) {
+    // Not /tmp itself: hwm may lie there.
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().to_str().unwrap();
+    if !can(&["unshare", "-m", "mount", "-t", "tmpfs", "none", disk]) {
         return;
     }
     let input = log(10_000);
     // What reached the disk comes back by stdout.
-    let script = r#"mount -t tmpfs -o size=100k none /tmp || exit
-                    "$HWM" --report json "$@" >/tmp/out; status=$?; cat /tmp/out; exit $status"#;
+    let script = r#"mount -t tmpfs -o size=100k none "$0" || exit
+                    "$HWM" --report json "$@" >"$0/out"; status=$?; cat "$0/out"; exit $status"#;
     for policy in POLICIES {
-        let words = ["unshare", "-m", "bash", "-c", script, "bash"];
+        let words = ["unshare", "-m", "bash", "-c", script, disk];
         let mut command = command(&words);
         command.args(["--when-full", policy, "-B", "64M"]);
         let done = finish(command.spawn().unwrap(), &input).expect(1);

@@ -10,6 +10,7 @@ use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{finish, hwm, run, wait_until};
+use rustix::io::ioctl_fionread;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
 
 const MIB: usize = 1 << 20;
@@ -80,8 +81,15 @@ fn the_capacity_holds_exactly_where_slots_run_out() {
         let written = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             let written = &written;
+            let watch = feed.try_clone().expect("clone");
             scope.spawn(move || feed_slots(&feed, 2 * MIB, written));
-            wait_until("it is full", || written.load(Ordering::Relaxed) > MIB);
+            // What was written and is in neither of the kernel's pipes is held.
+            wait_until("it is full", || {
+                let written = written.load(Ordering::Relaxed) as u64;
+                let outside = ioctl_fionread(&watch).unwrap() + ioctl_fionread(&stdout).unwrap();
+                written >= MIB as u64 + outside
+            });
+            drop(watch);
             let mut all = Vec::new();
             stdout.read_to_end(&mut all).expect("read");
             let code = if policy == "fail" { 4 } else { 0 };

@@ -312,7 +312,8 @@ fn inherited_flags_are_never_changed_even_by_a_killed_run() {
 
 #[test]
 fn a_terminals_settings_are_never_changed() {
-    let (_screen, terminal) = raw_terminal();
+    // As a person has it: with echo and the like on, so that it shows when they are switched off.
+    let (_screen, terminal) = common::terminal();
     let settings = || format!("{:?}", rustix::termios::tcgetattr(&terminal).unwrap());
     let before = settings();
     let mut child = hwm(&[])

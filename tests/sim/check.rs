@@ -7,7 +7,7 @@ use highwater::config::{Amount, ReportConfig, ReportMode};
 use highwater::core::account::Reason;
 use highwater::core::relay::{Change, Relay};
 use highwater::core::snapshot::{Snapshot, State};
-use highwater::engine::{Engine, Event, Reporter, Signal};
+use highwater::engine::{Engine, Event, Interest, Reporter, Signal};
 
 use super::model::{Model, Phase};
 use super::scenario::Scenario;
@@ -247,6 +247,9 @@ impl Follower {
                     assert!(until.is_some(), "wake: waits for nothing");
                 }
                 self.check_deadlines(*until);
+                if until.is_none_or(|until| until > self.now) {
+                    self.check_wait(*interest, *until);
+                }
             }
         }
     }
@@ -296,6 +299,25 @@ impl Follower {
                 "deadline: credit at {enough:?}, but waits until {until:?}"
             );
         }
+    }
+
+    /// A wait that is more than a look is for all that is wanted, and until what is due next.
+    fn check_wait(&self, interest: Interest, until: Option<Duration>) {
+        let model = &self.model;
+        let is_watching = model.phase == Phase::Running && model.farewell.is_some();
+        if model.reads() || is_watching {
+            assert!(interest.input, "wake: input is wanted, but not waited for");
+        }
+        let is_limited = self.bucket.is_some() && model.has_output();
+        if is_limited {
+            return;
+        }
+        if model.has_output() {
+            assert!(interest.output, "wake: room is wanted, but not waited for");
+        }
+        let beat = self.beat.as_ref().map(|beat| beat.next);
+        let due = model.deadlines().into_iter().chain(beat).min();
+        assert_eq!(until, due, "spin: a wake-up for nothing");
     }
 
     fn compare(&self, snapshot: &Snapshot) {
