@@ -269,6 +269,16 @@ fn everything_passes(words: &[&str]) {
             .collect();
         through_terminals(&mut run(&terminals), &text);
     }
+    // More than the pipes of its own hold, so that bytes are both spliced and copied.
+    let large = log(200_000);
+    assert!(large.len() > 8 << 20);
+    for road in [
+        &["-q", "-B", "64M"][..],
+        &["-q", "-B", "64M", "--no-splice"],
+    ] {
+        let done = stalled(&mut run(road), &large).expect(0);
+        assert!(done.stdout == large, "{road:?}");
+    }
 
     let folder = tempfile::tempdir().unwrap();
     let (mut fifo, reader) = root_fifo(folder.path());

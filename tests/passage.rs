@@ -138,3 +138,39 @@ fn sources_that_splice_and_sources_that_do_not_follow_each_other() {
     let expected = "from a file\nLinux\nfrom stdin\nfrom a file\n";
     assert_eq!(String::from_utf8_lossy(&done.stdout), expected);
 }
+
+#[test]
+fn what_others_write_to_the_same_file_survives() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("out");
+    let input = vec![b'D'; 16 * MIB];
+    for road in [&[][..], &["-C"]] {
+        // The reports, and a sibling's lines, go where the data goes.
+        let out = File::create(&path).expect("create");
+        let clone = || out.try_clone().expect("clone");
+        let report = ["--report", "plain", "-i", "0.01"];
+        let child = hwm(&[road, &report].concat())
+            .stdout(clone())
+            .stderr(clone())
+            .spawn()
+            .expect("spawn");
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (over, mut sibling) = (&over, clone());
+            let writer = scope.spawn(move || {
+                let mut lines = 0;
+                while !over.load(Ordering::Relaxed) {
+                    sibling.write_all(b"#").expect("write");
+                    lines += 1;
+                }
+                lines
+            });
+            finish(child, &input).expect(0);
+            over.store(true, Ordering::Relaxed);
+            let lines: usize = writer.join().expect("writer");
+            let found = std::fs::read(&path).expect("read");
+            let count = |wanted: u8| found.iter().filter(|byte| **byte == wanted).count();
+            assert_eq!((count(b'D'), count(b'#')), (input.len(), lines), "{road:?}");
+        });
+    }
+}
