@@ -268,3 +268,19 @@ fn the_newest_lines_arrive_when_the_consumer_comes_back() {
     drop(stdout);
     finish(child, b"");
 }
+
+#[test]
+fn records_of_some_pages_stay_whole_while_others_are_evicted() {
+    let mut input = Vec::new();
+    for number in 0..2_000_u64 {
+        input.extend(format!("{number:06} ").bytes());
+        let mixed = |at: u64| (number * 31 + at).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59;
+        input.extend((0..19_500).map(|at| b'a' + (mixed(at) % 26) as u8));
+        input.push(b'\n');
+    }
+    for policy in ["drop-oldest", "drop-newest", "sample"] {
+        let args = ["-B", "256k", "--when-full", policy];
+        let run = run_with_late_consumer(&args, &input);
+        assert!(check(&run, &input) > 0, "{policy}");
+    }
+}

@@ -80,3 +80,30 @@ impl Gaps {
         self.0.pop_front();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Tally = Tally {
+        bytes: 10,
+        records: 1,
+    };
+
+    #[test]
+    fn what_is_lost_when_there_are_too_many_gaps_joins_the_newest() {
+        let mut gaps = Gaps::default();
+        for position in 0..MOST_GAPS as u64 {
+            assert!(gaps.lost_at_tail(position, ONE));
+        }
+        assert!(!gaps.lost_at_tail(MOST_GAPS as u64, ONE), "no new gap");
+        assert!(!gaps.lost_at_tail(1 << 40, ONE));
+        let mut sum = Tally::default();
+        while let Some(lost) = gaps.first_lost() {
+            sum += lost;
+            gaps.take_first();
+        }
+        assert_eq!(sum.records, MOST_GAPS as u64 + 2, "the sum is exact");
+        assert_eq!(sum.bytes, 10 * sum.records);
+    }
+}

@@ -17,6 +17,9 @@ use super::world::{Heard, Roads, World};
 /// Turns without any progress that faults may explain; more is a busy loop.
 const IDLE_TURNS: u32 = 60;
 
+/// The longest scenario takes some ten thousand.
+const MOST_TURNS: u64 = 1_000_000;
+
 /// What changes a turn tells at most.
 const MOST_CHANGES: usize = 16;
 
@@ -24,6 +27,7 @@ const MOST_CHANGES: usize = 16;
 struct Listener {
     events: Vec<Event>,
     interval: Option<Snapshot>,
+    messages: Vec<String>,
     summary: Option<Snapshot>,
 }
 
@@ -36,10 +40,19 @@ impl Reporter for Listener {
         if event == Event::Interval {
             self.interval = Some(snapshot.clone());
         }
+        // The picture is that of the moment, not of the turn's end.
+        let state = match event {
+            Event::Pressured => State::Pressured,
+            Event::Flowing => State::Flowing,
+            _ => snapshot.state,
+        };
+        assert_eq!(snapshot.state, state, "watermarks: told too late");
         self.events.push(event);
     }
 
-    fn message(&mut self, _line: String) {}
+    fn message(&mut self, line: String) {
+        self.messages.push(line);
+    }
 
     fn finish(&mut self, snapshot: &Snapshot) {
         self.summary = Some(snapshot.clone());
@@ -74,6 +87,11 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         let ending = engine.turn();
         let heard = std::mem::take(&mut engine.system().heard);
         let snapshot = engine.snapshot();
+        assert_eq!(
+            std::mem::take(&mut engine.reporter().messages),
+            follower.messages(&heard),
+            "end: errors"
+        );
         follower.told = engine.reporter().interval.take();
         if trace {
             println!("{heard:?}");
@@ -92,13 +110,23 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
             memory + piped >= snapshot.held.bytes as usize,
             "memory: {memory} bytes and {piped} in pipes"
         );
-        follower.compare_events(engine.reporter().events.drain(..));
+        if follower.reads_no_more {
+            assert!(engine.system().input_is_closed(), "end: stdin stays open");
+        }
+        assert!(follower.turns < MOST_TURNS, "spin: it does not end");
+        let is_question = |one: &&Heard| matches!(one, Heard::Signal(Signal::Report));
+        let asked = heard.iter().filter(is_question).count();
+        follower.compare_events(engine.reporter().events.drain(..), asked);
         engine.system().heard.clear();
         if let Some(ending) = ending {
             break ending;
         }
     };
     let exit = engine.finish(ending);
+    assert!(
+        follower.sent == world.arrived(),
+        "order: other bytes arrived than went out"
+    );
     let summary = listener.summary.expect("a summary");
     follower.compare(&summary);
     let (now, model) = (follower.now, &follower.model);
@@ -124,6 +152,10 @@ pub struct Passed {
 struct Follower {
     model: Model,
     now: Duration,
+    /// The input had ended when the turn waited.
+    reads_no_more: bool,
+    /// All that went out.
+    sent: Vec<u8>,
     turn_began: Duration,
     turns: u64,
     idle_turns: u32,
@@ -143,6 +175,8 @@ impl Follower {
         Self {
             model: Model::new(scenario.config.clone()),
             now: Duration::ZERO,
+            reads_no_more: false,
+            sent: Vec::new(),
             turn_began: Duration::ZERO,
             turns: 0,
             idle_turns: 0,
@@ -205,6 +239,7 @@ impl Follower {
     /// the next turn.
     fn expire(&mut self) {
         self.model.expire(self.now);
+        self.reads_no_more = self.model.phase != Phase::Running;
         let goes_on = self.model.phase != Phase::Ended;
         let beat = self.beat.as_mut().filter(|_| goes_on);
         self.ticks = beat.is_some_and(|beat| beat.ticks(self.now));
@@ -213,6 +248,31 @@ impl Follower {
             self.times.end_interval(self.now, &self.model);
         }
         self.changes = std::mem::take(&mut self.model.changes);
+    }
+
+    /// The errors that the turn shall tell, in order, with where they happened.
+    fn messages(&self, heard: &[Heard]) -> Vec<String> {
+        let (mut input, mut output) =
+            (self.model.input.0, self.model.output.0 + self.model.marks.0);
+        let mut messages = Vec::new();
+        for one in heard {
+            match one {
+                Heard::Received(bytes) => input += bytes.len() as u64,
+                Heard::Passed(bytes) => {
+                    input += bytes.len() as u64;
+                    output += bytes.len() as u64;
+                }
+                Heard::Sent(bytes, _) => output += bytes.len() as u64,
+                Heard::SourceFailed => messages.push(format!(
+                    "cannot read stdin: simulated (after {input} bytes of input)"
+                )),
+                Heard::WriteFailed => messages.push(format!(
+                    "cannot write stdout: simulated (after {output} bytes of output)"
+                )),
+                _ => {}
+            }
+        }
+        messages
     }
 
     fn time_passes(&mut self, now: Duration) {
@@ -228,7 +288,10 @@ impl Follower {
             Heard::Found(ready) if ready.output => self.times.unblocked(),
             Heard::Found(_) => {}
             Heard::Received(bytes) => model.receive(bytes, now),
-            Heard::Passed(bytes) => model.pass(bytes.len(), now),
+            Heard::Passed(bytes) => {
+                self.sent.extend_from_slice(bytes);
+                model.pass(bytes.len(), now);
+            }
             Heard::InputEnded => model.end_input(now),
             Heard::SourceFailed => model.source_failed(),
             Heard::MoreInput => model.more_came(now),
@@ -255,6 +318,7 @@ impl Follower {
     }
 
     fn sent(&mut self, bytes: &[u8], offered: usize) {
+        self.sent.extend_from_slice(bytes);
         let model = &mut self.model;
         let records = model.output.1 + model.marks.1;
         let expected = model.send(bytes.len(), self.now);
@@ -378,8 +442,10 @@ impl Follower {
         );
     }
 
-    fn compare_events(&mut self, events: impl Iterator<Item = Event>) {
-        let mut told: Vec<Event> = events.filter(|event| *event != Event::Asked).collect();
+    fn compare_events(&mut self, events: impl Iterator<Item = Event>, asked: usize) {
+        let (answers, mut told): (Vec<_>, Vec<_>) =
+            events.partition(|event| *event == Event::Asked);
+        assert_eq!(answers.len(), asked, "end: SIGUSR1 is answered");
         // The interval's report comes last in a turn.
         let ticked = told.pop_if(|event| *event == Event::Interval).is_some();
         assert_eq!(ticked, self.ticks, "deadline: a report");

@@ -16,6 +16,7 @@
 //! HWM_SIM_SECONDS=600 cargo test --release --test sim search -- --nocapture
 //! ```
 //!
+//! watchdog   for what never ends
 //! times      what the account must show of time
 //! world      the simulated system        scenario   from a seed to a scenario
 //! model      what must happen, naively   check      the one against the other
@@ -26,6 +27,7 @@ mod check;
 mod model;
 mod scenario;
 mod times;
+mod watchdog;
 mod world;
 
 use std::collections::BTreeMap;
@@ -45,14 +47,17 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().expect("a whole number"))
 }
 
+fn how_to_repeat(seed: u64) -> String {
+    format!("HWM_SIM_SEED={seed} cargo test --test sim one_seed -- --nocapture")
+}
+
 /// Runs the scenario of `seed`; on failure says how to repeat it.
 fn run(seed: u64, trace: bool) -> Result<check::Passed, String> {
     let scenario = Scenario::of(seed);
+    let _watchdog = watchdog::watch(seed);
     catch_unwind(AssertUnwindSafe(|| check::run(&scenario, trace))).map_err(|_| {
-        format!(
-            "seed {seed} failed (see above); repeat it by\n  \
-             HWM_SIM_SEED={seed} cargo test --test sim one_seed -- --nocapture"
-        )
+        let how = how_to_repeat(seed);
+        format!("seed {seed} failed (see above); repeat it by\n  {how}")
     })
 }
 
@@ -108,7 +113,10 @@ fn run_many(next: impl Fn() -> Option<u64> + Sync) -> Tally {
 
 #[test]
 fn seeds_that_once_failed_pass() {
-    for line in REGRESSIONS.lines().filter(|line| !line.starts_with('#')) {
+    for line in REGRESSIONS
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+    {
         let seed = line.split_whitespace().next().expect("a seed");
         run(seed.parse().expect("a whole number"), false)
             .unwrap_or_else(|message| panic!("{message}"));

@@ -270,6 +270,16 @@ impl World {
         world
     }
 
+    /// What has come as far as the consumer's pipe.
+    pub fn arrived(&self) -> Vec<u8> {
+        let waiting = self.output.segments.iter().flatten();
+        self.delivered.iter().chain(waiting).copied().collect()
+    }
+
+    pub fn input_is_closed(&self) -> bool {
+        self.input_closed
+    }
+
     /// Bytes in pipes that hwm made.
     pub fn piped(&self) -> usize {
         self.own.iter().map(Pipe::len).sum()
