@@ -449,6 +449,21 @@ mod tests {
     }
 
     #[test]
+    fn some_emptied_chunks_are_kept_for_the_next_use() {
+        let mut queue = Queue::new(None, 10);
+        for _ in 0..20 {
+            land(&mut queue, &[b'x'; 10]);
+        }
+        assert_eq!(queue.memory(), 200);
+        queue.advance(200);
+        assert_eq!(queue.memory(), 10 * (1 + SPARE_CHUNKS));
+        for _ in 0..=SPARE_CHUNKS {
+            land(&mut queue, &[b'x'; 10]);
+        }
+        assert_eq!(queue.memory(), 10 * (1 + SPARE_CHUNKS));
+    }
+
+    #[test]
     fn the_rest_of_a_chunk_is_read_into_unless_it_is_tiny() {
         let mut queue = Queue::new(None, 1000);
         land(&mut queue, &[b'x'; 993]);

@@ -51,6 +51,13 @@ mod tests {
     }
 
     #[test]
+    fn a_chance_is_what_the_drawn_number_is_below() {
+        let drawn = (Rng::new(7).next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+        assert!(!Rng::new(7).chance(drawn));
+        assert!(Rng::new(7).chance(drawn + 1e-15));
+    }
+
+    #[test]
     fn chances_of_zero_and_one_are_certain() {
         let mut rng = Rng::new(7);
         assert!((0..10_000).all(|_| !rng.chance(0.0)));

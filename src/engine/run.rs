@@ -343,10 +343,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             let event = event_of(change);
             match picture {
                 None => self.report(event, now),
-                Some(picture) if self.reporter.wants(event, now) => {
-                    self.reporter.report(event, &picture);
-                }
-                Some(_) => {}
+                Some(picture) => self.reporter.report(event, &picture),
             }
         }
     }

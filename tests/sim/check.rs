@@ -287,7 +287,10 @@ impl Follower {
             Heard::Time(later) => self.time_passes(*later),
             Heard::Found(ready) if ready.output => self.times.unblocked(),
             Heard::Found(_) => {}
-            Heard::Received(bytes) => model.receive(bytes, now),
+            Heard::Received(bytes) => {
+                self.check_read(bytes.len());
+                self.model.receive(bytes, now);
+            }
             Heard::Passed(bytes) => {
                 self.sent.extend_from_slice(bytes);
                 model.pass(bytes.len(), now);
@@ -376,12 +379,32 @@ impl Follower {
         if is_limited {
             return;
         }
+        let refused = self.times.is_blocked();
+        assert!(refused || !interest.output, "spin: room was not refused");
         if model.has_output() {
             assert!(interest.output, "wake: room is wanted, but not waited for");
         }
         let beat = self.beat.as_ref().map(|beat| beat.next);
         let due = model.deadlines().into_iter().chain(beat).min();
         assert_eq!(until, due, "spin: a wake-up for nothing");
+    }
+
+    /// While the consumer takes what it is offered, no more is read than fits, and what can leave a
+    /// full buffer makes room first.
+    fn check_read(&self, bytes: usize) {
+        let (model, capacity) = (&self.model, self.model.config.capacity);
+        let held = model.held() as u64;
+        let may_lose = model.counts_losses() && (self.times.is_blocked() || model.is_doomed());
+        let is_limited = self.bucket.is_some();
+        if !may_lose && held < capacity {
+            assert!(
+                held + bytes as u64 <= capacity,
+                "cap: more is read than fits"
+            );
+        }
+        if !may_lose && !is_limited && held == capacity {
+            assert!(!model.has_output(), "cap: what could leave does not");
+        }
     }
 
     fn compare(&self, snapshot: &Snapshot) {

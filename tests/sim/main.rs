@@ -148,9 +148,10 @@ fn many_scenarios_keep_every_invariant() {
                 "no scenario ended with {exit}"
             );
         }
-        let roads = sum.roads;
-        assert!(roads.passed > 0 && roads.filled > 0 && roads.behind_pipes > 0);
     }
+    let roads = sum.roads;
+    let all = roads.passed > 0 && roads.filled > 0 && roads.behind_pipes > 0;
+    assert!(all || scenarios < 1000, "a road was not taken: {roads:?}");
 }
 
 #[test]

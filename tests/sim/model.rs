@@ -147,6 +147,10 @@ impl Model {
         self.is_lossy()
     }
 
+    pub fn is_doomed(&self) -> bool {
+        self.doomed.is_some()
+    }
+
     /// Bytes of a lost record whose end has not come, if they count under `reason` so far.
     pub fn doomed_so_far(&self, reason: &str) -> u64 {
         let bytes = self.doomed.unwrap_or(0) as u64;

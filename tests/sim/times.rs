@@ -33,6 +33,10 @@ impl Times {
         self.blocked = true;
     }
 
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
     pub fn unblocked(&mut self) {
         self.blocked = false;
     }

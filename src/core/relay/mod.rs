@@ -529,3 +529,35 @@ fn seconds_to_full(room: u64, in_rate: Option<f64>, out_rate: Option<f64>) -> Op
     let growth = in_rate? - out_rate?;
     (growth > 0.0).then(|| room as f64 / growth)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A relay that holds something, and has met an output that takes nothing, or not.
+    fn holding(is_blocked: bool) -> Relay {
+        let mut relay = Relay::new(RelayConfig::new(Policy::Block, 100));
+        relay.room(4).copy_from_slice(b"data");
+        relay.received(4, Duration::ZERO);
+        if is_blocked {
+            relay.output_blocked(Duration::ZERO);
+        }
+        relay
+    }
+
+    #[test]
+    fn a_turn_without_a_wait_is_busy_unless_the_output_is_blocked() {
+        let second = Duration::from_secs(1);
+        for (is_blocked, expected) in [(false, Duration::ZERO), (true, second)] {
+            let mut relay = holding(is_blocked);
+            relay.turn(Duration::ZERO);
+            relay.turn(second);
+            assert_eq!(relay.event_snapshot(second).wait_output, expected);
+        }
+        let mut empty = Relay::new(RelayConfig::new(Policy::Block, 100));
+        empty.output_blocked(Duration::ZERO);
+        empty.turn(Duration::ZERO);
+        empty.turn(second);
+        assert_eq!(empty.event_snapshot(second).wait_output, Duration::ZERO);
+    }
+}
