@@ -209,13 +209,14 @@ impl System for RealSystem {
 
     fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let Some(scratch) = self.scratch() else {
+        let is_possible = self.output.as_mut().is_some_and(Output::can_be_spliced_to);
+        let Some(scratch) = is_possible.then(|| self.scratch()).flatten() else {
             return Splice::Unable;
         };
-        let output = self.output.as_mut();
-        let Some(output) = output.and_then(|output| output.splices(&scratch)) else {
-            return Splice::Unable;
+        let Some(output) = &mut self.output else {
+            return Splice::Gone;
         };
+        let output = output.splice_target(&scratch);
         let answer = match (from, to) {
             (Place::Input, Place::Output) => self.sources.pass(output, most, &scratch),
             (Place::Input, Place::Pipe(number)) => match self.pipes.writer(number) {

@@ -162,11 +162,10 @@ impl Output {
         }
     }
 
-    /// What to splice to; `None` when it is to be written. Once it was spliced to, a pipe knows
-    /// `RWF_NOWAIT` no more, so from then on it is written through `scratch`.
-    pub(super) fn splices(&mut self, scratch: &Rc<Scratch>) -> Option<BorrowedFd<'_>> {
+    /// Whether it can be spliced to.
+    pub(super) fn can_be_spliced_to(&mut self) -> bool {
         let fd = self.fd.as_fd();
-        let splices = *self
+        *self
             .splices
             .get_or_insert_with(|| match (self.kind, &self.way) {
                 (Kind::Pipe, Way::NoWait | Way::Plain) => true,
@@ -174,11 +173,14 @@ impl Output {
                 // write to the same description, our own reports among them, would be written over.
                 (Kind::File, Way::Plain) => !is_on_disk(fd) && splice::is_taken_by(fd),
                 _ => false,
-            });
-        if splices && self.way_back.is_none() {
-            self.way_back = Some(Rc::clone(scratch));
-        }
-        splices.then(|| self.fd.as_fd())
+            })
+    }
+
+    /// What to splice to. Once it was, a pipe knows `RWF_NOWAIT` no more, so from then on it is
+    /// written through `scratch`.
+    pub(super) fn splice_target(&mut self, scratch: &Rc<Scratch>) -> BorrowedFd<'_> {
+        self.way_back.get_or_insert_with(|| Rc::clone(scratch));
+        self.fd.as_fd()
     }
 
     /// Writes from the front of `parts`, as [`crate::engine::System::write`] says.
