@@ -147,23 +147,25 @@ impl Meter {
 mod tests {
     use super::*;
 
-    /// The verdict of a run of 100 ms with these waits.
+    /// The verdict of a run of a second with these waits, in milliseconds.
     fn verdict(input: u64, output: u64) -> Bottleneck {
         let ms = Duration::from_millis;
         let mut meter = Meter::default();
         meter.enter(Activity::AwaitingInput, Duration::ZERO);
         meter.enter(Activity::OutputBlocked, ms(input));
         meter.enter(Activity::Busy, ms(input + output));
-        meter.bottleneck(ms(100))
+        meter.bottleneck(ms(1000))
     }
 
     #[test]
     fn the_side_that_was_waited_for_longer_is_slow_if_it_is_worth_a_word() {
-        assert_eq!(verdict(20, 10), Bottleneck::Producer);
-        assert_eq!(verdict(10, 20), Bottleneck::Consumer);
-        assert_eq!(verdict(20, 20), Bottleneck::None);
+        assert_eq!(verdict(200, 100), Bottleneck::Producer);
+        assert_eq!(verdict(100, 200), Bottleneck::Consumer);
+        assert_eq!(verdict(200, 200), Bottleneck::None);
         assert_eq!(verdict(0, 0), Bottleneck::None);
-        assert_eq!([verdict(5, 0), verdict(0, 5)], [Bottleneck::None; 2]);
-        assert_eq!(verdict(6, 0), Bottleneck::Producer);
+        // A twentieth of the run is not worth it.
+        assert_eq!([verdict(50, 0), verdict(0, 50)], [Bottleneck::None; 2]);
+        let told = [verdict(51, 0), verdict(0, 51)];
+        assert_eq!(told, [Bottleneck::Producer, Bottleneck::Consumer]);
     }
 }
