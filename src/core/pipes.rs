@@ -36,6 +36,7 @@ pub struct Pipes {
     in_use: VecDeque<Pipe>,
     /// The last to become free is the first to be used again: its memory is at hand.
     free: Vec<usize>,
+    size: u64,
     /// The newest refused more.
     is_full: bool,
     held: u64,
@@ -49,9 +50,15 @@ impl Pipes {
         Self {
             in_use: VecDeque::with_capacity(most),
             free: (0..most).rev().collect(),
+            size,
             is_full: false,
             held: 0,
         }
+    }
+
+    /// What one of them holds at most.
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     /// Bytes in all of them.

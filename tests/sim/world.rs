@@ -204,6 +204,9 @@ pub struct World {
     under_way: Option<(Vec<u8>, Duration)>,
     input_closed: bool,
     output_closed: bool,
+    /// The last that was asked of the input brought less than was asked for, and no wait has told of
+    /// more.
+    ran_dry: bool,
     rng: Rng,
     pub heard: Vec<Heard>,
     /// How often bytes went straight through, into a pipe of hwm's, and found all of these full.
@@ -260,6 +263,7 @@ impl World {
             writes: 0,
             under_way: None,
             input_closed: false,
+            ran_dry: false,
             output_closed: false,
             rng: Rng::new(setting.seed),
             heard: Vec::new(),
@@ -424,6 +428,15 @@ impl World {
         }
     }
 
+    /// Each call that asks the input for something, with how much came of how much.
+    fn asked(&mut self, count: usize, most: usize) {
+        assert!(
+            !self.ran_dry,
+            "spin: the input is asked before a wait told of it"
+        );
+        self.ran_dry = count < most;
+    }
+
     fn pass(&mut self, most: usize) -> Splice {
         let fails = self.faults.failing_read == Some(self.reads)
             || self.faults.failing_write == Some(self.writes);
@@ -441,8 +454,12 @@ impl World {
         if self.rng.chance(self.faults.would_block) {
             return Splice::WouldBlock;
         }
+        let asked = most;
         let most = self.at_most(most.min(self.input.len()));
         let moved = self.input.splice_to(&mut self.output, most);
+        if !moved.is_empty() {
+            self.asked(moved.len(), asked);
+        }
         self.roads.passed += u64::from(!moved.is_empty());
         self.moved(moved, Heard::Passed)
     }
@@ -472,8 +489,12 @@ impl World {
             self.heard.push(Heard::InputEnded);
             return Splice::End;
         }
+        let asked = most;
         let most = self.at_most(most.min(self.input.len()));
         let moved = self.input.splice_to(&mut self.own[number], most);
+        if !moved.is_empty() {
+            self.asked(moved.len(), asked);
+        }
         self.roads.filled += u64::from(!moved.is_empty());
         self.moved(moved, Heard::Received)
     }
@@ -543,6 +564,7 @@ impl System for World {
             self.heard.push(Heard::InputEnded);
             return Read::End;
         }
+        self.asked(bytes.len(), room.len());
         room[..bytes.len()].copy_from_slice(&bytes);
         self.roads.behind_pipes += u64::from(self.own.iter().any(|pipe| !pipe.is_empty()));
         self.settle();
@@ -602,6 +624,7 @@ impl System for World {
             return Ready::default();
         }
         let ready = self.wait_until(interest, until);
+        self.ran_dry &= !ready.input;
         self.heard.push(Heard::Time(self.now));
         self.heard.push(Heard::Found(ready));
         if ready.output_gone {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{ReadWish, Relay};
 use crate::config::{Amount, RelayConfig};
 use crate::core::account::Tally;
-use crate::core::pipes::{PIPE, Pipes};
+use crate::core::pipes::Pipes;
 
 /// With a buffer of less than this part of a pipe, 64 KiB, bytes are copied: small pieces that are not
 /// joined by that would take all the slots of the consumer's pipe.
@@ -26,13 +26,13 @@ impl Relay {
     /// How many bytes (>= 1) may go straight from the input to the output; None when they may not,
     /// or would overtake others. With a rate limit they all go through the pipes.
     pub fn may_pass(&self) -> Option<u64> {
-        let is_free = self.pipes.is_some() && self.pacer.is_none();
-        let may_pass = is_free && self.held() == 0 && !self.is_blocked;
+        // They are not held, so the capacity does not bound them.
+        let most = self.pipes.as_ref()?.size();
+        let may_pass = self.pacer.is_none() && self.held() == 0 && !self.is_blocked;
         match self.read_wish() {
-            // They are not held, so the capacity does not bound them.
             ReadWish::UpTo(_) if may_pass => Some(match self.config.stop_after {
-                Some(Amount::Bytes(end)) => PIPE.min(end - self.meter.input.bytes),
-                _ => PIPE,
+                Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
+                _ => most,
             }),
             _ => None,
         }
