@@ -117,17 +117,14 @@ impl Relay {
 
     /// `EvictOldest`: admits all that landed and evicts what is too much from the head.
     fn evict_in_bulk(&mut self, excess: u64, now: Duration) -> bool {
-        let arriving = self.queue.arriving() + self.queue.landed().len() as u64;
         let Some(leaving) = self.queue.eviction_of(excess) else {
             return false;
         };
         // Byte by byte the oldest records leave one after the other, each when the queue is
-        // full, until the same bytes are gone. Two things could differ and are excluded: an
-        // arriving record that would find nothing more to evict, and a single eviction large
-        // enough to make the state flowing in between.
-        let could_be_doomed = arriving + self.queue.begun() > self.config.capacity;
-        let could_flow = leaving >= self.config.capacity - self.config.low_water;
-        if could_be_doomed || could_flow {
+        // full, until the same bytes are gone. What could differ is excluded: a single eviction
+        // large enough to make the state flowing in between. (Where an arriving record would
+        // find nothing more to evict, there were not so many bytes to evict.)
+        if leaving >= self.config.capacity - self.config.low_water {
             return false;
         }
         self.grew(self.config.capacity, now);
