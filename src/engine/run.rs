@@ -407,3 +407,24 @@ fn reason(error: &std::io::Error) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_beat_keeps_the_rhythm_and_missed_ones_are_not_made_up_for() {
+        let second = Duration::from_secs;
+        let mut beat = Beat {
+            interval: second(10),
+            next: second(10),
+        };
+        assert!(!beat.is_due(second(9)));
+        assert!(beat.is_due(second(12)), "late");
+        assert_eq!(beat.next, second(20));
+        assert!(beat.is_due(second(30)), "one was missed");
+        assert_eq!(beat.next, second(40));
+        assert!(beat.is_due(second(57)));
+        assert_eq!(beat.next, second(67));
+    }
+}
