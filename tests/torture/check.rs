@@ -155,13 +155,16 @@ fn check_output(round: &Round, source: &[u8], came: &[u8], output: &[u8]) -> See
             }
             continue;
         }
+        // What a killed producer left of its last record is a record too, however short.
+        let is_tail = !is_whole && records.last() == Some(&piece);
         let at = match is_whole {
-            true => number_of(piece, round.delimiter).expect("a torn record"),
-            false => number_of_part(piece, next),
-        } as usize;
+            _ if is_tail => records.len() - 1,
+            true => number_of(piece, round.delimiter).expect("a torn record") as usize,
+            false => number_of_part(piece, next) as usize,
+        };
         assert!(at >= next, "record {at} behind {next}");
         // What a part of a record says of its number may itself be a part.
-        if is_whole || piece.len() > 8 {
+        if is_whole || is_tail || piece.len() > 8 {
             check_gap(round, &records[next..at], marked.take());
         }
         match records.get(at) {
