@@ -9,7 +9,7 @@
 //!             8 dense turns                 4 turns, as fast         1000 turns, or not dense
 //!   Watched ------------------> Tried --------------------> LeftAlone ------------------> Watched
 //!                                  |  slower                                                 ^
-//!                                  +----------> Served ------ 4000 turns --------------------+
+//!                                  +----------> Served -- 4000 turns, then 8000 .. ---------+
 //! ```
 //!
 //! Sleeping must not cost the stream anything: who waits for an answer before he goes on (a request,
@@ -50,12 +50,13 @@ enum Stage {
 
 impl Stage {
     /// How many turns it lasts.
-    fn turns(self) -> u32 {
+    fn turns(self, failures: u32) -> u32 {
         match self {
             Stage::Watched => 8,
             Stage::Tried => 4,
             Stage::LeftAlone => 1000,
-            Stage::Served => 4000,
+            // Twice as many after each failure, up to so many times.
+            Stage::Served => 4000 << failures.saturating_sub(1).min(8),
         }
     }
 }
@@ -73,6 +74,8 @@ pub(super) struct Flow {
     turns: u32,
     bytes: u64,
     time: Duration,
+    /// How often in a row it was slower with sleeps.
+    failures: u32,
     /// The rate without sleeps, in bytes a second.
     rate_watched: f64,
 }
@@ -107,20 +110,28 @@ impl Flow {
 
     /// The next stage, if this one is over.
     fn next(&mut self, is_dense: bool) -> Option<Stage> {
-        let is_over = self.turns >= self.stage.turns();
+        let is_over = self.turns >= self.stage.turns(self.failures);
         let rate = rate(self.bytes, self.time);
         match self.stage {
             Stage::Watched | Stage::LeftAlone if !is_dense => Some(Stage::Watched),
-            Stage::Tried if !is_dense => Some(Stage::Served),
+            Stage::Tried if !is_dense => Some(self.fail()),
             _ if !is_over => None,
             Stage::Watched => {
                 self.rate_watched = rate;
                 Some(Stage::Tried)
             }
-            Stage::Tried if rate < AS_FAST * self.rate_watched => Some(Stage::Served),
-            Stage::Tried => Some(Stage::LeftAlone),
+            Stage::Tried if rate < AS_FAST * self.rate_watched => Some(self.fail()),
+            Stage::Tried => {
+                self.failures = 0;
+                Some(Stage::LeftAlone)
+            }
             Stage::LeftAlone | Stage::Served => Some(Stage::Watched),
         }
+    }
+
+    fn fail(&mut self) -> Stage {
+        self.failures += 1;
+        Stage::Served
     }
 
     /// How long it takes for a part of a pipe, if that can be timed.
