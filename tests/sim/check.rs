@@ -220,13 +220,16 @@ impl Follower {
         }
         // Deadlines are judged when everything at hand was read and written: before the wait that
         // ends a turn, but after a look that a passed deadline gives rise to.
-        let mut looked = false;
+        // Whether there is such a look is decided when the signals are taken, before anything moves.
+        let mut looks = None;
         let mut expired = false;
         for one in heard {
+            if !matches!(one, Heard::Signal(_)) {
+                let is_due = |at: &Duration| self.now >= *at;
+                looks.get_or_insert_with(|| self.model.deadlines().iter().any(is_due));
+            }
             if matches!(one, Heard::Waits { .. }) {
-                let is_due = self.model.deadlines().iter().any(|at| self.now >= *at);
-                if is_due && !looked {
-                    looked = true;
+                if looks.replace(false) == Some(true) {
                     continue;
                 }
                 self.expire();
