@@ -49,28 +49,7 @@ impl Sources {
 
     /// As [`crate::engine::System::read`].
     pub(super) fn read(&mut self, room: &mut [u8]) -> Read {
-        if let Some(error) = self.failed.take() {
-            return Read::Failed(error);
-        }
-        loop {
-            let Some((source, input)) = &mut self.current else {
-                match self.open_next() {
-                    Some(Ok(())) => continue,
-                    Some(Err(error)) => return Read::Failed(error),
-                    None => return Read::End,
-                }
-            };
-            match input.read(room) {
-                Ok(0) => self.current = None,
-                Ok(n) => return Read::Bytes(n),
-                Err(Errno::AGAIN) => return Read::WouldBlock,
-                Err(errno) => {
-                    let error = read_error(source, errno);
-                    self.current = None;
-                    return Read::Failed(error);
-                }
-            }
-        }
+        self.take_by(|input| input.read(room))
     }
 
     /// As [`crate::engine::System::splice`], into a pipe of ours.
@@ -80,26 +59,46 @@ impl Sources {
         most: usize,
         scratch: &Rc<Scratch>,
     ) -> Splice {
-        if let Some(error) = self.failed.take() {
-            return Splice::SourceFailed(error);
+        let mut is_to_be_read = false;
+        let answer = self.take_by(|input| {
+            let taken = splice::from_input(input, pipe, most, scratch)?;
+            is_to_be_read = taken.is_none();
+            taken.ok_or(Errno::AGAIN)
+        });
+        match answer {
+            _ if is_to_be_read => Splice::Unable,
+            Read::Bytes(count) => Splice::Moved(count as u64),
+            Read::WouldBlock => Splice::WouldBlock,
+            Read::End => Splice::End,
+            Read::Failed(error) => Splice::SourceFailed(error),
         }
+    }
+
+    /// Takes bytes from the current source by `take`, of which 0 is the end of that source; opens the
+    /// next one where there is none.
+    fn take_by(&mut self, mut take: impl FnMut(&mut Input) -> rustix::io::Result<usize>) -> Read {
         loop {
+            if let Some(error) = self.failed.take() {
+                return Read::Failed(error);
+            }
             let Some((source, input)) = &mut self.current else {
-                match self.open_next() {
-                    Some(Ok(())) => continue,
-                    Some(Err(error)) => return Splice::SourceFailed(error),
-                    None => return Splice::End,
+                match self.goes_on() {
+                    true => continue,
+                    false => return Read::End,
                 }
             };
-            match splice::from_input(input, pipe, most, scratch) {
-                Ok(Some(0)) => self.current = None,
-                Ok(Some(n)) => return Splice::Moved(n as u64),
-                Ok(None) => return Splice::Unable,
-                Err(Errno::AGAIN) => return Splice::WouldBlock,
+            match take(input) {
+                Ok(0) => self.current = None,
+                Ok(count) => return Read::Bytes(count),
+                Err(Errno::AGAIN) => return Read::WouldBlock,
                 Err(errno) => {
-                    let error = read_error(source, errno);
+                    let error = SourceError {
+                        name: source_name(source),
+                        verb: "read",
+                        error: errno.into(),
+                    };
                     self.current = None;
-                    return Splice::SourceFailed(error);
+                    return Read::Failed(error);
                 }
             }
         }
@@ -120,28 +119,29 @@ impl Sources {
                     answer => return answer,
                 }
             }
-            match self.open_next() {
-                Some(Ok(())) => {}
-                Some(Err(error)) => self.failed = Some(error),
-                None => return Splice::End,
+            if !self.goes_on() {
+                return Splice::End;
             }
         }
         Splice::Unable
     }
 
-    fn open_next(&mut self) -> Option<Result<(), SourceError>> {
-        let source = self.rest.pop_front()?;
-        Some(match self.open(&source) {
-            Ok(input) => {
-                self.current = Some((source, input));
-                Ok(())
+    /// Opens the next source, or remembers why that failed. False when there is none.
+    fn goes_on(&mut self) -> bool {
+        let Some(source) = self.rest.pop_front() else {
+            return false;
+        };
+        match self.open(&source) {
+            Ok(input) => self.current = Some((source, input)),
+            Err(error) => {
+                self.failed = Some(SourceError {
+                    name: source_name(&source),
+                    verb: "open",
+                    error,
+                });
             }
-            Err(error) => Err(SourceError {
-                name: source_name(&source),
-                verb: "open",
-                error,
-            }),
-        })
+        }
+        true
     }
 
     fn open(&mut self, source: &Source) -> io::Result<Input> {
@@ -182,10 +182,8 @@ impl Sources {
                 Some((_, input)) if !input.ends_when_not_pending() => return false,
                 _ => self.current = None,
             }
-            match self.open_next() {
-                None => return false,
-                Some(Ok(())) => {}
-                Some(Err(error)) => self.failed = Some(error),
+            if !self.goes_on() {
+                return false;
             }
         }
         false
@@ -195,14 +193,6 @@ impl Sources {
     pub(super) fn close(&mut self) {
         self.current = None;
         self.rest.clear();
-    }
-}
-
-fn read_error(source: &Source, errno: Errno) -> SourceError {
-    SourceError {
-        name: source_name(source),
-        verb: "read",
-        error: errno.into(),
     }
 }
 
