@@ -2,7 +2,7 @@
 //!
 //! | what it is | how it is read |
 //! | --- | --- |
-//! | pipe | `RWF_NOWAIT` per call; on kernels without, a private description; then the ferry |
+//! | pipe | `RWF_NOWAIT` per call; once spliced, through a pipe of our own; on kernels without, a private description; then the ferry |
 //! | socket | `MSG_DONTWAIT` per call |
 //! | file, block or memory device | plainly: it waits for nobody |
 //! | terminal | through a private description; then the ferry |
@@ -69,7 +69,11 @@ impl Input {
             Kind::Terminal => return Input::over_blocking(fd, kind),
             Kind::Other => Way::Ferry(ReadFerry::start(fd.as_fd())?),
         };
-        Ok(Input {
+        Ok(Input::new(fd, kind, way))
+    }
+
+    fn new(fd: OwnedFd, kind: Kind, way: Way) -> Input {
+        Input {
             fd,
             kind,
             way,
@@ -77,7 +81,7 @@ impl Input {
             awaits_writer: false,
             is_unspliceable: false,
             way_back: None,
-        })
+        }
     }
 
     /// An input over a description of our own that was opened with `O_NONBLOCK`.
@@ -94,13 +98,8 @@ impl Input {
             _ => Way::Plain,
         };
         Ok(Input {
-            fd,
-            kind,
-            way,
-            shared: None,
             awaits_writer: kind == Kind::Pipe,
-            is_unspliceable: false,
-            way_back: None,
+            ..Input::new(fd, kind, way)
         })
     }
 
@@ -114,13 +113,8 @@ impl Input {
             }
         };
         Ok(Input {
-            fd,
-            kind,
-            way,
             shared,
-            awaits_writer: false,
-            is_unspliceable: false,
-            way_back: None,
+            ..Input::new(fd, kind, way)
         })
     }
 
@@ -241,11 +235,6 @@ impl Input {
         self.kind == Kind::File
     }
 
-    /// Whether a pipe has something to read.
-    pub(super) fn has_bytes(&self) -> bool {
-        self.kind == Kind::Pipe && io::ioctl_fionread(&self.fd).is_ok_and(|n| n > 0)
-    }
-
     /// The pipe to grow, if it is one.
     pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
         (self.kind == Kind::Pipe).then(|| self.fd.as_fd())
@@ -345,15 +334,8 @@ mod tests {
     #[test]
     fn a_ferried_input_is_read_without_waiting() {
         let (reader, writer) = pipe().unwrap();
-        let input = Input {
-            way: Way::Ferry(ReadFerry::start(reader.as_fd()).unwrap()),
-            fd: reader,
-            kind: Kind::Other,
-            shared: None,
-            awaits_writer: false,
-            is_unspliceable: false,
-            way_back: None,
-        };
+        let ferry = ReadFerry::start(reader.as_fd()).unwrap();
+        let input = Input::new(reader, Kind::Other, Way::Ferry(ferry));
         // The first read fetches up to ten bytes, so the second is served from what is left.
         tells_empty_from_ended(input, writer);
     }

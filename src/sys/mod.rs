@@ -143,14 +143,8 @@ impl RealSystem {
         limit
     }
 
-    fn scratch(&mut self) -> Option<Rc<Scratch>> {
-        let make = || Scratch::new().map(Rc::new);
-        self.scratch.get_or_insert_with(make).clone()
-    }
-
     /// How long to leave both sides alone before asking poll for what is of interest.
     fn sleep(&mut self, interest: Interest, limit: Option<Duration>) -> Option<Duration> {
-        let has_bytes = || self.sources.current().is_some_and(Input::has_bytes);
         if limit == Some(Duration::ZERO) {
             return None;
         }
@@ -159,6 +153,7 @@ impl RealSystem {
             .flows
             .sleep(self.clock.now(), interest.input, interest.output)?;
         // What has come already, and found no room straight through, goes into the buffer at once.
+        let has_bytes = || self.sources.current().is_some_and(Input::pending);
         let sleeps = !interest.input || !has_bytes();
         sleeps.then(|| limit.map_or(sleep, |limit| limit.min(sleep)))
     }
@@ -209,18 +204,21 @@ impl System for RealSystem {
 
     fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let is_possible = self.output.as_mut().is_some_and(Output::can_be_spliced_to);
-        let Some(scratch) = is_possible.then(|| self.scratch()).flatten() else {
+        let Some(output) = &mut self.output else {
             return Splice::Unable;
         };
-        let Some(output) = &mut self.output else {
-            return Splice::Gone;
+        if !output.can_be_spliced_to() {
+            return Splice::Unable;
+        }
+        let make = || Scratch::new().map(Rc::new);
+        let Some(scratch) = self.scratch.get_or_insert_with(make) else {
+            return Splice::Unable;
         };
-        let output = output.splice_target(&scratch);
+        let output = output.splice_target(scratch);
         let answer = match (from, to) {
-            (Place::Input, Place::Output) => self.sources.pass(output, most, &scratch),
+            (Place::Input, Place::Output) => self.sources.pass(output, most, scratch),
             (Place::Input, Place::Pipe(number)) => match self.pipes.writer(number) {
-                Some(pipe) => self.sources.splice(pipe, most, &scratch),
+                Some(pipe) => self.sources.splice(pipe, most, scratch),
                 None => Splice::Unable,
             },
             (Place::Pipe(number), Place::Output) => match self.pipes.reader(number) {
@@ -230,13 +228,12 @@ impl System for RealSystem {
             _ => Splice::Unable,
         };
         if let Splice::Moved(count) = answer {
-            let flows = &mut self.flows;
-            flows
-                .input
-                .moved(if from == Place::Input { count } else { 0 });
-            flows
-                .output
-                .moved(if to == Place::Output { count } else { 0 });
+            if from == Place::Input {
+                self.flows.input.moved(count);
+            }
+            if to == Place::Output {
+                self.flows.output.moved(count);
+            }
         }
         answer
     }

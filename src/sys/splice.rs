@@ -75,8 +75,8 @@ pub(super) fn into_output(pipe: BorrowedFd<'_>, output: BorrowedFd<'_>, most: us
     }
 }
 
-/// Whether the kernel splices into something like this: a file opened for appending takes none, nor
-/// does every file system. Asked with an empty pipe, so that nothing moves.
+/// Whether the kernel splices into a device like this: not every one takes it, and none that was opened
+/// for appending. Asked with an empty pipe, so that nothing moves.
 pub(super) fn is_taken_by(output: BorrowedFd<'_>) -> bool {
     pipe_with(PipeFlags::CLOEXEC).is_ok_and(|(reader, _writer)| {
         matches!(splice(reader.as_fd(), output, 1), Err(Errno::AGAIN))

@@ -15,8 +15,8 @@ use crate::core::policy::{OnFull, View};
 use crate::core::queue::CHUNK;
 
 impl Relay {
-    /// Room for the next read of at most `most` bytes (>= 1), and of less than all that is wanted,
-    /// for one read at a time; [`Relay::received`] must follow. Empty when the system has no memory left.
+    /// Room for the next read of at most `most` bytes (>= 1) and at most a chunk; [`Relay::received`]
+    /// must follow. Empty when the system has no memory left.
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         let most = most.min(CHUNK);
         let room = self.config.capacity - self.held();

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::{ReadWish, Relay};
 use crate::config::{Amount, RelayConfig};
-use crate::core::account::Tally;
 use crate::core::pipes::Pipes;
 
 /// With a buffer of less than this part of a pipe, 64 KiB, bytes are copied: small pieces that are not
@@ -89,7 +88,7 @@ impl Relay {
     pub fn emptied(&mut self, bytes: u64, now: Duration) {
         self.is_blocked = false;
         self.meter.unstalled(now);
-        self.meter.output += Tally { bytes, records: 0 };
+        self.meter.output.bytes += bytes;
         if let Some(pipes) = &mut self.pipes {
             pipes.emptied(bytes);
         }
