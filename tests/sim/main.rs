@@ -54,8 +54,8 @@ fn how_to_repeat(seed: u64) -> String {
 /// Runs the scenario of `seed`; on failure says how to repeat it.
 fn run(seed: u64, trace: bool) -> Result<check::Passed, String> {
     let scenario = Scenario::of(seed);
-    let _watchdog = watchdog::watch(seed);
-    catch_unwind(AssertUnwindSafe(|| check::run(&scenario, trace))).map_err(|_| {
+    let play = || catch_unwind(AssertUnwindSafe(|| check::run(&scenario, trace)));
+    watchdog::watching(seed, play).map_err(|_| {
         let how = how_to_repeat(seed);
         format!("seed {seed} failed (see above); repeat it by\n  {how}")
     })

@@ -413,19 +413,39 @@ impl World {
     }
 }
 
-/// Splicing: the answers to [`System::splice`].
+/// What each call meets, and the answers to [`System::splice`].
 impl World {
-    fn fail_source(&mut self) -> SourceError {
+    fn next_read_fails(&mut self) -> Option<SourceError> {
+        self.reads += 1;
+        if self.faults.failing_read != Some(self.reads - 1) {
+            return None;
+        }
         self.heard.push(Heard::SourceFailed);
         if !self.faults.more_sources {
             self.producer.ended = true;
             self.source.clear();
         }
-        SourceError {
+        Some(SourceError {
             name: "stdin".into(),
             verb: "read",
             error: io::Error::other("simulated"),
+        })
+    }
+
+    fn next_write_fails(&mut self) -> Option<io::Error> {
+        self.writes += 1;
+        (self.faults.failing_write == Some(self.writes - 1)).then(|| {
+            self.heard.push(Heard::WriteFailed);
+            io::Error::other("simulated")
+        })
+    }
+
+    fn meets_no_consumer(&mut self) -> bool {
+        let is_gone = self.consumer_is_gone();
+        if is_gone {
+            self.heard.push(Heard::ConsumerGone);
         }
+        is_gone
     }
 
     /// Each call that asks the input for something, with how much came of how much.
@@ -447,8 +467,7 @@ impl World {
             self.heard.push(Heard::InputEnded);
             return Splice::End;
         }
-        if self.consumer_is_gone() {
-            self.heard.push(Heard::ConsumerGone);
+        if self.meets_no_consumer() {
             return Splice::Gone;
         }
         if self.rng.chance(self.faults.would_block) {
@@ -478,9 +497,8 @@ impl World {
         if number >= self.own.len() {
             return Splice::Unable;
         }
-        self.reads += 1;
-        if self.faults.failing_read == Some(self.reads - 1) {
-            return Splice::SourceFailed(self.fail_source());
+        if let Some(error) = self.next_read_fails() {
+            return Splice::SourceFailed(error);
         }
         if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
             return Splice::WouldBlock;
@@ -504,13 +522,10 @@ impl World {
             most <= self.own[number].len(),
             "order: not so much is in the pipe"
         );
-        self.writes += 1;
-        if self.faults.failing_write == Some(self.writes - 1) {
-            self.heard.push(Heard::WriteFailed);
-            return Splice::Failed(io::Error::other("simulated"));
+        if let Some(error) = self.next_write_fails() {
+            return Splice::Failed(error);
         }
-        if self.consumer_is_gone() {
-            self.heard.push(Heard::ConsumerGone);
+        if self.meets_no_consumer() {
             return Splice::Gone;
         }
         if !self.output.has_free_slot() || self.rng.chance(self.faults.would_block) {
@@ -551,9 +566,8 @@ impl System for World {
     fn read(&mut self, room: &mut [u8]) -> Read {
         assert!(!self.input_closed, "hwm reads what it closed");
         assert!(!room.is_empty(), "hwm asks for nothing");
-        self.reads += 1;
-        if self.faults.failing_read == Some(self.reads - 1) {
-            return Read::Failed(self.fail_source());
+        if let Some(error) = self.next_read_fails() {
+            return Read::Failed(error);
         }
         if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
             return Read::WouldBlock;
@@ -577,13 +591,10 @@ impl System for World {
         assert!(!self.output_closed, "hwm writes what it closed");
         let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
         assert!(!bytes.is_empty(), "hwm offers nothing");
-        self.writes += 1;
-        if self.faults.failing_write == Some(self.writes - 1) {
-            self.heard.push(Heard::WriteFailed);
-            return Write::Failed(io::Error::other("simulated"));
+        if let Some(error) = self.next_write_fails() {
+            return Write::Failed(error);
         }
-        if self.consumer_is_gone() {
-            self.heard.push(Heard::ConsumerGone);
+        if self.meets_no_consumer() {
             return Write::Gone;
         }
         if let Some(takes) = self.faults.ferry {
