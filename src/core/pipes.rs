@@ -68,9 +68,9 @@ impl Pipes {
 
     /// The newest pipe, if more can follow in it when `position` bytes have gone to memory.
     fn newest_open(&mut self, position: u64) -> Option<&mut Pipe> {
-        let is_full = self.is_full;
+        let (is_full, size) = (self.is_full, self.size);
         let newest = self.in_use.back_mut();
-        newest.filter(|pipe| !is_full && pipe.position == position)
+        newest.filter(|pipe| !is_full && pipe.bytes < size && pipe.position == position)
     }
 
     /// The pipe to be filled when `position` bytes have gone to memory; None when all are full.
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn pipes_are_filled_and_emptied_in_turn() {
-        let mut pipes = Pipes::new(1, 1);
+        let mut pipes = Pipes::new(100, 100);
         assert_eq!(pipes.to_empty(0), None);
         assert_eq!(fill(&mut pipes, 10, 0), Some(0));
         assert_eq!(fill(&mut pipes, 1, 0), Some(0));
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn an_empty_pipe_that_takes_nothing_means_that_nothing_came() {
-        let mut pipes = Pipes::new(2, 1);
+        let mut pipes = Pipes::new(200, 100);
         assert!(pipes.refused(0));
         fill(&mut pipes, 1, 0);
         assert!(!pipes.refused(0));
@@ -189,8 +189,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_that_has_its_size_is_not_asked_to_take_more() {
+        let mut pipes = Pipes::new(100, 100);
+        assert_eq!(fill(&mut pipes, 100, 0), Some(0));
+        assert_eq!(pipes.to_fill(0), Some(1));
+        assert!(pipes.refused(0), "nothing came");
+        assert_eq!(fill(&mut pipes, 100, 0), Some(1));
+        assert_eq!(pipes.to_fill(0), None);
+        pipes.emptied(101);
+        assert_eq!(pipes.to_fill(0), Some(0));
+    }
+
+    #[test]
     fn a_pipe_that_was_full_takes_more_when_some_has_left() {
-        let mut pipes = Pipes::new(1, 1);
+        let mut pipes = Pipes::new(100, 100);
         fill(&mut pipes, 3, 0);
         pipes.refused(0);
         fill(&mut pipes, 3, 0);
@@ -205,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_is_in_memory_keeps_its_place() {
-        let mut pipes = Pipes::new(2, 1);
+        let mut pipes = Pipes::new(200, 100);
         fill(&mut pipes, 10, 0);
         // 7 bytes go to memory, and with more room again the next ones to a pipe.
         assert_eq!(fill(&mut pipes, 20, 7), Some(1), "not into the first");

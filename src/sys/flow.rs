@@ -3,23 +3,22 @@
 //! A producer that writes 64 KiB at a time wakes us for each of them, and a consumer that reads so much
 //! from a full pipe does too; waking up costs more than moving that. The kernel's pipes hold far more. So
 //! where a stream is dense, we sleep until, at the rate just seen, a part of a pipe has gathered, or
-//! has been taken, and do not ask poll.
+//! has been taken, and do not ask poll. Sleeping must not cost the stream anything:
 //!
-//! ```text
-//!             8 dense turns                 4 turns, as fast         1000 turns, or not dense
-//!   Watched ------------------> Tried --------------------> LeftAlone ------------------> Watched
-//!                                  |  slower                                                 ^
-//!                                  +----------> Served -- 4000 turns, then 8000 .. ---------+
-//! ```
+//! - While the output is full, it has its backlog to live on. We sleep for a part of that, and see afterwards
+//!   whether it lasted; a consumer that emptied it is served as poll tells for some time ([`Backlog`]).
+//! - While only the input is waited for, who waits for an answer before he goes on (a request, a reply) looks
+//!   dense too, and is slowed down by each sleep. So the rate with sleeps is compared with that
+//!   without, and where it is less, the stream is served as poll tells ([`Trial`]).
 //!
-//! Sleeping must not cost the stream anything: who waits for an answer before he goes on (a request,
-//! a reply) looks dense too, and is slowed down by each sleep. So the rate with sleeps is compared with
-//! that without, and where it is less, the stream is served as poll tells. Refuses to delay what is not
-//! dense: a line a millisecond, an idle stream, or a pipe that could not be grown.
+//! Refuses to delay what is not dense: a line a millisecond, an idle stream, or a pipe that could not be
+//! grown.
 
 use std::time::Duration;
 
-/// The longest sleep. A stream is dense if [`WORTH`] bytes come in so long.
+use crate::engine::Interest;
+
+/// The longest sleep. A stream is dense if [`WORTH`] bytes move in so long.
 const LONGEST: Duration = Duration::from_millis(1);
 
 /// Less than this in [`LONGEST`], 134 MB/s, is not worth a sleep.
@@ -35,10 +34,131 @@ const PART: f64 = 1.0 / 2.0;
 /// Timers are late by about so much, with 50 us that Linux allows itself.
 const LATE: Duration = Duration::from_micros(60);
 
-/// With sleeps, a stream must be at least so fast as without: noise may take the rest.
-const AS_FAST: f64 = 0.8;
+/// How long it takes for so many bytes, if that can be timed.
+fn time_for(bytes: f64, rate: f64) -> Option<Duration> {
+    let whole = Duration::from_secs_f64(bytes / rate.max(1.0));
+    let sleep = whole.saturating_sub(LATE);
+    (sleep >= SHORTEST).then_some(sleep)
+}
 
-/// What is done with a stream, and what comes next; see the module's header.
+/// How long it takes until a part of a pipe of that size has come.
+fn time_to_gather(pipe: u64, rate: f64) -> Option<Duration> {
+    time_for(pipe as f64 * PART, rate).map(|sleep| sleep.min(LONGEST))
+}
+
+/// How fast one side's bytes move.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// Since the last turn.
+    moved: u64,
+    turned: Duration,
+    /// Bytes and seconds of the last turns, each counted half as much as the one after it: one late
+    /// wake-up is no pause, and a pause outweighs all that was before.
+    recent: (f64, f64),
+}
+
+/// What moved between two waits for a side.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    bytes: u64,
+    time: Duration,
+    /// Of late, in bytes a second.
+    rate: f64,
+}
+
+impl Stream {
+    /// So many bytes came, or were taken.
+    pub(super) fn moved(&mut self, bytes: u64) {
+        self.moved += bytes;
+    }
+
+    /// A turn is over, and this side is waited for.
+    fn turn(&mut self, now: Duration) -> Turn {
+        let time = now.saturating_sub(self.turned);
+        let bytes = std::mem::take(&mut self.moved);
+        self.turned = now;
+        let (recent_bytes, recent_seconds) = self.recent;
+        self.recent = (
+            recent_bytes / 2.0 + bytes as f64,
+            recent_seconds / 2.0 + time.as_secs_f64(),
+        );
+        let rate = self.recent.0 / self.recent.1.max(1e-9);
+        Turn { bytes, time, rate }
+    }
+}
+
+impl Turn {
+    fn is_dense(&self) -> bool {
+        self.rate * LONGEST.as_secs_f64() >= WORTH
+    }
+}
+
+/// Sleeps while the output is full.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// What it had when the sleep began; 0 after a wait without one.
+    slept_on: u64,
+    /// For so many waits to come, poll is asked.
+    served: u32,
+    /// How often in a row the consumer emptied it.
+    failures: u32,
+}
+
+impl Backlog {
+    /// Waits without a sleep after the first failure; twice as many after each further one.
+    const SERVED: u32 = 32;
+
+    /// The part to sleep for: nobody is held up before the whole is taken.
+    const PART: f64 = 3.0 / 4.0;
+
+    /// A sleep must leave this part: with less, the consumer may have waited.
+    const LEFT: u64 = 16;
+
+    /// The output has so many bytes that wait to be taken.
+    fn sleep(&mut self, turn: Turn, bytes: u64) -> Option<Duration> {
+        if self.served > 0 {
+            self.served -= 1;
+            return None;
+        }
+        let sleep = time_for(bytes as f64 * Self::PART, turn.rate).filter(|_| turn.is_dense());
+        self.slept_on = if sleep.is_some() { bytes } else { 0 };
+        sleep
+    }
+
+    /// A sleep is over, and so many bytes are left.
+    fn woke(&mut self, bytes: u64) {
+        if bytes < self.slept_on / Self::LEFT {
+            self.served = Self::SERVED << self.failures.min(8);
+            self.failures += 1;
+        } else {
+            self.failures = 0;
+        }
+    }
+}
+
+/// Sleeps while only the input is waited for, which may cost the stream something.
+///
+/// ```text
+///             8 MiB, dense             8 MiB, as fast              64 MiB .., or not dense
+///   Watched --------------> Tried --------------------> LeftAlone ----------------------> Watched
+///                              |  slower                                                     ^
+///                              +----------> Served -- 256 MiB .. ---------------------------+
+/// ```
+#[derive(Debug, Default)]
+struct Trial {
+    stage: Stage,
+    /// Of this stage, so far.
+    bytes: u64,
+    time: Duration,
+    /// How often in a row it was slower with sleeps, or was not, after the first time.
+    again: u32,
+    /// Whether it was slower, the last time.
+    failed: Option<bool>,
+    /// The rate without sleeps, in bytes a second.
+    rate_watched: f64,
+}
+
+/// What is done with a stream, and what comes next; see [`Trial`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Stage {
     #[default]
@@ -49,126 +169,106 @@ enum Stage {
 }
 
 impl Stage {
-    /// How many turns it lasts.
-    fn turns(self, failures: u32) -> u32 {
+    /// How many bytes it lasts: the rates that are compared must be of many messages of whoever waits
+    /// for an answer.
+    fn bytes(self, again: u32) -> u64 {
+        const MIB: u64 = 1 << 20;
         match self {
-            Stage::Watched => 8,
-            Stage::Tried => 4,
-            Stage::LeftAlone => 1000,
-            // Twice as many after each failure, up to so many times.
-            Stage::Served => 4000 << failures.saturating_sub(1).min(8),
+            Stage::Watched => 8 * MIB,
+            Stage::Tried => 8 * MIB,
+            // Twice as many each time the answer was the same, up to so many times: a busy machine may
+            // have given a wrong one.
+            Stage::LeftAlone => 64 * MIB << again.min(6),
+            Stage::Served => 256 * MIB << again.min(8),
         }
     }
 }
 
-/// One side's stream.
-#[derive(Debug, Default)]
-pub(super) struct Flow {
-    /// What the pipe holds; 0 for everything else.
-    pipe: usize,
-    /// Since the last turn.
-    moved: u64,
-    turned: Duration,
-    /// Bytes and seconds of the last turns, each counted half as much as the one after it: one late
-    /// wake-up is no pause, and a pause outweighs all that was before.
-    recent: (f64, f64),
-    stage: Stage,
-    /// Of this stage, so far.
-    turns: u32,
-    bytes: u64,
-    time: Duration,
-    /// How often in a row it was slower with sleeps.
-    failures: u32,
-    /// The rate without sleeps, in bytes a second.
-    rate_watched: f64,
-}
+impl Trial {
+    /// With sleeps, a stream must be at least so fast as without: noise may take the rest.
+    const AS_FAST: f64 = 0.8;
 
-impl Flow {
-    /// The side is a pipe of that size, or with 0 something else.
-    pub(super) fn is_through(&mut self, pipe: usize) {
-        self.pipe = pipe;
-    }
-
-    /// So many bytes came, or were taken.
-    pub(super) fn moved(&mut self, bytes: u64) {
-        self.moved += bytes;
-    }
-
-    /// A turn is over, and this side is waited for: how long it may be left alone.
-    fn turn(&mut self, now: Duration) -> Option<Duration> {
-        let time = now.saturating_sub(self.turned);
-        let bytes = std::mem::take(&mut self.moved);
-        self.turned = now;
-        self.turns += 1;
-        self.bytes += bytes;
-        self.time += time;
-        let (recent_bytes, recent_seconds) = self.recent;
-        self.recent = (
-            recent_bytes / 2.0 + bytes as f64,
-            recent_seconds / 2.0 + time.as_secs_f64(),
-        );
-        let rate = self.recent.0 / self.recent.1.max(1e-9);
-        let is_dense = bytes > 0 && rate * LONGEST.as_secs_f64() >= WORTH;
+    /// How long to leave alone an input from a pipe of that size.
+    fn sleep(&mut self, turn: Turn, pipe: u64) -> Option<Duration> {
+        self.bytes += turn.bytes;
+        self.time += turn.time;
+        let is_dense = turn.bytes > 0 && turn.is_dense();
         if let Some(next) = self.next(is_dense) {
-            (self.stage, self.turns, self.bytes, self.time) = (next, 0, 0, Duration::ZERO);
+            (self.stage, self.bytes, self.time) = (next, 0, Duration::ZERO);
         }
         let is_left = matches!(self.stage, Stage::Tried | Stage::LeftAlone);
-        self.sleep_at(rate).filter(|_| is_left && is_dense)
+        time_to_gather(pipe, turn.rate).filter(|_| is_left && is_dense)
     }
 
     /// The next stage, if this one is over.
     fn next(&mut self, is_dense: bool) -> Option<Stage> {
-        let is_over = self.turns >= self.stage.turns(self.failures);
-        let rate = rate(self.bytes, self.time);
+        let is_over = self.bytes >= self.stage.bytes(self.again);
+        let rate = self.bytes as f64 / self.time.as_secs_f64().max(1e-9);
         match self.stage {
             Stage::Watched | Stage::LeftAlone if !is_dense => Some(Stage::Watched),
-            Stage::Tried if !is_dense => Some(self.fail()),
+            Stage::Tried if !is_dense => Some(self.judge(true)),
             _ if !is_over => None,
             Stage::Watched => {
                 self.rate_watched = rate;
                 Some(Stage::Tried)
             }
-            Stage::Tried if rate < AS_FAST * self.rate_watched => Some(self.fail()),
-            Stage::Tried => {
-                self.failures = 0;
-                Some(Stage::LeftAlone)
-            }
+            Stage::Tried => Some(self.judge(rate < Self::AS_FAST * self.rate_watched)),
             Stage::LeftAlone | Stage::Served => Some(Stage::Watched),
         }
     }
 
-    fn fail(&mut self) -> Stage {
-        self.failures += 1;
-        Stage::Served
+    fn judge(&mut self, failed: bool) -> Stage {
+        let is_same = self.failed == Some(failed);
+        self.again = if is_same { self.again + 1 } else { 0 };
+        self.failed = Some(failed);
+        if failed {
+            Stage::Served
+        } else {
+            Stage::LeftAlone
+        }
     }
-
-    /// How long it takes for a part of a pipe, if that can be timed.
-    fn sleep_at(&self, rate: f64) -> Option<Duration> {
-        let whole = Duration::from_secs_f64(self.pipe as f64 * PART / rate.max(1.0));
-        let sleep = whole.saturating_sub(LATE);
-        (sleep >= SHORTEST).then_some(sleep.min(LONGEST))
-    }
-}
-
-fn rate(bytes: u64, time: Duration) -> f64 {
-    bytes as f64 / time.as_secs_f64().max(1e-9)
 }
 
 /// Both sides' streams.
 #[derive(Debug, Default)]
 pub(super) struct Flows {
-    pub(super) input: Flow,
-    pub(super) output: Flow,
+    pub(super) input: Stream,
+    pub(super) output: Stream,
+    backlog: Backlog,
+    trial: Trial,
 }
 
 impl Flows {
-    /// It is `now`, and time to wait for what is wanted: how long to sleep before asking poll.
-    pub(super) fn sleep(&mut self, now: Duration, input: bool, output: bool) -> Option<Duration> {
-        let wanted = [(input, &mut self.input), (output, &mut self.output)];
-        let turn = |(_, flow): (bool, &mut Flow)| flow.turn(now);
-        let sleeps = wanted.into_iter().filter(|(wanted, _)| *wanted).map(turn);
+    /// It is `now`, and time to wait for what is of interest: how long to sleep before asking poll. The
+    /// input's pipe takes `pipe` bytes, 0 if it is none, and has so many `unread`; the output's
+    /// has so many `untaken`.
+    pub(super) fn sleep(
+        &mut self,
+        now: Duration,
+        interest: Interest,
+        pipe: u64,
+        unread: impl FnOnce() -> u64,
+        untaken: impl FnOnce() -> u64,
+    ) -> Option<Duration> {
+        let input = interest.input.then(|| self.input.turn(now));
+        if !interest.output {
+            // What has come already, and found no room straight through, goes into the buffer at once.
+            let sleep = self.trial.sleep(input?, pipe)?;
+            return (unread() == 0).then_some(sleep);
+        }
+        let output = self.output.turn(now);
+        let Some(input) = input else {
+            return self.backlog.sleep(output, untaken());
+        };
         // Both sides must do without us for so long.
-        sleeps.reduce(|one, other| Some(one?.min(other?))).flatten()
+        let room = pipe.saturating_sub(unread());
+        let most = time_to_gather(room, input.rate).filter(|_| input.is_dense())?;
+        Some(self.backlog.sleep(output, untaken())?.min(most))
+    }
+
+    /// A sleep is over for which the output was waited for; so many bytes are `untaken` now.
+    pub(super) fn woke(&mut self, untaken: u64) {
+        self.backlog.woke(untaken);
     }
 }
 
@@ -178,27 +278,35 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
     const KIB: u64 = 1 << 10;
+    const READS: Interest = Interest {
+        input: true,
+        output: false,
+    };
+    const WRITES: Interest = Interest {
+        input: false,
+        output: true,
+    };
+    const BOTH: Interest = Interest {
+        input: true,
+        output: true,
+    };
 
-    fn flow() -> Flow {
-        Flow {
-            pipe: 1 << 20,
-            ..Flow::default()
-        }
-    }
-
-    /// A stream for so many turns, of which each begins when a sleep is over, or `wake` after the
-    /// last, and moves what `came` in that time. Returns the sleeps.
-    fn run(
-        flow: &mut Flow,
+    /// An input that is waited for so many turns, of which each begins when a sleep is over, or `wake`
+    /// after the last, and has what `came` in that time. Returns the sleeps.
+    fn read(
+        flows: &mut Flows,
+        pipe: u64,
         turns: usize,
         wake: Duration,
         came: impl Fn(Duration) -> u64,
     ) -> Vec<Option<Duration>> {
         let mut last = wake;
+        let nothing = || 0;
         (0..turns)
             .map(|_| {
-                flow.moved(came(last));
-                let sleep = flow.turn(flow.turned + last);
+                flows.input.moved(came(last));
+                let now = flows.input.turned + last;
+                let sleep = flows.sleep(now, READS, pipe, nothing, nothing);
                 last = sleep.map_or(wake, |sleep| sleep + LATE);
                 sleep
             })
@@ -210,16 +318,22 @@ mod tests {
         500 * time.as_micros() as u64
     }
 
+    const WAKE: Duration = Duration::from_micros(131);
+
     #[test]
-    fn a_dense_stream_is_left_alone_until_a_part_of_a_pipe_has_come() {
-        let mut flow = flow();
-        let sleeps = run(&mut flow, 50, Duration::from_micros(131), free);
-        assert_eq!(sleeps[..7], [None; 7], "first it is watched");
-        assert!(sleeps[7..].iter().all(Option::is_some), "{sleeps:?}");
+    fn a_dense_input_is_left_alone_until_a_part_of_a_pipe_has_come() {
+        let mut flows = Flows::default();
+        let sleeps = read(&mut flows, MIB, 200, WAKE, free);
+        let watched = 8 * MIB / free(WAKE);
+        assert!(
+            sleeps[..watched as usize].iter().all(Option::is_none),
+            "first it is watched"
+        );
+        assert!(sleeps[watched as usize + 1..].iter().all(Option::is_some));
         // Half a pipe of 1 MiB comes in 1048 us.
-        let sleep = sleeps[40].map_or(0, |sleep| sleep.as_micros());
+        let sleep = sleeps[199].map_or(0, |sleep| sleep.as_micros());
         assert!((980..1000).contains(&sleep), "{sleep}");
-        assert_eq!(flow.stage, Stage::LeftAlone);
+        assert_eq!(flows.trial.stage, Stage::LeftAlone);
     }
 
     #[test]
@@ -227,12 +341,14 @@ mod tests {
         for message in [16 * KIB, 64 * KIB, 128 * KIB, 512 * KIB, 4 * MIB] {
             // It takes a microsecond for 2 KiB, and then one message is there, however long we slept.
             let wake = Duration::from_nanos(message / 2);
-            let (mut flow, mut total, turns) = (flow(), Duration::ZERO, 10_000);
+            let (mut flows, mut total) = (Flows::default(), Duration::ZERO);
+            let turns = (8192 * MIB / message) as u32;
             let mut last = wake;
             for _ in 0..turns {
-                flow.moved(message);
+                flows.input.moved(message);
                 total += last;
-                let sleep = flow.turn(flow.turned + last);
+                let now = flows.input.turned + last;
+                let sleep = flows.sleep(now, READS, MIB, || 0, || 0);
                 last = sleep.map_or(wake, |sleep| (sleep + LATE).max(wake));
             }
             let lost = total.as_secs_f64() / (wake * turns).as_secs_f64();
@@ -244,44 +360,94 @@ mod tests {
     fn what_is_not_dense_is_not_delayed() {
         let slow = |time: Duration| free(time) / 4;
         let wake = Duration::from_micros(500);
-        assert_eq!(run(&mut flow(), 100, wake, slow), [None; 100]);
-        assert_eq!(run(&mut flow(), 100, wake, |_| 100), [None; 100]);
-        let small = &mut Flow {
-            pipe: 64 << 10,
-            ..Flow::default()
-        };
-        assert_eq!(run(small, 100, wake, free), [None; 100], "a small pipe");
+        let new = &mut Flows::default();
+        assert_eq!(read(new, MIB, 1000, wake, slow), [None; 1000]);
+        let new = &mut Flows::default();
+        assert_eq!(read(new, MIB, 1000, wake, |_| 100), [None; 1000]);
+        let new = &mut Flows::default();
+        assert_eq!(read(new, 64 * KIB, 1000, wake, free), [None; 1000]);
     }
 
     #[test]
-    fn a_stream_that_pauses_is_watched_anew() {
-        let mut flow = flow();
-        let wake = Duration::from_micros(131);
-        assert!(run(&mut flow, 50, wake, free)[49].is_some());
-        assert_eq!(run(&mut flow, 2, wake, |_| 0), [None; 2]);
-        assert_eq!(run(&mut flow, 7, wake, free), [None; 7]);
+    fn an_input_that_pauses_is_watched_anew() {
+        let mut flows = Flows::default();
+        assert!(read(&mut flows, MIB, 200, WAKE, free)[199].is_some());
+        assert_eq!(read(&mut flows, MIB, 2, WAKE, |_| 0), [None; 2]);
+        assert_eq!(read(&mut flows, MIB, 100, WAKE, free), [None; 100]);
+    }
+
+    #[test]
+    fn what_has_come_is_not_left_lying_when_there_is_somebody_to_take_it() {
+        let mut flows = Flows::default();
+        assert!(read(&mut flows, MIB, 200, WAKE, free)[199].is_some());
+        flows.input.moved(free(WAKE));
+        let now = flows.input.turned + WAKE;
+        assert_eq!(flows.sleep(now, READS, MIB, || 1, || 0), None);
+    }
+
+    /// An output with a backlog of `untaken` bytes, which after each sleep has `left` of them.
+    fn write(flows: &mut Flows, turns: usize, untaken: u64, left: u64) -> Vec<Option<Duration>> {
+        (0..turns)
+            .map(|_| {
+                flows.output.moved(free(WAKE));
+                let now = flows.output.turned + WAKE;
+                let sleep = flows.sleep(now, WRITES, 0, || 0, || untaken);
+                if sleep.is_some() {
+                    flows.woke(left);
+                }
+                sleep
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_consumer_lives_on_its_backlog_while_we_sleep() {
+        let sleeps = write(&mut Flows::default(), 100, MIB, MIB / 4);
+        // Three quarters of it last 1573 us.
+        for sleep in sleeps {
+            let sleep = sleep.map_or(0, |sleep| sleep.as_micros());
+            assert!((1500..1520).contains(&sleep), "{sleep}");
+        }
+        let short = write(&mut Flows::default(), 100, 64 * KIB, 0);
+        assert_eq!(short, [None; 100], "not worth it");
+    }
+
+    #[test]
+    fn a_consumer_that_emptied_its_backlog_is_served_ever_longer() {
+        let mut flows = Flows::default();
+        let sleeps = write(&mut flows, 1000, MIB, MIB / 17);
+        let at: Vec<_> = (0..1000).filter(|turn| sleeps[*turn].is_some()).collect();
+        assert_eq!(at, [0, 33, 98, 227, 484, 997]);
+        let sleeps = write(&mut flows, 1100, MIB, MIB / 16);
+        let first = sleeps.iter().position(Option::is_some);
+        assert_eq!(first, Some(1022), "as the failure before said");
+        assert!(sleeps[1022..].iter().all(Option::is_some));
+        assert_eq!(write(&mut flows, 1, MIB, 0), [sleeps[1099]]);
+        assert_eq!(write(&mut flows, 32, MIB, 0), [None; 32]);
+        assert!(write(&mut flows, 1, MIB, 0)[0].is_some(), "all is forgiven");
     }
 
     #[test]
     fn both_sides_must_be_dense_where_both_are_waited_for() {
         let mut flows = Flows::default();
-        flows.input.is_through(1 << 20);
-        flows.output.is_through(1 << 20);
         let mut now = Duration::ZERO;
-        let mut turn = |input: u64, output: u64| {
+        let mut turn = |came: u64, taken: u64, unread: u64| {
             now += Duration::from_micros(200);
-            flows.input.moved(input);
-            flows.output.moved(output);
-            flows.sleep(now, true, true)
+            flows.input.moved(came);
+            flows.output.moved(taken);
+            flows.sleep(now, BOTH, MIB, || unread, || MIB)
         };
-        for _ in 0..20 {
-            assert_eq!(turn(200 * KIB, 10), None);
-        }
-        let sleeps: Vec<_> = (0..20).map(|_| turn(200 * KIB, 400 * KIB)).collect();
-        // That of the faster side: half a pipe in 256 us.
-        for sleep in &sleeps[10..] {
-            let sleep = sleep.map_or(0, |sleep| sleep.as_micros());
-            assert!((195..198).contains(&sleep), "{sleeps:?}");
-        }
+        let mut last = |came, taken, unread| {
+            let sleep = (0..20).map(|_| turn(came, taken, unread)).last().flatten();
+            sleep.map_or(0, |sleep| sleep.as_micros())
+        };
+        assert_eq!(last(10, 200 * KIB, 0), 0);
+        assert_eq!(last(200 * KIB, 10, 0), 0);
+        // Half a pipe comes in 512 us, and in half a pipe that is left half of that.
+        assert!((445..455).contains(&last(200 * KIB, 200 * KIB, 0)));
+        assert!((190..200).contains(&last(200 * KIB, 200 * KIB, MIB / 2)));
+        assert_eq!(last(200 * KIB, 200 * KIB, MIB), 0, "the producer waits");
+        // Three quarters of a pipe are taken in 384 us.
+        assert!((320..330).contains(&last(200 * KIB, 400 * KIB, 0)));
     }
 }

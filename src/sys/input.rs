@@ -221,6 +221,14 @@ impl Input {
         }
     }
 
+    /// How many bytes of a pipe wait to be read; 0 where that cannot be told.
+    pub(super) fn unread(&self) -> u64 {
+        match self.kind {
+            Kind::Pipe => io::ioctl_fionread(&self.fd).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     /// FIONREAD counts in 32 bits, too few for a file. Devices have no size and never end.
     fn file_goes_on(&self) -> bool {
         match (rustix::fs::fstat(&self.fd), rustix::fs::tell(&self.fd)) {

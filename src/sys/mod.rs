@@ -111,8 +111,7 @@ impl RealSystem {
         let output = duplicate(rustix::stdio::stdout())
             .and_then(over)
             .map_err(StartError::system("write to stdout"))?;
-        let mut flows = Flows::default();
-        flows.output.is_through(output.grow(pipe_bound));
+        output.grow(pipe_bound);
         let signals = Signals::listen().map_err(|error| StartError::System {
             what: "listen for signals",
             error,
@@ -124,7 +123,7 @@ impl RealSystem {
             sources: Sources::new(sources, output_file, pipe_bound),
             pipes: Pipes::new(pipe_bound),
             scratch: None,
-            flows,
+            flows: Flows::default(),
             output: Some(output),
         })
     }
@@ -148,14 +147,12 @@ impl RealSystem {
         if limit == Some(Duration::ZERO) {
             return None;
         }
-        self.flows.input.is_through(self.sources.pipe_size());
-        let sleep = self
-            .flows
-            .sleep(self.clock.now(), interest.input, interest.output)?;
-        // What has come already, and found no room straight through, goes into the buffer at once.
-        let has_bytes = || self.sources.current().is_some_and(Input::pending);
-        let sleeps = !interest.input || !has_bytes();
-        sleeps.then(|| limit.map_or(sleep, |limit| limit.min(sleep)))
+        let (now, pipe) = (self.clock.now(), self.sources.pipe_size() as u64);
+        let unread = || self.sources.current().map_or(0, Input::unread);
+        let untaken = || self.output.as_ref().map_or(0, Output::untaken);
+        let flows = &mut self.flows;
+        let sleep = flows.sleep(now, interest, pipe, unread, untaken)?;
+        Some(limit.map_or(sleep, |limit| limit.min(sleep)))
     }
 
     /// Whether a read makes sense without asking poll: it opens a source, or starts a ferry.
@@ -262,6 +259,10 @@ impl System for RealSystem {
             return Ready::default();
         }
 
+        if sleep.is_some() && interest.output {
+            let untaken = self.output.as_ref().map_or(0, Output::untaken);
+            self.flows.woke(untaken);
+        }
         let rung = !set.found(Some(signals)).is_empty();
         let news = !set.found(input).is_empty();
         let (fd, bell) = output.found(&set);

@@ -153,11 +153,17 @@ impl Output {
         }
     }
 
-    /// Grows the output's pipe, if it is one, to at most `bound` bytes. Returns its size; 0 for
-    /// everything else.
-    pub(super) fn grow(&self, bound: u64) -> usize {
+    /// Grows the output's pipe, if it is one, to at most `bound` bytes.
+    pub(super) fn grow(&self, bound: u64) {
+        if self.kind == Kind::Pipe {
+            grow_pipe(&self.fd, bound);
+        }
+    }
+
+    /// How many bytes wait for the reader of a pipe; 0 where that cannot be told.
+    pub(super) fn untaken(&self) -> u64 {
         match self.kind {
-            Kind::Pipe => grow_pipe(&self.fd, bound),
+            Kind::Pipe => io::ioctl_fionread(&self.fd).unwrap_or(0),
             _ => 0,
         }
     }
