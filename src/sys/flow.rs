@@ -178,8 +178,8 @@ impl Stage {
             Stage::Tried => 8 * MIB,
             // Twice as many each time the answer was the same, up to so many times: a busy machine may
             // have given a wrong one.
-            Stage::LeftAlone => 64 * MIB << again.min(6),
-            Stage::Served => 256 * MIB << again.min(8),
+            Stage::LeftAlone => (64 * MIB) << again.min(6),
+            Stage::Served => (256 * MIB) << again.min(8),
         }
     }
 }

@@ -30,6 +30,10 @@ pub enum OnFull {
 /// What a policy may know when it judges a record.
 #[derive(Debug, Clone, Copy)]
 pub struct View {
+    /// The moment.
+    pub now: Duration,
+    /// Bytes of the judged record, its delimiter among them.
+    pub length: u64,
     /// The state, the judged record's bytes counted.
     pub state: State,
     /// Bytes held, those of the judged record included.

@@ -202,7 +202,7 @@ impl Relay {
         self.grew(held, now);
         let record = Tally { bytes, records: 1 };
         self.meter.input += record;
-        match self.judgement_with(held) {
+        match self.judgement(bytes, held, now) {
             None => self.queue.keep(count, 1, 0),
             Some(reason) => {
                 self.queue.discard(count);
@@ -299,7 +299,7 @@ impl Relay {
         let so_far = self.reason_so_far(bytes);
         let reason = match so_far {
             Reason::Oversize => so_far,
-            _ => self.judgement().unwrap_or(so_far),
+            _ => self.judgement(bytes, self.held(), now).unwrap_or(so_far),
         };
         self.meter.input.records += 1;
         self.meter.lost[so_far].bytes -= bytes;
@@ -310,7 +310,7 @@ impl Relay {
     /// The arriving record is complete and has a place.
     fn judge_record(&mut self, now: Duration) {
         self.meter.input.records += 1;
-        match self.judgement() {
+        match self.judgement(self.queue.arriving(), self.held(), now) {
             None => self.queue.complete_arriving(),
             Some(reason) => self.lose_whole_arriving(reason, now),
         }
@@ -328,7 +328,7 @@ impl Relay {
         self.close_doomed(now);
         if self.overflow.is_some() && self.queue.arriving() > 0 {
             self.meter.input.records += 1;
-            match self.judgement() {
+            match self.judgement(self.queue.arriving(), self.held(), now) {
                 None => {
                     self.queue.complete_tail();
                 }
@@ -368,17 +368,15 @@ impl Relay {
         self.overflow.as_ref().is_some_and(|o| o.judges(state))
     }
 
-    fn judgement(&mut self) -> Option<Reason> {
-        self.judgement_with(self.held())
-    }
-
-    /// The judgement on a record with which so much is held.
-    fn judgement_with(&mut self, held: u64) -> Option<Reason> {
+    /// The judgement on a record of so many bytes, with which so much is held.
+    fn judgement(&mut self, length: u64, held: u64, now: Duration) -> Option<Reason> {
         if !self.judges() {
             return None;
         }
         let view = View {
+            length,
             held,
+            now,
             ..self.view()
         };
         self.overflow.as_mut()?.judge(&view)

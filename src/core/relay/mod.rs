@@ -454,6 +454,8 @@ impl Relay {
 
     fn view(&self) -> View {
         View {
+            now: Duration::ZERO,
+            length: 0,
             state: self.pressure.state(),
             held: self.held(),
             capacity: self.config.capacity,
