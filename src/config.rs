@@ -43,6 +43,8 @@ pub struct RelayConfig {
     pub count_records: bool,
     /// With `block`: the longest that one stall may last.
     pub block_timeout: Option<Duration>,
+    /// With a policy that loses records: the longest that one may wait; above 0.
+    pub max_age: Option<Duration>,
     /// End when no input came for so long.
     pub idle_timeout: Option<Duration>,
     /// After a terminating signal, write what is held for at most so long.
@@ -75,6 +77,7 @@ impl RelayConfig {
             policy,
             count_records: false,
             block_timeout: None,
+            max_age: None,
             idle_timeout: None,
             drain_timeout: Duration::from_secs(2),
             broken_pipe: BrokenPipe::Signal,

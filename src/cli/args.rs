@@ -81,6 +81,14 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = parse_seed)]
     pub(super) seed: Option<u64>,
 
+    /// Lose what has waited for longer, with a policy that loses records
+    ///
+    /// What is too old is lost with the reason expired as soon as it is, also while the consumer takes
+    /// nothing, and at most a thousandth of DUR later.
+    #[arg(help_heading = "Overflow policy", long, value_name = "DUR",
+          allow_hyphen_values = true, value_parser = duration::parse_positive)]
+    pub(super) max_age: Option<Duration>,
+
     /// Put a record into the output where records are missing
     ///
     /// In TEXT, {records}, {bytes} and {size} stand for what is missing there, and {{ and }} for

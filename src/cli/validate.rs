@@ -41,13 +41,20 @@ fn policy(args: &Args) -> Result<Policy, String> {
     if args.block_timeout.is_some() && args.when_full != PolicyName::Block {
         return Err("--block-timeout works only with --when-full block".into());
     }
-    Ok(match args.when_full {
+    let policy = match args.when_full {
         PolicyName::Block => Policy::Block,
         PolicyName::DropNewest => Policy::DropNewest,
         PolicyName::DropOldest => Policy::DropOldest,
         PolicyName::Sample => Policy::Sample(args.sample.unwrap_or(Sample::Adaptive)),
         PolicyName::Fail => Policy::Fail,
-    })
+    };
+    if args.max_age.is_some() && !policy.is_lossy() {
+        return Err(format!(
+            "--max-age needs a policy that loses records, and {} loses none",
+            policy.name()
+        ));
+    }
+    Ok(policy)
 }
 
 fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayConfig, String> {
@@ -67,6 +74,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
         policy,
         count_records: counts_records(args),
         block_timeout: args.block_timeout,
+        max_age: args.max_age,
         idle_timeout: args.idle_timeout,
         drain_timeout: args.drain_timeout,
         broken_pipe: match args.broken_pipe {

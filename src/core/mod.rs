@@ -24,6 +24,7 @@
 //! 10. `end`: at the end nothing is held, and the ending follows from the history.
 
 pub mod account;
+pub mod ages;
 pub mod ending;
 pub mod gaps;
 mod lane;

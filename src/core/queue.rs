@@ -249,12 +249,23 @@ impl Queue {
         Some(self.boundary_at(least).unwrap_or(evictable))
     }
 
+    /// How many bytes those whole records have that end up to `position` of the admitted stream, where one
+    /// ends, and of which no byte was written; None when there are none.
+    pub fn eviction_up_to(&mut self, position: u64) -> Option<u64> {
+        self.set_begun_aside();
+        let bytes = position.saturating_sub(self.head).min(self.evictable());
+        (bytes > 0).then_some(bytes)
+    }
+
     /// Evicts the first `bytes` bytes, as [`Queue::eviction_of`] found them.
     pub fn evict(&mut self, bytes: u64) -> Tally {
         debug_assert!(bytes <= self.evictable());
         let records_out = self.waiting.settle();
         self.leave(bytes);
-        let records = self.waiting.settle() + self.take_bare_tail();
+        // The tail is the last that waits, and what was set aside may still be there.
+        let tail = self.bare_tail && self.waiting.len() == 0;
+        self.bare_tail &= !tail;
+        let records = self.waiting.settle() + u64::from(tail);
         self.waiting.owe(records_out);
         Tally { bytes, records }
     }
@@ -266,17 +277,30 @@ impl Queue {
 
     /// Moves what is left of a begun record away, so that a whole one is at the head.
     fn set_begun_aside(&mut self) {
-        let under_way = self.under_way.saturating_sub(self.begun.len());
-        let evictable = self.evictable();
-        if evictable == 0 || (under_way == 0 && !self.is_begun) {
+        let bytes = self.begun_at_head();
+        if self.evictable() == 0 || bytes == 0 {
             return;
         }
-        let bytes = self.boundary_at(under_way.max(1)).unwrap_or(evictable);
         let records_out = self.waiting.settle();
         self.waiting.owe(records_out);
         self.waiting.move_front(bytes, &mut self.begun);
         self.head += bytes;
         self.is_begun = false;
+    }
+
+    /// Position of the first waiting record that has not begun to go out.
+    pub fn first_free(&self) -> u64 {
+        self.head + self.begun_at_head()
+    }
+
+    /// How many of the bytes that wait are of records that have begun to go out.
+    fn begun_at_head(&self) -> u64 {
+        let under_way = self.under_way.saturating_sub(self.begun.len());
+        if under_way == 0 && !self.is_begun {
+            return 0;
+        }
+        let end = self.boundary_at(under_way.max(1));
+        end.unwrap_or(self.evictable())
     }
 
     /// Bytes from the head to the end of the record that has the byte number `least` (counted

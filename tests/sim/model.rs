@@ -17,6 +17,13 @@ enum Item {
     Gap { records: u64, bytes: u64 },
 }
 
+/// Up to `position` records had come by `last`.
+struct Stamp {
+    position: u64,
+    first: Duration,
+    last: Duration,
+}
+
 /// Averaged bytes a second, in and out, and the totals when they were last looked at.
 struct Rates {
     looked_at: Duration,
@@ -66,6 +73,12 @@ pub struct Model {
     /// A mark has begun to go out, so the record behind it may not be lost.
     claimed: bool,
     arriving: Vec<u8>,
+    /// With a greatest age: where each waiting record ends, counted in bytes of records that were ever
+    /// admitted whole; how many these are; and what had come when. Times closer than a part of
+    /// the age are one, the last of them.
+    ends: VecDeque<u64>,
+    whole: u64,
+    stamps: Vec<Stamp>,
     doomed: Option<usize>,
     /// Everything held, with `block` and `fail`.
     plain: VecDeque<u8>,
@@ -109,6 +122,9 @@ impl Model {
             mark_left: Vec::new(),
             claimed: false,
             arriving: Vec::new(),
+            ends: VecDeque::new(),
+            whole: 0,
+            stamps: Vec::new(),
             doomed: None,
             plain: VecDeque::new(),
             open: false,
@@ -221,9 +237,60 @@ impl Model {
                 None => false,
             };
             if reached {
+                self.stamp(now);
                 self.end_input(now);
             }
         }
+        self.stamp(now);
+    }
+
+    /// The records that are whole now had come by now.
+    fn stamp(&mut self, now: Duration) {
+        let Some(most) = self.config.max_age else {
+            return;
+        };
+        let position = self.whole;
+        if self.stamps.last().map_or(0, |last| last.position) == position {
+            return;
+        }
+        match self.stamps.last_mut() {
+            Some(last) if now - last.first < most / 1024 => {
+                (last.position, last.last) = (position, now);
+            }
+            _ => self.stamps.push(Stamp {
+                position,
+                first: now,
+                last: now,
+            }),
+        }
+    }
+
+    /// When the records that wait are too old, the oldest first.
+    fn too_old_at(&self) -> impl Iterator<Item = Duration> + '_ {
+        self.ends.iter().filter_map(|end| {
+            let stamp = self.stamps.iter().find(|stamp| stamp.position >= *end)?;
+            Some(stamp.last + self.config.max_age?)
+        })
+    }
+
+    /// How many of the waiting records, from the first, have begun to go out.
+    fn begun_records(&self) -> usize {
+        let mut begun = (self.sent_of_first + self.under_way).max(usize::from(self.claimed));
+        let records = self.items.iter().filter_map(|item| match item {
+            Item::Gap { .. } => None,
+            Item::Record(bytes) => Some(bytes.len()),
+        });
+        let is_begun = |length: usize| {
+            let is_begun = begun > 0;
+            begun = begun.saturating_sub(length);
+            is_begun
+        };
+        records.map(is_begun).take_while(|begun| *begun).count()
+    }
+
+    /// When the first record is too old that has not begun to go out.
+    pub fn age_deadline(&self) -> Option<Duration> {
+        self.too_old_at().nth(self.begun_records())
     }
 
     /// So much went through without being held.
@@ -270,17 +337,8 @@ impl Model {
     }
 
     fn make_room(&mut self, now: Duration) {
-        let mut begun = (self.sent_of_first + self.under_way).max(usize::from(self.claimed));
-        let first_whole = self.items.iter().position(|item| match item {
-            Item::Gap { .. } => false,
-            Item::Record(bytes) => {
-                let is_free = begun == 0;
-                begun = begun.saturating_sub(bytes.len());
-                is_free
-            }
-        });
-        match (self.config.policy, first_whole) {
-            (Policy::DropOldest, Some(at)) => self.evict(at, now),
+        match (self.config.policy, self.first_free()) {
+            (Policy::DropOldest, Some(at)) => self.evict(at, "queue_full", now),
             _ => {
                 self.doomed = Some(self.arriving.len());
                 if !self.arriving.is_empty() {
@@ -291,13 +349,25 @@ impl Model {
         }
     }
 
+    /// Where the first record is that has not begun to go out.
+    fn first_free(&self) -> Option<usize> {
+        let is_record = |(_, item): &(usize, &Item)| matches!(item, Item::Record(_));
+        let mut records = self.items.iter().enumerate().filter(is_record);
+        Some(records.nth(self.begun_records())?.0)
+    }
+
     /// The record becomes a gap, and adjacent gaps become one.
-    fn evict(&mut self, at: usize, now: Duration) {
+    fn evict(&mut self, at: usize, reason: &'static str, now: Duration) {
         let Item::Record(record) = &self.items[at] else {
             unreachable!()
         };
         let length = record.len() as u64;
-        self.lose("queue_full", length);
+        self.lose(reason, length);
+        let before = self.items.iter().take(at);
+        let index = before
+            .filter(|item| matches!(item, Item::Record(_)))
+            .count();
+        self.ends.remove(index);
         let (mut records, mut bytes) = (1, length);
         let mut is_new = true;
         if let Some(Item::Gap {
@@ -422,6 +492,8 @@ impl Model {
             self.lose_at_tail("sampled", record.len() as u64);
             self.shrank(now);
         } else {
+            self.whole += record.len() as u64;
+            self.ends.push_back(self.whole);
             self.items.push_back(Item::Record(record));
         }
     }
@@ -512,6 +584,7 @@ impl Model {
         self.output.0 += 1;
         if self.sent_of_first == record.len() {
             self.items.pop_front();
+            self.ends.pop_front();
             self.sent_of_first = 0;
             self.output.1 += 1;
         }
@@ -559,6 +632,7 @@ impl Model {
             return;
         }
         self.close_tail(now);
+        self.stamp(now);
         self.phase = Phase::Draining(None);
         self.end_if_drained();
     }
@@ -659,6 +733,7 @@ impl Model {
             *entry = (entry.0 + bytes, entry.1 + records);
         }
         self.items.clear();
+        self.ends.clear();
         self.sent_of_first = 0;
         self.plain.clear();
         self.shrank(now);
@@ -696,7 +771,9 @@ impl Model {
             _ => None,
         };
         let farewell = self.farewell.filter(|_| self.phase == Phase::Running);
-        let all = [self.stall_deadline(), self.idle_deadline(), farewell, drain];
+        let stall = self.stall_deadline();
+        let idle = self.idle_deadline();
+        let all = [stall, idle, farewell, drain, self.age_deadline()];
         all.into_iter().flatten().collect()
     }
 
@@ -706,6 +783,11 @@ impl Model {
         if self.phase != Phase::Ended && is_due(self.stall_deadline()) {
             self.decide(End::Stalled);
             self.abandon("shutdown", now);
+        }
+        while is_due(self.age_deadline())
+            && let Some(at) = self.first_free()
+        {
+            self.evict(at, "expired", now);
         }
         if self.phase == Phase::Running && is_due(self.idle_deadline()) {
             self.decide(End::Idle);

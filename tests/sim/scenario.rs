@@ -88,6 +88,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
     let low_water = share(dice, high_water);
     let policy = policy(dice);
     let is_block = policy == Policy::Block;
+    let is_lossy = policy.is_lossy();
     RelayConfig {
         capacity,
         high_water,
@@ -98,6 +99,9 @@ fn config(dice: &mut Dice) -> RelayConfig {
         block_timeout: dice
             .maybe(3, |dice| Duration::from_millis(dice.between(1, 300)))
             .filter(|_| is_block),
+        max_age: dice
+            .maybe(4, |dice| Duration::from_millis(dice.between(1, 300)))
+            .filter(|_| is_lossy),
         idle_timeout: dice.maybe(4, |dice| Duration::from_millis(dice.between(1, 300))),
         drain_timeout: Duration::from_millis(dice.below(300)),
         broken_pipe: dice.of(&[BrokenPipe::Signal, BrokenPipe::Ok]),

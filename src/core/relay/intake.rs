@@ -35,8 +35,16 @@ impl Relay {
         } else {
             self.keep_landed(now);
         }
+        self.note_age(now);
         if is_last {
             self.input_ended(now);
+        }
+    }
+
+    /// What is whole now has come by now.
+    fn note_age(&mut self, now: Duration) {
+        if let Some(ages) = &mut self.ages {
+            ages.came(self.queue.tail() - self.queue.arriving(), now);
         }
     }
 
@@ -129,7 +137,7 @@ impl Relay {
         }
         self.grew(self.config.capacity, now);
         self.admit_landed();
-        self.evict(leaving, now);
+        self.evict(leaving, Reason::QueueFull, now);
         true
     }
 
@@ -237,18 +245,19 @@ impl Relay {
         match self.on_full() {
             OnFull::LoseArrival => self.doom(now),
             OnFull::EvictOldest => match self.queue.eviction_of(1) {
-                Some(bytes) => self.evict(bytes, now),
+                Some(bytes) => self.evict(bytes, Reason::QueueFull, now),
                 None => self.doom(now),
             },
         }
     }
 
-    fn evict(&mut self, bytes: u64, now: Duration) {
+    /// The oldest records leave, so many bytes.
+    pub(super) fn evict(&mut self, bytes: u64, reason: Reason, now: Duration) {
         let from = self.queue.head();
         // A gap before a begun record that was set aside is history.
         self.gaps.passed(from);
         let lost = self.queue.evict(bytes);
-        self.meter.lost[Reason::QueueFull] += lost;
+        self.meter.lost[reason] += lost;
         let is_new = self.gaps.lost_at_head(from, self.queue.head(), lost);
         self.count_episode(is_new, now);
         self.shrank(now);
@@ -337,6 +346,7 @@ impl Relay {
         } else if self.queue.complete_tail() {
             self.meter.input.records += 1;
         }
+        self.note_age(now);
     }
 
     /// A record whose end will never be seen is lost.

@@ -20,6 +20,7 @@ mod passage;
 use std::time::Duration;
 
 use super::account::{Reason, Tally};
+use super::ages::Ages;
 use super::ending::Ending;
 use super::gaps::Gaps;
 use super::meter::{Activity, Meter};
@@ -42,6 +43,7 @@ pub struct Relay {
     pressure: Pressure,
     overflow: Option<Box<dyn Overflow>>,
     pacer: Option<Pacer>,
+    ages: Option<Ages>,
     gaps: Gaps,
     marker: Option<Marker>,
     meter: Meter,
@@ -126,6 +128,7 @@ impl Relay {
             pressure: Pressure::new(config.high_water, config.low_water),
             overflow: policy::decider(config.policy, config.seed),
             pacer: config.rate.map(Pacer::new),
+            ages: config.max_age.map(Ages::new),
             gaps: Gaps::default(),
             marker: config
                 .mark
@@ -196,6 +199,7 @@ impl Relay {
             self.farewell,
             self.stall_deadline(),
             self.idle_deadline(),
+            self.age_deadline(),
         ]
         .into_iter()
         .fold(None, earliest)
@@ -207,6 +211,10 @@ impl Relay {
         self.pressure
             .is_pressured()
             .then(|| stalled.max(self.pressure.since()).saturating_add(timeout))
+    }
+
+    fn age_deadline(&self) -> Option<Duration> {
+        self.ages.as_ref()?.due_at(self.queue.first_free())
     }
 
     fn idle_deadline(&self) -> Option<Duration> {
@@ -259,6 +267,7 @@ impl Relay {
             self.ending = self.ending.and(Ending::Stalled);
             self.abandon(Reason::Shutdown, now);
         }
+        self.expire_old(now);
         if is_due(self.idle_deadline()) {
             self.ending = self.ending.and(Ending::Idle);
             self.input_ended(now);
@@ -272,6 +281,15 @@ impl Relay {
             self.abandon(Reason::Shutdown, now);
         }
         self.end_if_drained();
+    }
+
+    /// What has waited for too long is lost.
+    fn expire_old(&mut self, now: Duration) {
+        let due = self.ages.as_mut().and_then(|ages| ages.take_due(now));
+        let bytes = due.and_then(|position| self.queue.eviction_up_to(position));
+        if let Some(bytes) = bytes {
+            self.evict(bytes, Reason::Expired, now);
+        }
     }
 
     /// The loop is about to wait.
