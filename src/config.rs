@@ -43,6 +43,9 @@ pub struct RelayConfig {
     pub count_records: bool,
     /// With `block`: the longest that one stall may last.
     pub block_timeout: Option<Duration>,
+    /// With `block` and a timeout: the policy, one that loses records, that takes over when a stall
+    /// lasts longer, until the state is flowing again.
+    pub then: Option<Policy>,
     /// With a policy that loses records: the longest that one may wait; above 0.
     pub max_age: Option<Duration>,
     /// End when no input came for so long.
@@ -77,6 +80,7 @@ impl RelayConfig {
             policy,
             count_records: false,
             block_timeout: None,
+            then: None,
             max_age: None,
             idle_timeout: None,
             drain_timeout: Duration::from_secs(2),
@@ -88,6 +92,14 @@ impl RelayConfig {
             splice: true,
             seed: 0,
         }
+    }
+}
+
+impl RelayConfig {
+    /// Whether records may be lost for want of room, now or later: then they are counted, and the input
+    /// is never left unread for long.
+    pub fn may_lose(&self) -> bool {
+        self.policy.is_lossy() || self.then.is_some()
     }
 }
 

@@ -18,7 +18,7 @@ fn main() {
         Ok(reporter) => reporter,
         Err(error) => give_up(&error.to_string()),
     };
-    let patience = match config.relay.policy.is_lossy() {
+    let patience = match config.relay.may_lose() {
         true => sys::Patience::NeverWaits,
         false => sys::Patience::WaitsForDisk,
     };

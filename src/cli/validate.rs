@@ -74,6 +74,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
         policy,
         count_records: counts_records(args),
         block_timeout: args.block_timeout,
+        then: None,
         max_age: args.max_age,
         idle_timeout: args.idle_timeout,
         drain_timeout: args.drain_timeout,

@@ -25,6 +25,7 @@
 
 pub mod account;
 pub mod ages;
+pub mod breaker;
 pub mod ending;
 pub mod gaps;
 mod lane;

@@ -134,6 +134,12 @@ impl Queue {
         self.arriving
     }
 
+    /// Whether a byte of the record that is still arriving went out, or is under way.
+    pub fn arriving_has_begun(&self) -> bool {
+        let under_way = self.under_way.saturating_sub(self.begun.len());
+        (self.is_begun && self.evictable() == 0) || under_way > self.evictable()
+    }
+
     /// Bytes held of whole records, the rest of a begun one included.
     pub fn complete(&self) -> u64 {
         self.len() - self.arriving

@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub read_paused: Duration,
     /// Time in the pressured state.
     pub pressured: Duration,
+    /// Time in which `--then` had taken over.
+    pub open_for: Duration,
     /// How often the state became pressured.
     pub pressure_episodes: u64,
     /// How many unbroken runs of lost records there were.

@@ -182,6 +182,10 @@ pub enum Event {
     Flowing,
     /// A loss episode began.
     Loss,
+    /// `--then` took over from `block`.
+    Opened,
+    /// `block` took over again.
+    Closed,
     /// The user asked by SIGUSR1.
     Asked,
 }

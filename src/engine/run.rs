@@ -396,6 +396,8 @@ fn event_of(change: Change) -> Event {
         Change::Pressured => Event::Pressured,
         Change::Flowing => Event::Flowing,
         Change::Loss => Event::Loss,
+        Change::Opened => Event::Opened,
+        Change::Closed => Event::Closed,
     }
 }
 

@@ -133,6 +133,8 @@ struct Told {
     pressured: Option<Duration>,
     flowing: Option<Duration>,
     loss: Option<Duration>,
+    opened: Option<Duration>,
+    closed: Option<Duration>,
 }
 
 impl Told {
@@ -141,6 +143,8 @@ impl Told {
             Event::Pressured => self.pressured,
             Event::Flowing => self.flowing,
             Event::Loss => self.loss,
+            Event::Opened => self.opened,
+            Event::Closed => self.closed,
             Event::Interval | Event::Asked => None,
         };
         last.is_none_or(|last| now >= last.saturating_add(EVENTS_APART))
@@ -151,6 +155,8 @@ impl Told {
             Event::Pressured => self.pressured = Some(now),
             Event::Flowing => self.flowing = Some(now),
             Event::Loss => self.loss = Some(now),
+            Event::Opened => self.opened = Some(now),
+            Event::Closed => self.closed = Some(now),
             Event::Interval | Event::Asked => {}
         }
     }

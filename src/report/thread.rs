@@ -178,5 +178,7 @@ fn event_name(event: Event) -> Option<&'static str> {
         Event::Pressured => Some("pressured"),
         Event::Flowing => Some("flowing"),
         Event::Loss => Some("loss"),
+        Event::Opened => Some("opened"),
+        Event::Closed => Some("closed"),
     }
 }

@@ -402,7 +402,7 @@ impl Follower {
     fn check_read(&self, bytes: usize) {
         let (model, capacity) = (&self.model, self.model.config.capacity);
         let held = model.held() as u64;
-        let may_lose = model.counts_losses() && (self.times.is_blocked() || model.is_doomed());
+        let may_lose = model.reads_beyond_room() && (self.times.is_blocked() || model.is_doomed());
         let is_limited = self.bucket.is_some();
         if !may_lose && held < capacity {
             assert!(
@@ -489,6 +489,8 @@ impl Follower {
                 Change::Pressured => Event::Pressured,
                 Change::Flowing => Event::Flowing,
                 Change::Loss => Event::Loss,
+                Change::Opened => Event::Opened,
+                Change::Closed => Event::Closed,
             })
             .collect();
         assert_eq!(told, expected, "watermarks: events");
@@ -501,7 +503,7 @@ impl Follower {
         assert_eq!(exit, self.model.exit(), "end: exit status");
         assert_eq!(summary.exit, Some(exit));
         let drained = !matches!(exit, 5 | 141) && !self.model.lost.contains_key("shutdown");
-        let writes_marks = self.model.config.mark.is_some() && self.model.counts_losses();
+        let writes_marks = self.model.config.mark.is_some() && self.model.may_lose();
         if writes_marks && drained && self.model.end < super::model::End::Signal(0) {
             let lost: u64 = self.model.lost.values().map(|lost| lost.1).sum();
             assert_eq!(self.model.marked.1, lost, "marks: sum to the loss");

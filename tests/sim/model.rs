@@ -80,7 +80,12 @@ pub struct Model {
     whole: u64,
     stamps: Vec<Stamp>,
     doomed: Option<usize>,
-    /// Everything held, with `block` and `fail`.
+    /// With a circuit breaker: whether it is open, for how long in all, and since when; and whether
+    /// a byte of the arriving record went out while it was closed.
+    pub open_since: Option<Duration>,
+    pub opened_for: Duration,
+    arrival_begun: bool,
+    /// Everything held, with `block` and `fail`, when nothing can be lost.
     plain: VecDeque<u8>,
     /// The last byte that came in ended no record.
     open: bool,
@@ -126,6 +131,9 @@ impl Model {
             whole: 0,
             stamps: Vec::new(),
             doomed: None,
+            open_since: None,
+            opened_for: Duration::ZERO,
+            arrival_begun: false,
             plain: VecDeque::new(),
             open: false,
             pressured: false,
@@ -154,13 +162,33 @@ impl Model {
         }
     }
 
-    fn is_lossy(&self) -> bool {
-        !matches!(self.config.policy, Policy::Block | Policy::Fail)
+    /// The policy by which records are lost, if any are.
+    pub fn overflow(&self) -> Option<Policy> {
+        match self.config.policy {
+            Policy::Block => self.config.then,
+            Policy::Fail => None,
+            policy => Some(policy),
+        }
     }
 
-    /// Whether losses are marked.
-    pub fn counts_losses(&self) -> bool {
-        self.is_lossy()
+    /// Whether records may be lost, now or later.
+    pub fn may_lose(&self) -> bool {
+        self.overflow().is_some()
+    }
+
+    /// Whether they are lost now rather than waited for.
+    pub fn sheds(&self) -> bool {
+        self.may_lose() && (self.config.policy != Policy::Block || self.open_since.is_some())
+    }
+
+    /// Whether what does not fit is read all the same.
+    pub fn reads_beyond_room(&self) -> bool {
+        self.sheds() && !self.arrival_begun
+    }
+
+    /// The first bytes of a record may go out before its end has come.
+    fn sends_arriving(&self) -> bool {
+        !self.sheds() || self.arrival_begun
     }
 
     pub fn is_doomed(&self) -> bool {
@@ -179,7 +207,7 @@ impl Model {
     }
 
     pub fn counts_records(&self) -> bool {
-        self.is_lossy() || self.config.count_records
+        self.may_lose() || self.config.count_records
     }
 
     pub fn held(&self) -> usize {
@@ -199,7 +227,7 @@ impl Model {
         if !self.counts_records() {
             return 0;
         }
-        if !self.is_lossy() {
+        if !self.may_lose() {
             let lost: u64 = self.lost.values().map(|lost| lost.1).sum();
             return self.input.1 - self.output.1 - lost;
         }
@@ -215,6 +243,7 @@ impl Model {
         !self.plain.is_empty()
             || !self.mark_left.is_empty()
             || self.items.iter().any(whole)
+            || (self.sends_arriving() && !self.arriving.is_empty())
             || (self.phase != Phase::Running
                 && self.config.mark.is_some()
                 && !self.items.is_empty())
@@ -313,13 +342,14 @@ impl Model {
     fn receive_byte(&mut self, byte: u8, now: Duration) {
         let ends = byte == self.config.delimiter;
         self.open = !ends;
-        if !self.is_lossy() {
+        if !self.may_lose() {
             self.plain.push_back(byte);
             self.input.1 += u64::from(ends && self.counts_records());
             self.grew(now);
             return;
         }
         while self.doomed.is_none() && self.held() as u64 == self.config.capacity {
+            assert!(self.reads_beyond_room(), "cap: more is read than fits");
             self.make_room(now);
         }
         if let Some(length) = &mut self.doomed {
@@ -337,8 +367,8 @@ impl Model {
     }
 
     fn make_room(&mut self, now: Duration) {
-        match (self.config.policy, self.first_free()) {
-            (Policy::DropOldest, Some(at)) => self.evict(at, "queue_full", now),
+        match (self.overflow(), self.first_free()) {
+            (Some(Policy::DropOldest), Some(at)) => self.evict(at, "queue_full", now),
             _ => {
                 self.doomed = Some(self.arriving.len());
                 if !self.arriving.is_empty() {
@@ -424,13 +454,17 @@ impl Model {
     }
 
     fn sampled_out(&mut self) -> bool {
-        match self.config.policy {
-            Policy::Sample(Sample::Every(stride)) if self.pressured => {
+        let is_judged = self.pressured && self.sheds() && !self.arrival_begun;
+        let Some(policy) = self.overflow().filter(|_| is_judged) else {
+            return false;
+        };
+        match policy {
+            Policy::Sample(Sample::Every(stride)) => {
                 self.seen += 1;
                 !self.seen.is_multiple_of(stride)
             }
-            Policy::Sample(Sample::Chance(chance)) if self.pressured => !self.rng.chance(chance),
-            Policy::Sample(Sample::Adaptive) if self.pressured => {
+            Policy::Sample(Sample::Chance(chance)) => !self.rng.chance(chance),
+            Policy::Sample(Sample::Adaptive) => {
                 let chance = self.adaptive_chance();
                 !self.rng.chance(chance)
             }
@@ -494,7 +528,10 @@ impl Model {
         } else {
             self.whole += record.len() as u64;
             self.ends.push_back(self.whole);
+            // If it is the first that waits, it was claimed by its beginning, else by what is under way.
+            let is_first = self.items.is_empty();
             self.items.push_back(Item::Record(record));
+            self.claimed |= std::mem::take(&mut self.arrival_begun) && is_first;
         }
     }
 
@@ -533,6 +570,8 @@ impl Model {
     pub fn hand_over(&mut self, count: usize) {
         self.begin_mark();
         self.under_way = count.saturating_sub(self.mark_left.len());
+        let whole = self.held() - self.arriving.len() - self.plain.len();
+        self.arrival_begun |= self.may_lose() && self.under_way > whole;
     }
 
     /// A gap is passed when what follows it begins to go out: its mark, or the next record.
@@ -558,6 +597,10 @@ impl Model {
             self.claimed = true;
         }
         self.items.pop_front();
+        if self.items.is_empty() && !self.arriving.is_empty() {
+            self.claimed = false;
+            self.arrival_begun = true;
+        }
     }
 
     fn send_byte(&mut self) -> u8 {
@@ -573,6 +616,12 @@ impl Model {
             let byte = self.mark_left.remove(0);
             self.marks.1 += u64::from(self.mark_left.is_empty());
             return byte;
+        }
+        if self.items.is_empty() && self.sends_arriving() && !self.arriving.is_empty() {
+            self.arrival_begun = true;
+            self.under_way = self.under_way.saturating_sub(1);
+            self.output.0 += 1;
+            return self.arriving.remove(0);
         }
         let Some(Item::Record(record)) = self.items.front() else {
             panic!("order: hwm wrote what it cannot hold");
@@ -641,8 +690,11 @@ impl Model {
         self.close_doomed();
         if !self.arriving.is_empty() {
             self.complete(now);
+        } else if std::mem::take(&mut self.arrival_begun) {
+            self.input.1 += 1;
+            self.output.1 += 1;
         }
-        if !self.is_lossy() && self.counts_records() && self.open {
+        if !self.may_lose() && self.counts_records() && self.open {
             self.input.1 += 1;
             // With all its bytes out, the tail is out.
             self.output.1 += u64::from(self.plain.is_empty());
@@ -664,7 +716,7 @@ impl Model {
             return self.abandon("shutdown", now);
         }
         self.decide(End::Signal(number));
-        if self.phase == Phase::Running && self.is_lossy() {
+        if self.phase == Phase::Running && self.reads_beyond_room() {
             self.lose_arriving("shutdown", now);
         }
         self.end_input(now);
@@ -722,7 +774,7 @@ impl Model {
             return;
         }
         if self.phase == Phase::Running {
-            if self.is_lossy() {
+            if self.reads_beyond_room() {
                 self.lose_arriving(reason, now);
             }
             self.close_tail(now);
@@ -747,6 +799,9 @@ impl Model {
         self.phase == Phase::Running
             && self.farewell.is_none()
             && match self.config.policy {
+                _ if self.sheds() => {
+                    self.reads_beyond_room() || (self.held() as u64) < self.config.capacity
+                }
                 Policy::Block => !self.pressured,
                 Policy::Fail => (self.held() as u64) < self.config.capacity,
                 _ => true,
@@ -754,7 +809,7 @@ impl Model {
     }
 
     pub fn stall_deadline(&self) -> Option<Duration> {
-        let timeout = self.config.block_timeout?;
+        let timeout = self.config.block_timeout.filter(|_| !self.sheds())?;
         let since = self.stalled_since?.max(self.pressured_since);
         self.pressured.then(|| since + timeout)
     }
@@ -781,8 +836,20 @@ impl Model {
     pub fn expire(&mut self, now: Duration) {
         let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
         if self.phase != Phase::Ended && is_due(self.stall_deadline()) {
-            self.decide(End::Stalled);
-            self.abandon("shutdown", now);
+            if self.may_lose() {
+                self.open_since = Some(now);
+                self.idle_since = now;
+                self.changes.push(Change::Opened);
+            } else {
+                self.decide(End::Stalled);
+                self.abandon("shutdown", now);
+            }
+        }
+        if !self.pressured
+            && let Some(since) = self.open_since.take()
+        {
+            self.opened_for += now - since;
+            self.changes.push(Change::Closed);
         }
         while is_due(self.age_deadline())
             && let Some(at) = self.first_free()

@@ -89,6 +89,11 @@ fn config(dice: &mut Dice) -> RelayConfig {
     let policy = policy(dice);
     let is_block = policy == Policy::Block;
     let is_lossy = policy.is_lossy();
+    let block_timeout = dice
+        .maybe(3, |dice| Duration::from_millis(dice.between(1, 300)))
+        .filter(|_| is_block);
+    let then = lossy_policy(dice);
+    let then = dice.one_in(2).then_some(then);
     RelayConfig {
         capacity,
         high_water,
@@ -96,9 +101,8 @@ fn config(dice: &mut Dice) -> RelayConfig {
         delimiter: dice.of(b"\n\0"),
         policy,
         count_records: dice.one_in(2),
-        block_timeout: dice
-            .maybe(3, |dice| Duration::from_millis(dice.between(1, 300)))
-            .filter(|_| is_block),
+        block_timeout,
+        then: then.filter(|_| block_timeout.is_some()),
         max_age: dice
             .maybe(4, |dice| Duration::from_millis(dice.between(1, 300)))
             .filter(|_| is_lossy),
@@ -151,12 +155,18 @@ impl Consistent for RelayConfig {
 
 fn policy(dice: &mut Dice) -> Policy {
     match dice.below(7) {
-        0 => Policy::Block,
-        1 => Policy::Fail,
-        2 => Policy::DropNewest,
-        3 => Policy::DropOldest,
-        4 => Policy::Sample(Sample::Every(dice.between(1, 6))),
-        5 => Policy::Sample(Sample::Adaptive),
+        0 | 1 => Policy::Block,
+        2 => Policy::Fail,
+        _ => lossy_policy(dice),
+    }
+}
+
+fn lossy_policy(dice: &mut Dice) -> Policy {
+    match dice.below(5) {
+        0 => Policy::DropNewest,
+        1 => Policy::DropOldest,
+        2 => Policy::Sample(Sample::Every(dice.between(1, 6))),
+        3 => Policy::Sample(Sample::Adaptive),
         _ => Policy::Sample(Sample::Chance(dice.of(&[0.0, 0.1, 0.5, 0.9, 1.0]))),
     }
 }

@@ -20,7 +20,7 @@ impl Relay {
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         let most = most.min(CHUNK);
         let room = self.config.capacity - self.held();
-        let loses_arrivals = self.overflow.is_some() && self.on_full() == OnFull::LoseArrival;
+        let loses_arrivals = self.sheds() && self.on_full() == OnFull::LoseArrival;
         let for_loss = loses_arrivals && room < most as u64 / 2;
         self.queue.landing(most, for_loss)
     }
@@ -30,9 +30,12 @@ impl Relay {
         self.idle_since = now;
         self.queue.land(count);
         let is_last = self.cut_landed();
-        if self.overflow.is_some() {
+        if self.doomed.is_some() {
+            self.pass_over_doomed(now);
+        }
+        if self.sheds() {
             self.judge_landed(now);
-        } else {
+        } else if !self.queue.landed().is_empty() {
             self.keep_landed(now);
         }
         self.note_age(now);
@@ -146,7 +149,7 @@ impl Relay {
     /// the watermarks, so it must neither reach the upper nor fall to the lower one.
     fn lose_in_bulk(&mut self, now: Duration) -> bool {
         let room = self.config.capacity - self.held();
-        if self.queue.arriving() > 0 || (room > 0 && !self.stays_pressured()) {
+        if self.is_amid_record() || (room > 0 && !self.stays_pressured()) {
             return false;
         }
         let lost = self.next_that_do_not_fit(room);
@@ -187,6 +190,11 @@ impl Relay {
         (delimiters, end as u64)
     }
 
+    /// Whether the next byte that comes belongs to a record of which some came before.
+    fn is_amid_record(&self) -> bool {
+        self.queue.arriving() > 0 || self.arrival_is_begun()
+    }
+
     /// Whether a record that comes and is lost again changes no state.
     fn stays_pressured(&self) -> bool {
         self.pressure.is_pressured() && self.held() > self.config.low_water
@@ -195,7 +203,7 @@ impl Relay {
     /// Judges a record that landed whole and fits before it is kept: one that is lost need not be
     /// taken back. False where that is not the next thing to do.
     fn judge_in_place(&mut self, now: Duration) -> bool {
-        if self.queue.arriving() > 0 || !self.stays_pressured() {
+        if self.is_amid_record() || !self.stays_pressured() {
             return false;
         }
         let end = memchr::memchr(self.config.delimiter, self.queue.landed());
@@ -319,6 +327,10 @@ impl Relay {
     /// The arriving record is complete and has a place.
     fn judge_record(&mut self, now: Duration) {
         self.meter.input.records += 1;
+        if self.arrival_is_begun() {
+            self.queue.complete_arriving();
+            return;
+        }
         match self.judgement(self.queue.arriving(), self.held(), now) {
             None => self.queue.complete_arriving(),
             Some(reason) => self.lose_whole_arriving(reason, now),
@@ -335,7 +347,7 @@ impl Relay {
     /// The input ended: whatever has come of the last record is all of it.
     pub(super) fn complete_tail(&mut self, now: Duration) {
         self.close_doomed(now);
-        if self.overflow.is_some() && self.queue.arriving() > 0 {
+        if self.sheds() && !self.arrival_is_begun() && self.queue.arriving() > 0 {
             self.meter.input.records += 1;
             match self.judgement(self.queue.arriving(), self.held(), now) {
                 None => {

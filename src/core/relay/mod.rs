@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use super::account::{Reason, Tally};
 use super::ages::Ages;
+use super::breaker::Breaker;
 use super::ending::Ending;
 use super::gaps::Gaps;
 use super::meter::{Activity, Meter};
@@ -41,7 +42,10 @@ pub struct Relay {
     pipes: Option<Pipes>,
     queue: Queue,
     pressure: Pressure,
+    /// Who goes, for a policy that loses records.
     overflow: Option<Box<dyn Overflow>>,
+    /// With `block`: whether that policy has taken over.
+    breaker: Breaker,
     pacer: Option<Pacer>,
     ages: Option<Ages>,
     gaps: Gaps,
@@ -92,6 +96,10 @@ pub enum Change {
     Flowing,
     /// A loss episode began.
     Loss,
+    /// `--then` took over.
+    Opened,
+    /// It blocks again.
+    Closed,
 }
 
 /// Changes between two calls of [`Relay::take_changes`] beyond this many are not remembered: a
@@ -116,7 +124,7 @@ impl Relay {
     }
 
     fn with_sizes(config: RelayConfig, chunk_size: usize, pipe_size: u64) -> Self {
-        let counts_records = config.policy.is_lossy() || config.count_records;
+        let counts_records = config.may_lose() || config.count_records;
         let takes_nothing = matches!(
             config.stop_after,
             Some(Amount::Bytes(0) | Amount::Records(0))
@@ -126,14 +134,15 @@ impl Relay {
             pipes: passage::pipes(&config, pipe_size),
             queue: Queue::new(counts_records.then_some(config.delimiter), chunk_size),
             pressure: Pressure::new(config.high_water, config.low_water),
-            overflow: policy::decider(config.policy, config.seed),
+            overflow: policy::decider(config.then.unwrap_or(config.policy), config.seed),
+            breaker: Breaker::default(),
             pacer: config.rate.map(Pacer::new),
             ages: config.max_age.map(Ages::new),
             gaps: Gaps::default(),
             marker: config
                 .mark
                 .clone()
-                .filter(|_| config.policy.is_lossy())
+                .filter(|_| config.may_lose())
                 .map(|mark| Marker::new(mark, config.delimiter)),
             meter: Meter::default(),
             is_blocked: false,
@@ -166,21 +175,35 @@ impl Relay {
         }
         let room = self.config.capacity - self.held();
         let most = match self.config.policy {
+            _ if self.sheds() => match self.shedding_wish(room) {
+                0 => return ReadWish::Nothing,
+                most => most,
+            },
             Policy::Block if self.pressure.is_pressured() => return ReadWish::Nothing,
             Policy::Fail if room == 0 => return ReadWish::Watch,
-            Policy::Block | Policy::Fail => room,
-            // While the consumer takes what it is offered, no more than fits, so that it gets its
-            // turn before anything is lost.
-            _ if room > 0 && !self.is_blocked && self.doomed.is_none() => room,
-            // Never stops reading: what does not fit is judged where it lands. With a small buffer
-            // the reads are small too.
-            _ => self.config.capacity.max(4096),
+            _ => room,
         };
         let most = match self.config.stop_after {
             Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
             _ => most,
         };
         ReadWish::UpTo(usize::try_from(most).unwrap_or(usize::MAX))
+    }
+
+    /// How much to read where records may be lost.
+    fn shedding_wish(&self, room: u64) -> u64 {
+        // Whose beginning went out must go out whole: what of it finds no room can't be passed over.
+        if self.arrival_is_begun() {
+            return room;
+        }
+        // While the consumer takes what it is offered, no more than fits, so that it gets its turn
+        // before anything is lost.
+        if room > 0 && !self.is_blocked && self.doomed.is_none() {
+            return room;
+        }
+        // Never stops reading: what does not fit is judged where it lands. With a small buffer the
+        // reads are small too.
+        self.config.capacity.max(4096)
     }
 
     /// When the loop must turn at the latest, though nothing can be read or written.
@@ -206,7 +229,7 @@ impl Relay {
     }
 
     fn stall_deadline(&self) -> Option<Duration> {
-        let timeout = self.config.block_timeout?;
+        let timeout = self.config.block_timeout.filter(|_| !self.sheds())?;
         let stalled = self.meter.stalled_since()?;
         self.pressure
             .is_pressured()
@@ -264,9 +287,9 @@ impl Relay {
     pub fn expire(&mut self, now: Duration) {
         let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
         if is_due(self.stall_deadline()) {
-            self.ending = self.ending.and(Ending::Stalled);
-            self.abandon(Reason::Shutdown, now);
+            self.stalled_too_long(now);
         }
+        self.close_breaker(now);
         self.expire_old(now);
         if is_due(self.idle_deadline()) {
             self.ending = self.ending.and(Ending::Idle);
@@ -281,6 +304,25 @@ impl Relay {
             self.abandon(Reason::Shutdown, now);
         }
         self.end_if_drained();
+    }
+
+    fn stalled_too_long(&mut self, now: Duration) {
+        if self.overflow.is_some() {
+            self.breaker.open(now);
+            self.idle_since = now;
+            self.changed(Change::Opened, now);
+        } else {
+            self.ending = self.ending.and(Ending::Stalled);
+            self.abandon(Reason::Shutdown, now);
+        }
+    }
+
+    /// At a turn's end only: what landed in it was judged by one policy.
+    fn close_breaker(&mut self, now: Duration) {
+        if self.breaker.is_open() && !self.pressure.is_pressured() {
+            self.changed(Change::Closed, now);
+            self.breaker.close(now);
+        }
     }
 
     /// What has waited for too long is lost.
@@ -445,6 +487,7 @@ impl Relay {
             wait_rate: self.meter.time(Activity::RateLimited),
             read_paused: self.read_paused(now),
             pressured: self.pressure.total(now),
+            open_for: self.breaker.open_for(now),
             pressure_episodes: self.pressure.episodes(),
             loss_episodes: self.meter.loss_episodes,
             longest_stall: self.meter.longest_stall(now),
@@ -458,7 +501,11 @@ impl Relay {
     fn read_paused(&self, now: Duration) -> Duration {
         match (self.paused_in_all, self.config.policy) {
             (Some(in_all), _) => in_all,
-            (None, Policy::Block) => self.pressure.total(now),
+            (None, Policy::Block) => {
+                // It is open only while pressured, but for the turn's rest.
+                let pressured = self.pressure.total(now);
+                pressured.saturating_sub(self.breaker.open_for(now))
+            }
             _ => Duration::ZERO,
         }
     }
@@ -468,6 +515,16 @@ impl Relay {
     /// Bytes held.
     fn held(&self) -> u64 {
         self.piped() + self.queue.len()
+    }
+
+    /// Whether a record that does not fit is lost.
+    fn sheds(&self) -> bool {
+        self.overflow.is_some() && (self.config.then.is_none() || self.breaker.is_open())
+    }
+
+    /// Whether a byte of the record that is arriving went out: while it blocked.
+    fn arrival_is_begun(&self) -> bool {
+        self.config.then.is_some() && self.queue.arriving_has_begun()
     }
 
     fn view(&self) -> View {
@@ -525,7 +582,7 @@ impl Relay {
     /// The input is cut before its end: of an arriving record only whole bytes can go out, and a
     /// lossy policy loses it.
     fn cut_input(&mut self, reason: Reason, now: Duration) {
-        if self.phase == Phase::Running && self.config.policy.is_lossy() {
+        if self.phase == Phase::Running && self.sheds() && !self.arrival_is_begun() {
             self.lose_arriving(reason, now);
         }
     }

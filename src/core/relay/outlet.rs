@@ -205,9 +205,10 @@ impl Relay {
         self.meter.output.records += self.queue.settle();
     }
 
-    /// `block` and `fail` never wait for a delimiter; a lossy policy offers whole records only.
+    /// `block` and `fail` never wait for a delimiter; a policy that loses offers whole records only, but
+    /// for one that has begun to go out.
     fn offers_unended(&self) -> bool {
-        self.overflow.is_none()
+        !self.sheds() || self.arrival_is_begun()
     }
 
     fn mark_left(&self) -> usize {
@@ -243,7 +244,11 @@ impl Relay {
         };
         let is_at_head = self.gaps.first() == Some(self.queue.head());
         let behind_begun = self.queue.begun() > 0;
-        let record_follows = self.queue.complete() > 0;
+        // What comes in while it blocks will go out, however much of it is missing yet.
+        let record_follows = match self.sheds() {
+            true => self.queue.complete() > 0,
+            false => !self.queue.is_empty(),
+        };
         let input_ended = self.phase != Phase::Running;
         !marker.is_begun && is_at_head && !behind_begun && (record_follows || input_ended)
     }
