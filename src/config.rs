@@ -41,6 +41,8 @@ pub struct RelayConfig {
     pub policy: Policy,
     /// Count records although the policy does not need them (`-l`).
     pub count_records: bool,
+    /// Write nothing before so much is held.
+    pub start: Option<StartFill>,
     /// With `block`: the longest that one stall may last.
     pub block_timeout: Option<Duration>,
     /// With `block` and a timeout: the policy, one that loses records, that takes over when a stall
@@ -79,6 +81,7 @@ impl RelayConfig {
             delimiter: b'\n',
             policy,
             count_records: false,
+            start: None,
             block_timeout: None,
             then: None,
             max_age: None,
@@ -101,6 +104,15 @@ impl RelayConfig {
     pub fn may_lose(&self) -> bool {
         self.policy.is_lossy() || self.then.is_some()
     }
+}
+
+/// When to begin to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartFill {
+    /// When so much is held; 1 to H.
+    pub held: u64,
+    /// At the latest so long after the first byte came.
+    pub timeout: Duration,
 }
 
 /// What happens when the arriving record does not fit.

@@ -52,6 +52,19 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = watermark::parse)]
     pub(super) low_water: Option<Watermark>,
 
+    /// Write nothing before so much is held
+    ///
+    /// It is a size, or a percentage of the capacity, and not above the high-water mark. See
+    /// --start-timeout for how long that may take. The end of the input ends it too.
+    #[arg(help_heading = "Buffer", long, value_name = "SIZE|%",
+          allow_hyphen_values = true, value_parser = watermark::parse)]
+    pub(super) start_fill: Option<Watermark>,
+
+    /// With --start-fill: begin to write so long after the first byte came at the latest [default: 10s]
+    #[arg(help_heading = "Buffer", long, value_name = "DUR",
+          allow_hyphen_values = true, value_parser = duration::parse)]
+    pub(super) start_timeout: Option<Duration>,
+
     /// Copy all data through memory
     ///
     /// Without it, block and fail move bytes that need not be looked at through the kernel by
@@ -156,12 +169,20 @@ pub(super) struct Args {
     #[arg(help_heading = "Input", short = 'S', long)]
     pub(super) stop_at_size: bool,
 
-    /// With block: end with exit status 5 when a stall lasts longer
+    /// With block: end with exit status 5 when a stall lasts longer, or see --then
     ///
     /// A stall counts while reading is paused. See POLICIES in hwm(1).
     #[arg(help_heading = "Endings", long, value_name = "DUR",
           allow_hyphen_values = true, value_parser = duration::parse_positive)]
     pub(super) block_timeout: Option<Duration>,
+
+    /// With --block-timeout: lose records by POLICY when a stall lasts longer
+    ///
+    /// A circuit breaker: POLICY takes over from block until the state is flowing again. A record that
+    /// has begun to go out by then goes out whole.
+    #[arg(help_heading = "Endings", long, value_name = "POLICY",
+          allow_hyphen_values = true, value_parser = PolicyParser)]
+    pub(super) then: Option<PolicyName>,
 
     /// End with exit status 6 when no input came for so long
     ///

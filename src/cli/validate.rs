@@ -6,13 +6,14 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
 use super::expected;
 use super::watermark::Watermark;
 use crate::config::{
     Amount, BrokenPipe, Config, Mark, MarkPiece, Policy, Rate, RelayConfig, ReportConfig,
-    ReportMode, Sample, Source,
+    ReportMode, Sample, Source, StartFill,
 };
 
 /// Enough to smooth what both sides do in bursts.
@@ -20,6 +21,9 @@ const CAPACITY: u64 = 4 << 20;
 
 /// Enough to ride out a stall of the consumer.
 const LOSSY_CAPACITY: u64 = 16 << 20;
+
+/// A buffer that is to be filled first must not hold back a slow stream for ever.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Checks the rules between options and fills in the defaults. `terminal` says whether stderr
 /// is one. An error is a message without prefix and hint.
@@ -35,19 +39,14 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
 }
 
 fn policy(args: &Args) -> Result<Policy, String> {
-    if args.sample.is_some() && args.when_full != PolicyName::Sample {
+    let uses = |name| args.when_full == name || args.then == Some(name);
+    if args.sample.is_some() && !uses(PolicyName::Sample) {
         return Err("--sample needs --when-full sample".into());
     }
     if args.block_timeout.is_some() && args.when_full != PolicyName::Block {
         return Err("--block-timeout works only with --when-full block".into());
     }
-    let policy = match args.when_full {
-        PolicyName::Block => Policy::Block,
-        PolicyName::DropNewest => Policy::DropNewest,
-        PolicyName::DropOldest => Policy::DropOldest,
-        PolicyName::Sample => Policy::Sample(args.sample.unwrap_or(Sample::Adaptive)),
-        PolicyName::Fail => Policy::Fail,
-    };
+    let policy = policy_named(args.when_full, args);
     if args.max_age.is_some() && !policy.is_lossy() {
         return Err(format!(
             "--max-age needs a policy that loses records, and {} loses none",
@@ -55,6 +54,34 @@ fn policy(args: &Args) -> Result<Policy, String> {
         ));
     }
     Ok(policy)
+}
+
+fn policy_named(name: PolicyName, args: &Args) -> Policy {
+    match name {
+        PolicyName::Block => Policy::Block,
+        PolicyName::DropNewest => Policy::DropNewest,
+        PolicyName::DropOldest => Policy::DropOldest,
+        PolicyName::Sample => Policy::Sample(args.sample.unwrap_or(Sample::Adaptive)),
+        PolicyName::Fail => Policy::Fail,
+    }
+}
+
+/// What takes over from `block`.
+fn then(args: &Args) -> Result<Option<Policy>, String> {
+    let Some(name) = args.then else {
+        return Ok(None);
+    };
+    if args.block_timeout.is_none() {
+        return Err("--then needs a --block-timeout, as in --block-timeout 5s".into());
+    }
+    let policy = policy_named(name, args);
+    if !policy.is_lossy() {
+        return Err(format!(
+            "--then needs a policy that loses records, and {} loses none",
+            policy.name()
+        ));
+    }
+    Ok(Some(policy))
 }
 
 fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayConfig, String> {
@@ -66,6 +93,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
     let (high_water, low_water) = watermarks(args, policy, capacity)?;
     let delimiter = if args.null { 0 } else { b'\n' };
     Ok(RelayConfig {
+        start: start(args, capacity, high_water)?,
         splice: !args.no_splice,
         capacity,
         high_water,
@@ -74,7 +102,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
         policy,
         count_records: counts_records(args),
         block_timeout: args.block_timeout,
-        then: None,
+        then: then(args)?,
         max_age: args.max_age,
         idle_timeout: args.idle_timeout,
         drain_timeout: args.drain_timeout,
@@ -116,6 +144,27 @@ fn watermarks(args: &Args, policy: Policy, capacity: u64) -> Result<(u64, u64), 
         ));
     }
     Ok((high, low))
+}
+
+/// As with no option, where nothing has to be held.
+fn start(args: &Args, capacity: u64, high_water: u64) -> Result<Option<StartFill>, String> {
+    let Some(fill) = &args.start_fill else {
+        return match args.start_timeout {
+            None => Ok(None),
+            Some(_) => Err("--start-timeout needs --start-fill, as in --start-fill 50%".into()),
+        };
+    };
+    let held = mark_in_bytes(fill, "--start-fill", capacity)?;
+    if held > high_water {
+        return Err(format!(
+            "--start-fill {} is {held} bytes, above the high-water mark of {high_water} bytes \
+             (--high-water{})",
+            fill.text(),
+            typed(&args.high_water)
+        ));
+    }
+    let timeout = args.start_timeout.unwrap_or(START_TIMEOUT);
+    Ok((held > 0).then_some(StartFill { held, timeout }))
 }
 
 fn mark_in_bytes(mark: &Watermark, option: &str, capacity: u64) -> Result<u64, String> {

@@ -80,6 +80,9 @@ pub struct Model {
     whole: u64,
     stamps: Vec<Stamp>,
     doomed: Option<usize>,
+    /// Nothing goes out before so much is held, or that time.
+    pub fills: bool,
+    pub fills_until: Option<Duration>,
     /// With a circuit breaker: whether it is open, for how long in all, and since when; and whether
     /// a byte of the arriving record went out while it was closed.
     pub open_since: Option<Duration>,
@@ -120,7 +123,6 @@ impl Model {
         );
         Self {
             rng: Rng::new(config.seed),
-            config,
             items: VecDeque::new(),
             sent_of_first: 0,
             under_way: 0,
@@ -131,6 +133,8 @@ impl Model {
             whole: 0,
             stamps: Vec::new(),
             doomed: None,
+            fills: config.start.is_some(),
+            fills_until: None,
             open_since: None,
             opened_for: Duration::ZERO,
             arrival_begun: false,
@@ -159,6 +163,7 @@ impl Model {
             lost: BTreeMap::new(),
             episodes: 0,
             pressure_episodes: 0,
+            config,
         }
     }
 
@@ -240,6 +245,9 @@ impl Model {
     /// Bytes that could go out now, were there room: marks count.
     pub fn has_output(&self) -> bool {
         let whole = |item: &Item| matches!(item, Item::Record(_));
+        if self.fills {
+            return false;
+        }
         !self.plain.is_empty()
             || !self.mark_left.is_empty()
             || self.items.iter().any(whole)
@@ -325,6 +333,7 @@ impl Model {
     /// So much went through without being held.
     pub fn pass(&mut self, count: usize, now: Duration) {
         let is_free = self.held() == 0 && self.reads() && self.config.rate.is_none();
+        assert!(!self.fills, "fill: bytes went out before");
         assert!(is_free, "order: bytes overtook others");
         assert!(!self.counts_records(), "exactness: records are not counted");
         self.idle_since = now;
@@ -658,12 +667,24 @@ impl Model {
 
     fn grew(&mut self, now: Duration) {
         self.peak = self.peak.max(self.held());
+        if let Some(start) = self.config.start.filter(|_| self.fills) {
+            self.fills_until.get_or_insert(now + start.timeout);
+            if self.held() as u64 >= start.held {
+                self.begin();
+            }
+        }
         if !self.pressured && self.held() as u64 >= self.config.high_water {
             self.pressured = true;
             self.pressure_episodes += 1;
             self.pressured_since = now;
             self.changes.push(Change::Pressured);
         }
+    }
+
+    /// From now on there may be output.
+    fn begin(&mut self) {
+        self.fills = false;
+        self.fills_until = None;
     }
 
     fn shrank(&mut self, now: Duration) {
@@ -682,6 +703,7 @@ impl Model {
         }
         self.close_tail(now);
         self.stamp(now);
+        self.begin();
         self.phase = Phase::Draining(None);
         self.end_if_drained();
     }
@@ -828,7 +850,8 @@ impl Model {
         let farewell = self.farewell.filter(|_| self.phase == Phase::Running);
         let stall = self.stall_deadline();
         let idle = self.idle_deadline();
-        let all = [stall, idle, farewell, drain, self.age_deadline()];
+        let age = self.age_deadline();
+        let all = [stall, idle, farewell, drain, age, self.fills_until];
         all.into_iter().flatten().collect()
     }
 
@@ -850,6 +873,9 @@ impl Model {
         {
             self.opened_for += now - since;
             self.changes.push(Change::Closed);
+        }
+        if is_due(self.fills_until) {
+            self.begin();
         }
         while is_due(self.age_deadline())
             && let Some(at) = self.first_free()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use highwater::config::{
-    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, RelayConfig, Sample,
+    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, RelayConfig, Sample, StartFill,
 };
 use highwater::core::rng::Rng;
 use highwater::engine::Signal;
@@ -101,6 +101,12 @@ fn config(dice: &mut Dice) -> RelayConfig {
         delimiter: dice.of(b"\n\0"),
         policy,
         count_records: dice.one_in(2),
+        start: dice
+            .maybe(6, |dice| StartFill {
+                held: dice.between(0, high_water),
+                timeout: dice.milliseconds(300),
+            })
+            .filter(|start| start.held > 0),
         block_timeout,
         then: then.filter(|_| block_timeout.is_some()),
         max_age: dice

@@ -51,6 +51,8 @@ pub struct Relay {
     gaps: Gaps,
     marker: Option<Marker>,
     meter: Meter,
+    /// Nothing is written before this is over.
+    start: Start,
     /// The output took not all of what was last offered.
     is_blocked: bool,
     /// The bytes so far of a record that is lost and whose end has not come. They are in the account
@@ -74,6 +76,17 @@ enum Phase {
     Running,
     Draining { until: Option<Duration> },
     Ended,
+}
+
+/// With [`RelayConfig::start`]: what the first write waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// The first byte.
+    AwaitsInput,
+    /// So much, or until then.
+    Fills { until: Duration },
+    /// Nothing any more.
+    Over,
 }
 
 /// What the relay wants from its input.
@@ -145,6 +158,7 @@ impl Relay {
                 .filter(|_| config.may_lose())
                 .map(|mark| Marker::new(mark, config.delimiter)),
             meter: Meter::default(),
+            start: config.start.map_or(Start::Over, |_| Start::AwaitsInput),
             is_blocked: false,
             doomed: None,
             phase: if takes_nothing {
@@ -223,6 +237,7 @@ impl Relay {
             self.stall_deadline(),
             self.idle_deadline(),
             self.age_deadline(),
+            self.start_deadline(),
         ]
         .into_iter()
         .fold(None, earliest)
@@ -238,6 +253,13 @@ impl Relay {
 
     fn age_deadline(&self) -> Option<Duration> {
         self.ages.as_ref()?.due_at(self.queue.first_free())
+    }
+
+    fn start_deadline(&self) -> Option<Duration> {
+        match self.start {
+            Start::Fills { until } => Some(until),
+            Start::AwaitsInput | Start::Over => None,
+        }
     }
 
     fn idle_deadline(&self) -> Option<Duration> {
@@ -290,6 +312,9 @@ impl Relay {
             self.stalled_too_long(now);
         }
         self.close_breaker(now);
+        if is_due(self.start_deadline()) {
+            self.start = Start::Over;
+        }
         self.expire_old(now);
         if is_due(self.idle_deadline()) {
             self.ending = self.ending.and(Ending::Idle);
@@ -352,6 +377,7 @@ impl Relay {
         self.complete_tail(now);
         self.paused_in_all = Some(self.read_paused(now));
         self.farewell = None;
+        self.start = Start::Over;
         self.phase = Phase::Draining { until: None };
         self.end_if_drained();
     }
@@ -540,9 +566,24 @@ impl Relay {
     }
 
     fn grew(&mut self, held: u64, now: Duration) {
+        self.fill(held, now);
         self.meter.peak_held = self.meter.peak_held.max(held);
         if self.pressure.grew(held, now) {
             self.changed(Change::Pressured, now);
+        }
+    }
+
+    /// With so much held, it may be time to begin to write.
+    fn fill(&mut self, held: u64, now: Duration) {
+        let Some(wanted) = self.config.start.filter(|_| self.start != Start::Over) else {
+            return;
+        };
+        if held >= wanted.held {
+            self.start = Start::Over;
+        } else if self.start == Start::AwaitsInput {
+            self.start = Start::Fills {
+                until: now.saturating_add(wanted.timeout),
+            };
         }
     }
 

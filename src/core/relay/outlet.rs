@@ -7,7 +7,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::{Phase, Relay};
+use super::{Phase, Relay, Start};
 use crate::config::{Mark, MarkPiece};
 use crate::core::account::Tally;
 use crate::core::queue::CHUNK;
@@ -192,6 +192,9 @@ impl Relay {
 
     /// Whether anything could go out, were the output ready and the rate unlimited.
     pub(super) fn has_output(&self) -> bool {
+        if self.start != Start::Over {
+            return false;
+        }
         let offered = if self.offers_unended() {
             self.queue.len()
         } else {

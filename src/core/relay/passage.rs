@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{ReadWish, Relay};
+use super::{ReadWish, Relay, Start};
 use crate::config::{Amount, RelayConfig};
 use crate::core::pipes::Pipes;
 
@@ -27,7 +27,8 @@ impl Relay {
     pub fn may_pass(&self) -> Option<u64> {
         // They are not held, so the capacity does not bound them.
         let most = self.pipes.as_ref()?.size();
-        let may_pass = self.pacer.is_none() && self.held() == 0 && !self.is_blocked;
+        let may_pass = self.pacer.is_none() && self.start == Start::Over;
+        let may_pass = may_pass && self.held() == 0 && !self.is_blocked;
         match self.read_wish() {
             ReadWish::UpTo(_) if may_pass => Some(match self.config.stop_after {
                 Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
