@@ -20,7 +20,7 @@ use std::io::IoSlice;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use highwater::config::{BrokenPipe, Policy, RelayConfig, Sample};
+use highwater::config::{Policy, RelayConfig, Sample};
 use highwater::core::relay::{ReadWish, Relay};
 
 /// What one read brings.
@@ -245,22 +245,13 @@ impl Driver {
             _ => CAPACITY,
         };
         let config = RelayConfig {
-            capacity: CAPACITY,
             high_water,
             low_water: high_water / 4 * 3,
-            delimiter: b'\n',
-            policy: case.policy,
             count_records: case.count_records,
-            block_timeout: None,
-            idle_timeout: None,
             drain_timeout: Duration::ZERO,
-            broken_pipe: BrokenPipe::Signal,
-            fail_on_loss: None,
-            mark: None,
-            rate: None,
-            stop_after: None,
             splice: false,
             seed: 1,
+            ..RelayConfig::new(case.policy, CAPACITY)
         };
         Self {
             relay: Relay::new(config),

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct Config {
     /// Where the input comes from, in order; never empty.
     pub sources: Vec<Source>,
+    /// Where the consumer's grants come from, if it pulls.
+    pub demand: Option<PathBuf>,
     /// What one relay does with the bytes.
     pub relay: RelayConfig,
     /// What is said about it, where and how often.
@@ -41,6 +43,8 @@ pub struct RelayConfig {
     pub policy: Policy,
     /// Count records although the policy does not need them (`-l`).
     pub count_records: bool,
+    /// Write only what the consumer has asked for.
+    pub on_demand: bool,
     /// Write nothing before so much is held.
     pub start: Option<StartFill>,
     /// With `block`: the longest that one stall may last.
@@ -81,6 +85,7 @@ impl RelayConfig {
             delimiter: b'\n',
             policy,
             count_records: false,
+            on_demand: false,
             start: None,
             block_timeout: None,
             then: None,

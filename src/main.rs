@@ -22,7 +22,11 @@ fn main() {
         true => sys::Patience::NeverWaits,
         false => sys::Patience::WaitsForDisk,
     };
-    let system = sys::RealSystem::new(config.sources, config.relay.capacity, patience);
+    let demand = config.demand.map(|path| sys::DemandSource {
+        path,
+        parse: cli::grant::parse,
+    });
+    let system = sys::RealSystem::new(config.sources, config.relay.capacity, patience, demand);
     let mut system = match system {
         Ok(system) => system,
         Err(error) => give_up(&error.to_string()),

@@ -45,7 +45,7 @@ fn child() {
             .collect(),
         Err(_) => vec![Source::Stdin],
     };
-    let mut system = match RealSystem::new(sources, 1 << 20, Patience::WaitsForDisk) {
+    let mut system = match RealSystem::new(sources, 1 << 20, Patience::WaitsForDisk, None) {
         Ok(system) => system,
         Err(error) => {
             write!(notes, "{error}").unwrap();

@@ -135,6 +135,14 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = size::parse_positive)]
     pub(super) burst: Option<u64>,
 
+    /// Write only what the consumer asks for by lines in PATH
+    ///
+    /// PATH is a FIFO, a file or /dev/fd/N. A line 10 asks for 10 records more, 64K or 100B for so many
+    /// bytes, max for all there is. See DEMAND in hwm(1).
+    #[arg(help_heading = "Output rate", long, value_name = "PATH",
+          value_hint = clap::ValueHint::FilePath)]
+    pub(super) demand: Option<PathBuf>,
+
     /// Read these files instead of standard input; - is standard input
     ///
     /// They go out one after the other. A FILE that cannot be opened or read gives an error line,

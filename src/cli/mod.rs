@@ -6,7 +6,7 @@
 //! ```text
 //! args       what may be typed         (clap)
 //! unbuilt    pv's options to come      (clap)
-//! size, rate, duration, watermark, sample, mark, loss_limit      one kind of value each
+//! size, rate, duration, watermark, sample, mark, loss_limit, grant      one kind of value each
 //! decimal, percent     the numbers in them, exact
 //! validate   rules between options     -> config::Config
 //! expected   how much input there is, from the file system; asked by validate
@@ -18,6 +18,7 @@ mod decimal;
 mod duration;
 mod exit;
 mod expected;
+pub mod grant;
 mod loss_limit;
 mod mark;
 mod percent;

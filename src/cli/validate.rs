@@ -33,6 +33,7 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
     let expected = expected_amount(&args, &sources)?;
     Ok(Config {
         relay: relay(&args, policy, expected)?,
+        demand: args.demand.clone(),
         report: report(args, terminal, expected)?,
         sources,
     })
@@ -93,6 +94,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
     let (high_water, low_water) = watermarks(args, policy, capacity)?;
     let delimiter = if args.null { 0 } else { b'\n' };
     Ok(RelayConfig {
+        on_demand: args.demand.is_some(),
         start: start(args, capacity, high_water)?,
         splice: !args.no_splice,
         capacity,

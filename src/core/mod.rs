@@ -26,6 +26,7 @@
 pub mod account;
 pub mod ages;
 pub mod breaker;
+pub mod demand;
 pub mod ending;
 pub mod gaps;
 mod lane;

@@ -8,6 +8,9 @@ pub use run::{Engine, run};
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
+#[cfg(doc)]
+use crate::config::RelayConfig;
+use crate::core::demand::Grant;
 use crate::core::snapshot::Snapshot;
 
 /// All that the loop asks of the world. `sys` implements it with real descriptors; a simulator
@@ -26,6 +29,10 @@ pub trait System {
     /// Moves at most `most` (>= 1) bytes from one place to another without bringing them into memory,
     /// and without waiting for either.
     fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice;
+
+    /// The next thing that the consumer asked for, without waiting for it. Only with
+    /// [`RelayConfig::on_demand`].
+    fn take_grant(&mut self) -> Granted;
 
     /// Waits until something of `interest` can be done, a signal came, the output's reader went
     /// away, or the time is `until`; whichever is first. May return early with nothing ready.
@@ -120,6 +127,19 @@ pub enum Splice {
     Failed(io::Error),
 }
 
+/// The answer to [`System::take_grant`].
+#[derive(Debug)]
+pub enum Granted {
+    /// So much, by the line of that number, from 1.
+    Grant(Grant, u64),
+    /// Nothing now.
+    WouldBlock,
+    /// Nothing more will be asked for.
+    End,
+    /// What is wrong, and where, for people.
+    Failed(String),
+}
+
 /// What a wait is for, beside signals and the output's death, which always end it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Interest {
@@ -127,6 +147,8 @@ pub struct Interest {
     pub input: bool,
     /// Room to write.
     pub output: bool,
+    /// A grant.
+    pub demand: bool,
 }
 
 /// What a wait found.
@@ -136,6 +158,8 @@ pub struct Ready {
     pub input: bool,
     /// A write will not answer `WouldBlock`, or rarely.
     pub output: bool,
+    /// There may be a grant.
+    pub demand: bool,
     /// The reader of the output is gone.
     pub output_gone: bool,
 }

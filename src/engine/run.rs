@@ -7,12 +7,16 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::{Event, Interest, Read, Reporter, Signal, System, Write};
+use super::{Event, Granted, Interest, Read, Reporter, Signal, System, Write};
 use crate::config::{RelayConfig, ReportConfig};
+use crate::core::demand::MixedUnits;
 use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay, earliest};
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
+
+/// Grants taken in one turn: who writes them without end does not keep data from moving.
+const GRANTS: usize = 64;
 
 /// Parts of one write: a mark and some chunks. More would not make a write cheaper.
 const PARTS: usize = 8;
@@ -41,6 +45,7 @@ pub struct Engine<'a, S, R> {
     beat: Option<Beat>,
     input_closed: bool,
     pub(super) input_ready: bool,
+    demand_ready: bool,
     /// So much was handed to a helper thread: what is accepted next is of it, not of the offer.
     under_way: Option<usize>,
 }
@@ -60,6 +65,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             beat: Beat::new(report),
             input_closed: false,
             input_ready: true,
+            demand_ready: true,
             under_way: None,
         }
     }
@@ -71,6 +77,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.relay
             .take_pictures(self.reporter.wants(Event::Pressured, now));
         self.take_signals(now);
+        self.take_grants(now);
         if self.relay.deadline().is_some_and(|at| now >= at) {
             self.look(now);
         }
@@ -148,6 +155,32 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
                     self.system.suspend();
                 }
             }
+        }
+    }
+
+    fn take_grants(&mut self, now: Duration) {
+        for _ in 0..GRANTS {
+            if !self.demand_ready || !self.relay.takes_grants() {
+                return;
+            }
+            let why = match self.system.take_grant() {
+                Granted::Grant(grant, line) => match self.relay.granted(grant) {
+                    Ok(()) => continue,
+                    Err(MixedUnits) => format!("line {line}: bytes and records in one run"),
+                },
+                Granted::WouldBlock => {
+                    self.demand_ready = false;
+                    return;
+                }
+                Granted::End => {
+                    self.relay.demand_ended();
+                    return;
+                }
+                Granted::Failed(why) => why,
+            };
+            self.reporter
+                .message(format!("cannot read --demand: {why}"));
+            self.relay.demand_failed(now);
         }
     }
 
@@ -307,13 +340,15 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         Interest {
             input: self.wants_input() && !self.input_ready,
             output: self.relay.is_blocked() && self.relay.write_wish(now),
+            demand: self.relay.takes_grants() && !self.demand_ready,
         }
     }
 
     /// Whether the next turn can read or write without asking.
     fn goes_on(&mut self, now: Duration) -> bool {
         let reads = self.wants_input() && self.input_ready;
-        reads || (!self.relay.is_blocked() && self.relay.write_wish(now))
+        let takes = self.relay.takes_grants() && self.demand_ready;
+        reads || takes || (!self.relay.is_blocked() && self.relay.write_wish(now))
     }
 
     fn wants_input(&self) -> bool {
@@ -323,6 +358,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     fn wait_for(&mut self, interest: Interest, until: Option<Duration>) {
         let ready = self.system.wait(interest, until);
         self.input_ready |= ready.input;
+        self.demand_ready |= ready.demand;
         if ready.output {
             self.relay.output_ready();
         }

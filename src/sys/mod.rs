@@ -5,6 +5,7 @@
 //! descriptor   what a descriptor is; private descriptions; pipe sizes
 //! sources      stdin and FILEs, one after the other, each an
 //! input        ..., read without blocking
+//! demand       the consumer's grants, read without blocking
 //! output       written without blocking; its reader's end is noticed
 //! ferry        a helper thread for what only knows blocking calls
 //! pipes        our own, for bytes that need not be seen
@@ -20,6 +21,7 @@
 //! [`System::wait`]. It refuses to decide anything about the bytes.
 
 mod clock;
+mod demand;
 mod descriptor;
 mod ferry;
 mod flow;
@@ -42,9 +44,10 @@ use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 
 use crate::config::Source;
-use crate::engine::{Interest, Place, Read, Ready, Signal, Splice, System, Write};
+use crate::engine::{Granted, Interest, Place, Read, Ready, Signal, Splice, System, Write};
 
 use clock::Clock;
+use demand::Demand;
 use descriptor::duplicate;
 use flow::Flows;
 use input::Input;
@@ -55,6 +58,7 @@ use signals::Signals;
 use sources::Sources;
 use splice::Scratch;
 
+pub use demand::DemandSource;
 pub use signals::die_by;
 pub use startup::StartError;
 
@@ -75,6 +79,7 @@ pub struct RealSystem {
     scratch: Option<Option<Rc<Scratch>>>,
     flows: Flows,
     reads_stdin: bool,
+    demand: Option<Demand>,
     /// `None` once closed.
     output: Option<Output>,
 }
@@ -102,6 +107,7 @@ impl RealSystem {
         sources: Vec<Source>,
         pipe_bound: u64,
         patience: Patience,
+        demand: Option<DemandSource>,
     ) -> Result<RealSystem, StartError> {
         let output_file = startup::check(&sources)?;
         let over = match patience {
@@ -112,6 +118,13 @@ impl RealSystem {
             .and_then(over)
             .map_err(StartError::system("write to stdout"))?;
         output.grow(pipe_bound);
+        let demand = demand
+            .map(|source| Demand::open(&source))
+            .transpose()
+            .map_err(|error| StartError::System {
+                what: "open --demand",
+                error,
+            })?;
         let signals = Signals::listen().map_err(|error| StartError::System {
             what: "listen for signals",
             error,
@@ -124,6 +137,7 @@ impl RealSystem {
             pipes: Pipes::new(pipe_bound),
             scratch: None,
             flows: Flows::default(),
+            demand,
             output: Some(output),
         })
     }
@@ -131,8 +145,9 @@ impl RealSystem {
     /// How long a wait may last: not at all if something can be done at once.
     fn limit(&self, interest: Interest, until: Option<Duration>) -> Option<Duration> {
         let reads_now = interest.input && self.reads_now();
+        let takes_now = interest.demand && self.takes_now();
         let output = self.output.as_ref().filter(|_| interest.output);
-        if reads_now || output.is_some_and(Output::ready_now) {
+        if reads_now || takes_now || output.is_some_and(Output::ready_now) {
             return Some(Duration::ZERO);
         }
         let limit = until.map(|until| until.saturating_sub(self.clock.now()));
@@ -144,7 +159,7 @@ impl RealSystem {
 
     /// How long to leave both sides alone before asking poll for what is of interest.
     fn sleep(&mut self, interest: Interest, limit: Option<Duration>) -> Option<Duration> {
-        if limit == Some(Duration::ZERO) {
+        if limit == Some(Duration::ZERO) || interest.demand {
             return None;
         }
         let (now, pipe) = (self.clock.now(), self.sources.pipe_size() as u64);
@@ -160,6 +175,13 @@ impl RealSystem {
         self.sources
             .current()
             .is_none_or(|input| input.watched().is_none())
+    }
+
+    /// Whether to ask for a grant without asking poll.
+    fn takes_now(&self) -> bool {
+        self.demand
+            .as_ref()
+            .is_none_or(|demand| demand.watched().is_none())
     }
 
     fn judge_output(&mut self, wanted: bool, fd: PollFlags, bell: PollFlags) -> (bool, bool) {
@@ -235,6 +257,10 @@ impl System for RealSystem {
         answer
     }
 
+    fn take_grant(&mut self) -> Granted {
+        self.demand.as_mut().map_or(Granted::End, Demand::take)
+    }
+
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
         let limit = self.limit(interest, until);
         let sleep = self.sleep(interest, limit);
@@ -251,6 +277,12 @@ impl System for RealSystem {
             .filter(|_| asked.input)
             .and_then(|input| input.watched())
             .map(|(fd, events)| set.add(fd, events));
+        let demand = self
+            .demand
+            .as_ref()
+            .filter(|_| asked.demand)
+            .and_then(|demand| demand.watched())
+            .map(|(fd, events)| set.add(fd, events));
         let output = self.output.as_ref().map_or_else(Watch::default, |output| {
             output.watch(asked.output, &mut set)
         });
@@ -265,6 +297,7 @@ impl System for RealSystem {
         }
         let rung = !set.found(Some(signals)).is_empty();
         let news = !set.found(input).is_empty();
+        let granted = !set.found(demand).is_empty();
         let (fd, bell) = output.found(&set);
         if rung {
             self.signals.drain();
@@ -274,6 +307,7 @@ impl System for RealSystem {
             // After a sleep there will be much of either.
             input: news || interest.input && (sleep.is_some() || self.reads_now()),
             output: room || interest.output && sleep.is_some(),
+            demand: granted || interest.demand && self.takes_now(),
             output_gone: gone,
         }
     }

@@ -198,7 +198,7 @@ impl Sources {
 
 /// Opens a FILE. Without blocking, so that a FIFO that no one writes to yet does not keep us from
 /// hearing signals; where that is refused for the moment (a lease on the file), as usual.
-fn open_file(path: &Path) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open_file(path: &Path) -> rustix::io::Result<OwnedFd> {
     let usual = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
     let open = |flags| rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
     match open(usual | OFlags::NONBLOCK) {

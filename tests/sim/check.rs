@@ -212,6 +212,7 @@ impl Follower {
         assert!(self.idle_turns < IDLE_TURNS, "spin: turns without progress");
         self.time_passes(*now);
         self.model.observe(*now);
+        self.model.await_demand(*now);
         for deadline in self.model.deadlines() {
             assert!(
                 *now <= deadline,
@@ -273,6 +274,7 @@ impl Follower {
                 Heard::SourceFailed => messages.push(format!(
                     "cannot read stdin: simulated (after {input} bytes of input)"
                 )),
+                Heard::DemandFailed => messages.push("cannot read --demand: simulated".into()),
                 Heard::WriteFailed => messages.push(format!(
                     "cannot write stdout: simulated (after {output} bytes of output)"
                 )),
@@ -307,6 +309,9 @@ impl Follower {
             Heard::MoreInput => model.more_came(now),
             Heard::ConsumerGone => model.consumer_gone(now),
             Heard::WriteFailed => model.write_failed(now),
+            Heard::Granted(grant) => model.ask(*grant),
+            Heard::DemandEnded => model.may_ask = false,
+            Heard::DemandFailed => model.demand_failed(now),
             Heard::Blocked => {
                 self.times.blocked();
                 model.blocked(now);
@@ -316,11 +321,12 @@ impl Follower {
             Heard::Signal(Signal::Terminate(number)) => model.signal(*number, now),
             Heard::Signal(_) => {}
             Heard::Waits { interest, until } => {
-                if !interest.input && !interest.output {
+                if !interest.input && !interest.output && !interest.demand {
                     assert!(until.is_some(), "wake: waits for nothing");
                 }
                 self.check_deadlines(*until);
                 if until.is_none_or(|until| until > self.now) {
+                    self.model.await_demand(now);
                     self.check_wait(*interest, *until);
                 }
             }
@@ -364,6 +370,7 @@ impl Follower {
         }
         if let Some(bucket) = &self.bucket
             && self.model.has_output()
+            && self.model.may_go()
             && self.model.stalled_since.is_none()
             && self.model.phase != Phase::Ended
         {
@@ -383,13 +390,16 @@ impl Follower {
         if model.reads() || is_watching {
             assert!(interest.input, "wake: input is wanted, but not waited for");
         }
-        let is_limited = self.bucket.is_some() && model.has_output();
-        if is_limited {
+        if model.may_ask {
+            assert!(interest.demand, "wake: grants are not waited for");
+        }
+        let has_output = model.has_output() && model.may_go();
+        if self.bucket.is_some() && has_output {
             return;
         }
         let refused = self.times.is_blocked();
         assert!(refused || !interest.output, "spin: room was not refused");
-        if model.has_output() {
+        if has_output {
             assert!(interest.output, "wake: room is wanted, but not waited for");
         }
         let beat = self.beat.as_ref().map(|beat| beat.next);
@@ -403,7 +413,7 @@ impl Follower {
         let (model, capacity) = (&self.model, self.model.config.capacity);
         let held = model.held() as u64;
         let may_lose = model.reads_beyond_room() && (self.times.is_blocked() || model.is_doomed());
-        let is_limited = self.bucket.is_some();
+        let is_limited = self.bucket.is_some() || !model.may_go();
         if !may_lose && held < capacity {
             assert!(
                 held + bytes as u64 <= capacity,
@@ -503,6 +513,7 @@ impl Follower {
         assert_eq!(exit, self.model.exit(), "end: exit status");
         assert_eq!(summary.exit, Some(exit));
         let drained = !matches!(exit, 5 | 141) && !self.model.lost.contains_key("shutdown");
+        let drained = drained && self.model.may_go();
         let writes_marks = self.model.config.mark.is_some() && self.model.may_lose();
         if writes_marks && drained && self.model.end < super::model::End::Signal(0) {
             let lost: u64 = self.model.lost.values().map(|lost| lost.1).sum();

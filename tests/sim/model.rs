@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use highwater::config::{Amount, BrokenPipe, MarkPiece, Policy, RelayConfig, Sample};
+use highwater::core::demand::Grant;
 use highwater::core::relay::Change;
 use highwater::core::rng::Rng;
 
@@ -80,6 +81,9 @@ pub struct Model {
     whole: u64,
     stamps: Vec<Stamp>,
     doomed: Option<usize>,
+    /// Where the consumer pulls: what it asked for and has not got, and whether it may ask for more.
+    asked_for: Option<Grant>,
+    pub may_ask: bool,
     /// Nothing goes out before so much is held, or that time.
     pub fills: bool,
     pub fills_until: Option<Duration>,
@@ -133,6 +137,8 @@ impl Model {
             whole: 0,
             stamps: Vec::new(),
             doomed: None,
+            asked_for: None,
+            may_ask: config.on_demand,
             fills: config.start.is_some(),
             fills_until: None,
             open_since: None,
@@ -212,7 +218,7 @@ impl Model {
     }
 
     pub fn counts_records(&self) -> bool {
-        self.may_lose() || self.config.count_records
+        self.may_lose() || self.config.count_records || self.config.on_demand
     }
 
     pub fn held(&self) -> usize {
@@ -333,6 +339,7 @@ impl Model {
     /// So much went through without being held.
     pub fn pass(&mut self, count: usize, now: Duration) {
         let is_free = self.held() == 0 && self.reads() && self.config.rate.is_none();
+        assert!(!self.config.on_demand, "demand: bytes passed unasked for");
         assert!(!self.fills, "fill: bytes went out before");
         assert!(is_free, "order: bytes overtook others");
         assert!(!self.counts_records(), "exactness: records are not counted");
@@ -566,13 +573,63 @@ impl Model {
         self.stalled_since = None;
         let mut out = Vec::new();
         for _ in 0..count {
-            let held = self.held();
+            assert!(self.may_go(), "demand: more than was asked for (1.1)");
+            let (held, records) = (self.held(), self.output.1 + self.marks.1);
             out.push(self.send_byte());
+            self.give(self.output.1 + self.marks.1 - records);
             if self.held() < held {
                 self.shrank(now);
             }
         }
         out
+    }
+
+    /// Whether the consumer has asked for what could go out.
+    pub fn may_go(&self) -> bool {
+        !self.config.on_demand || self.asked_for.is_some()
+    }
+
+    pub fn ask(&mut self, grant: Grant) {
+        self.asked_for = Some(match (self.asked_for, grant) {
+            (Some(Grant::All), _) | (_, Grant::All) => Grant::All,
+            (Some(Grant::More(Amount::Bytes(a))), Grant::More(Amount::Bytes(b))) => {
+                Grant::More(Amount::Bytes(a + b))
+            }
+            (Some(Grant::More(Amount::Records(a))), Grant::More(Amount::Records(b))) => {
+                Grant::More(Amount::Records(a + b))
+            }
+            (_, grant) => grant,
+        });
+    }
+
+    /// The consumer got a byte, and with it so many ends of records.
+    fn give(&mut self, records: u64) {
+        let left = match &mut self.asked_for {
+            Some(Grant::More(Amount::Bytes(left))) => {
+                *left -= 1;
+                *left
+            }
+            Some(Grant::More(Amount::Records(left))) => {
+                *left -= records;
+                *left
+            }
+            _ => return,
+        };
+        if left == 0 {
+            self.asked_for = None;
+        }
+    }
+
+    /// What could go out was not asked for: the consumer stalls.
+    pub fn await_demand(&mut self, now: Duration) {
+        if self.has_output() && !self.may_go() {
+            self.stalled_since.get_or_insert(now);
+        }
+    }
+
+    pub fn demand_failed(&mut self, now: Duration) {
+        self.decide(End::Error);
+        self.abandon("shutdown", now);
     }
 
     /// The next `count` bytes are handed to a thread.
@@ -889,8 +946,9 @@ impl Model {
         if self.phase == Phase::Running && is_due(self.farewell) {
             self.break_pipe(now);
         }
+        let is_starved = self.has_output() && !self.may_go() && !self.may_ask;
         if let Phase::Draining(until) = self.phase
-            && is_due(until)
+            && (is_due(until) || is_starved)
         {
             self.abandon("shutdown", now);
         }

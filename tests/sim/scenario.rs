@@ -5,10 +5,11 @@ use std::time::Duration;
 use highwater::config::{
     Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, RelayConfig, Sample, StartFill,
 };
+use highwater::core::demand::Grant;
 use highwater::core::rng::Rng;
 use highwater::engine::Signal;
 
-use super::world::{Faults, Setting, Step};
+use super::world::{Asks, Faults, Setting, Step};
 
 /// A whole scenario.
 #[derive(Debug, Clone)]
@@ -101,6 +102,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
         delimiter: dice.of(b"\n\0"),
         policy,
         count_records: dice.one_in(2),
+        on_demand: dice.one_in(6),
         start: dice
             .maybe(6, |dice| StartFill {
                 held: dice.between(0, high_water),
@@ -184,6 +186,7 @@ fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {
         producer: producer(dice, length),
         consumer: consumer(dice, length),
         signals: signals(dice),
+        grants: grants(dice, config),
         faults: faults(dice),
         slots: (dice.between(1, 6) as usize, dice.between(1, 6) as usize),
         own_pipes: (0..dice.below(6))
@@ -263,6 +266,31 @@ fn consumer(dice: &mut Dice, length: u64) -> Vec<Step> {
         script.push(Step::Move(usize::MAX - length as usize));
     }
     script
+}
+
+/// What the consumer asks for where it pulls. In the end it is all, or nothing where the policy can do without.
+fn grants(dice: &mut Dice, config: &RelayConfig) -> Vec<(Duration, Asks)> {
+    let by_records = dice.one_in(2);
+    let most = dice.of(&[1, 3, 20, 200]);
+    let mut grants = Vec::new();
+    let mut at = Duration::ZERO;
+    while !dice.one_in(12) {
+        let longest = dice.of(&[0, 1, 20, 100]);
+        at += dice.milliseconds(longest + 1);
+        let count = dice.between(1, most);
+        let amount = match by_records {
+            true => Amount::Records(count),
+            false => Amount::Bytes(count),
+        };
+        grants.push((at, Asks::For(Grant::More(amount))));
+    }
+    let last = match dice.below(8) {
+        0 => Asks::Junk,
+        1 | 2 if config.policy.is_lossy() => Asks::End,
+        _ => Asks::For(Grant::All),
+    };
+    grants.push((at + dice.milliseconds(300), last));
+    grants
 }
 
 fn signals(dice: &mut Dice) -> Vec<(Duration, Signal)> {

@@ -44,7 +44,8 @@ impl Times {
     /// Time passes, from `before` to `after`, while the model stands still.
     pub fn pass(&mut self, before: Duration, after: Duration, model: &Model) {
         let length = after - before;
-        let waited = match (model.has_output(), self.blocked) {
+        let blocked = self.blocked || !model.may_go();
+        let waited = match (model.has_output(), blocked) {
             (true, true) => &mut self.wait_output,
             (true, false) => &mut self.wait_rate,
             (false, _) => &mut self.wait_input,

@@ -6,8 +6,11 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
+use highwater::core::demand::Grant;
 use highwater::core::rng::Rng;
-use highwater::engine::{Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write};
+use highwater::engine::{
+    Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
+};
 
 /// A pipe as Linux has it: a number of slots, each of at most a page. A write first fills the
 /// last page.
@@ -100,6 +103,16 @@ pub enum Step {
     End,
 }
 
+/// What the consumer says where it pulls.
+#[derive(Debug, Clone, Copy)]
+pub enum Asks {
+    For(Grant),
+    /// For nothing more.
+    End,
+    /// For something that cannot be read.
+    Junk,
+}
+
 /// A side with its script.
 struct Actor {
     script: VecDeque<Step>,
@@ -177,6 +190,9 @@ pub enum Heard {
     ConsumerGone,
     WriteFailed,
     Signal(Signal),
+    Granted(Grant),
+    DemandEnded,
+    DemandFailed,
     MoreInput,
     /// What a wait found.
     Found(Ready),
@@ -198,6 +214,9 @@ pub struct World {
     /// What the producer is still to write.
     source: VecDeque<u8>,
     signals: VecDeque<(Duration, Signal)>,
+    grants: VecDeque<(Duration, Asks)>,
+    /// Nothing more is asked for.
+    demand_over: bool,
     faults: Faults,
     reads: u64,
     writes: u64,
@@ -238,6 +257,8 @@ pub struct Setting {
     pub producer: Vec<Step>,
     pub consumer: Vec<Step>,
     pub signals: Vec<(Duration, Signal)>,
+    /// What the consumer asks for, and when.
+    pub grants: Vec<(Duration, Asks)>,
     pub faults: Faults,
     pub slots: (usize, usize),
     pub page: usize,
@@ -258,6 +279,8 @@ impl World {
             consumer: Actor::new(setting.consumer.clone()),
             source: setting.source.clone().into(),
             signals: setting.signals.clone().into(),
+            grants: setting.grants.clone().into(),
+            demand_over: false,
             faults: setting.faults.clone(),
             reads: 0,
             writes: 0,
@@ -350,11 +373,19 @@ impl World {
             self.producer.wakes_at(self.now),
             self.consumer.wakes_at(self.now),
             self.signals.front().map(|(at, _)| *at),
+            self.grants
+                .front()
+                .map(|(at, _)| *at)
+                .filter(|at| *at > self.now),
             ferry.filter(|done| *done > self.now),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    fn grant_is_due(&self) -> bool {
+        self.grants.front().is_some_and(|(at, _)| *at <= self.now)
     }
 
     fn signal_is_due(&self) -> bool {
@@ -365,6 +396,7 @@ impl World {
         Ready {
             input: interest.input && self.input_is_ready(),
             output: interest.output && self.output_is_ready(),
+            demand: interest.demand && self.grant_is_due(),
             output_gone: !self.output_closed && self.consumer_is_gone(),
         }
     }
@@ -627,6 +659,22 @@ impl System for World {
             (Place::Pipe(number), Place::Output) => self.empty(number, most),
             _ => panic!("hwm splices {from:?} to {to:?}"),
         }
+    }
+
+    fn take_grant(&mut self) -> Granted {
+        assert!(!self.demand_over, "hwm waits for grants that will not come");
+        if !self.grant_is_due() {
+            return Granted::WouldBlock;
+        }
+        let asks = self.grants.pop_front().map(|(_, asks)| asks);
+        self.demand_over = !matches!(asks, Some(Asks::For(_)));
+        let (heard, answer) = match asks {
+            Some(Asks::For(grant)) => (Heard::Granted(grant), Granted::Grant(grant, 1)),
+            Some(Asks::End) | None => (Heard::DemandEnded, Granted::End),
+            Some(Asks::Junk) => (Heard::DemandFailed, Granted::Failed("simulated".into())),
+        };
+        self.heard.push(heard);
+        answer
     }
 
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {

@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::account::{Reason, Tally};
 use super::ages::Ages;
 use super::breaker::Breaker;
+use super::demand::{Demand, Grant, MixedUnits};
 use super::ending::Ending;
 use super::gaps::Gaps;
 use super::meter::{Activity, Meter};
@@ -47,6 +48,7 @@ pub struct Relay {
     /// With `block`: whether that policy has taken over.
     breaker: Breaker,
     pacer: Option<Pacer>,
+    demand: Option<Demand>,
     ages: Option<Ages>,
     gaps: Gaps,
     marker: Option<Marker>,
@@ -137,7 +139,7 @@ impl Relay {
     }
 
     fn with_sizes(config: RelayConfig, chunk_size: usize, pipe_size: u64) -> Self {
-        let counts_records = config.may_lose() || config.count_records;
+        let counts_records = config.may_lose() || config.count_records || config.on_demand;
         let takes_nothing = matches!(
             config.stop_after,
             Some(Amount::Bytes(0) | Amount::Records(0))
@@ -150,6 +152,7 @@ impl Relay {
             overflow: policy::decider(config.then.unwrap_or(config.policy), config.seed),
             breaker: Breaker::default(),
             pacer: config.rate.map(Pacer::new),
+            demand: config.on_demand.then(Demand::default),
             ages: config.max_age.map(Ages::new),
             gaps: Gaps::default(),
             marker: config
@@ -278,6 +281,12 @@ impl Relay {
         &self.config
     }
 
+    /// Whether the consumer may ask for more.
+    pub fn takes_grants(&self) -> bool {
+        let goes_on = self.demand.as_ref().is_some_and(Demand::goes_on);
+        goes_on && self.phase != Phase::Ended
+    }
+
     /// Whether input is still taken, now or later.
     pub fn takes_input(&self) -> bool {
         self.phase == Phase::Running
@@ -292,7 +301,7 @@ impl Relay {
 
     /// A turn of the loop begins.
     pub fn turn(&mut self, now: Duration) {
-        let activity = if self.is_blocked && self.has_output() {
+        let activity = if self.has_output() && (self.is_blocked || self.awaits_demand(now)) {
             Activity::OutputBlocked
         } else {
             Activity::Busy
@@ -324,7 +333,7 @@ impl Relay {
             self.break_pipe(now);
         }
         if let Phase::Draining { until } = self.phase
-            && is_due(until)
+            && (is_due(until) || self.is_starved())
         {
             self.abandon(Reason::Shutdown, now);
         }
@@ -350,6 +359,11 @@ impl Relay {
         }
     }
 
+    /// Whether what is held can never go out.
+    fn is_starved(&self) -> bool {
+        self.demand.as_ref().is_some_and(Demand::is_over) && self.has_output()
+    }
+
     /// What has waited for too long is lost.
     fn expire_old(&mut self, now: Duration) {
         let due = self.ages.as_mut().and_then(|ages| ages.take_due(now));
@@ -362,11 +376,35 @@ impl Relay {
     /// The loop is about to wait.
     pub fn waits(&mut self, now: Duration) {
         let activity = match self.has_output() {
-            true if self.is_blocked => Activity::OutputBlocked,
+            true if self.is_blocked || self.awaits_demand(now) => Activity::OutputBlocked,
             true => Activity::RateLimited,
             false => Activity::AwaitingInput,
         };
         self.meter.enter(activity, now);
+    }
+
+    /// The consumer asked for more.
+    ///
+    /// # Errors
+    ///
+    /// [`MixedUnits`].
+    pub fn granted(&mut self, grant: Grant) -> Result<(), MixedUnits> {
+        self.demand
+            .as_mut()
+            .map_or(Ok(()), |demand| demand.grant(grant))
+    }
+
+    /// The consumer will ask for no more.
+    pub fn demand_ended(&mut self) {
+        if let Some(demand) = &mut self.demand {
+            demand.end();
+        }
+    }
+
+    /// What the consumer asks for cannot be read: nothing more may go out.
+    pub fn demand_failed(&mut self, now: Duration) {
+        self.ending = self.ending.and(Ending::Failed);
+        self.abandon(Reason::Shutdown, now);
     }
 
     /// The input ended: a tail without a delimiter is a record too.

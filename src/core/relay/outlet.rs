@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Phase, Relay, Start};
 use crate::config::{Mark, MarkPiece};
 use crate::core::account::Tally;
+use crate::core::demand::Demand;
 use crate::core::queue::CHUNK;
 use crate::units;
 
@@ -72,17 +73,35 @@ impl Relay {
     /// the next [`Relay::offer`].
     pub fn write_wish(&mut self, now: Duration) -> bool {
         self.compose_mark();
-        self.has_output() && self.credit_at(now).is_none()
+        self.has_output() && self.may_go() && self.credit_at(now).is_none()
+    }
+
+    /// Whether the consumer has asked for what could go out; without `--demand` it always has.
+    fn may_go(&self) -> bool {
+        self.demand.as_ref().is_none_or(Demand::is_open)
+    }
+
+    /// Whether what could go out waits to be asked for: then the consumer stalls.
+    pub(super) fn awaits_demand(&mut self, now: Duration) -> bool {
+        let awaits = self.has_output() && !self.may_go();
+        if awaits {
+            self.meter.stalled(now);
+        }
+        awaits
     }
 
     /// Fills `parts` from its front with what may go out next; returns how many parts. Only after
     /// [`Relay::write_wish`] said yes.
     pub fn offer<'a>(&'a mut self, now: Duration, parts: &mut [IoSlice<'a>]) -> usize {
-        let (mut credit, mut records) = (u64::MAX, None);
+        let demand = self.demand.as_ref();
+        let mut credit = demand.map_or(u64::MAX, Demand::bytes);
+        let mut records = demand.and_then(Demand::records);
         if let Some(pacer) = &mut self.pacer {
             match pacer.credit(now) {
-                units if pacer.counts_records() => records = Some(units),
-                units => credit = units,
+                units if pacer.counts_records() => {
+                    records = Some(records.unwrap_or(units).min(units));
+                }
+                units => credit = credit.min(units),
             }
         }
         let this = &*self;
@@ -138,15 +157,20 @@ impl Relay {
     }
 
     fn spend(&mut self, bytes: usize, records_before: u64) {
-        let Some(pacer) = &mut self.pacer else {
+        if self.pacer.is_none() && self.demand.is_none() {
             return;
-        };
-        if pacer.counts_records() {
-            self.meter.output.records += self.queue.settle();
-            let records = self.meter.output.records + self.meter.marks.records;
-            pacer.spend(records - records_before);
-        } else {
-            pacer.spend(bytes as u64);
+        }
+        self.settle();
+        let records = self.meter.output.records + self.meter.marks.records - records_before;
+        if let Some(pacer) = &mut self.pacer {
+            pacer.spend(if pacer.counts_records() {
+                records
+            } else {
+                bytes as u64
+            });
+        }
+        if let Some(demand) = &mut self.demand {
+            demand.spend(bytes as u64, records);
         }
     }
 
@@ -180,7 +204,7 @@ impl Relay {
 
     /// When the rate limit lets something out again; None when it holds nothing back.
     pub(super) fn credit_at(&mut self, now: Duration) -> Option<Duration> {
-        if !self.has_output() {
+        if !self.has_output() || !self.may_go() {
             return None;
         }
         let waiting = self.held() + self.mark_left() as u64;
