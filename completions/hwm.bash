@@ -23,7 +23,7 @@ _hwm() {
 
     case "${cmd}" in
         hwm)
-            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -h -V --buffer-size --high-water --low-water --no-splice --overflow --when-full --sample --seed --mark --fail-on-loss --rate-limit --burst --line-mode --null --size --stop-at-size --block-timeout --idle-timeout --drain-timeout --broken-pipe --report --report-to --interval --name --force --quiet --stats --help --version"
+            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -h -V --buffer-size --high-water --low-water --start-fill --start-timeout --no-splice --overflow --when-full --sample --seed --max-age --mark --fail-on-loss --rate-limit --burst --demand --line-mode --null --size --stop-at-size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --report --report-to --interval --name --force --quiet --stats --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -45,6 +45,14 @@ _hwm() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --start-fill)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --start-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --when-full)
                     COMPREPLY=($(compgen -W "block drop-newest drop-oldest sample fail" -- "${cur}"))
                     return 0
@@ -58,6 +66,10 @@ _hwm() {
                     return 0
                     ;;
                 --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-age)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -81,6 +93,21 @@ _hwm() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --demand)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -91,6 +118,10 @@ _hwm() {
                     ;;
                 --block-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --then)
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest sample fail" -- "${cur}"))
                     return 0
                     ;;
                 --idle-timeout)

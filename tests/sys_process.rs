@@ -79,6 +79,7 @@ fn relay(system: &mut RealSystem) {
         let interest = Interest {
             input: held.is_empty(),
             output: !held.is_empty(),
+            demand: false,
         };
         let ready = system.wait(interest, None);
         if ready.output_gone {

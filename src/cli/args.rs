@@ -138,7 +138,7 @@ pub(super) struct Args {
     /// Write only what the consumer asks for by lines in PATH
     ///
     /// PATH is a FIFO, a file or /dev/fd/N. A line 10 asks for 10 records more, 64K or 100B for so many
-    /// bytes, max for all there is. See DEMAND in hwm(1).
+    /// bytes, max for all there is. See TIME AND DEMAND in hwm(1).
     #[arg(help_heading = "Output rate", long, value_name = "PATH",
           value_hint = clap::ValueHint::FilePath)]
     pub(super) demand: Option<PathBuf>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::{
     Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, ReportMode, Sample, Source,
+    StartFill,
 };
 
 /// Words separated by blanks, without the program's name.
@@ -50,6 +51,10 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(relay.policy, Policy::Block);
     assert!(!relay.count_records);
     assert_eq!(relay.block_timeout, None);
+    assert_eq!(relay.then, None);
+    assert_eq!(relay.max_age, None);
+    assert_eq!(relay.start, None);
+    assert!(!relay.on_demand);
     assert_eq!(relay.idle_timeout, None);
     assert_eq!(relay.drain_timeout, Duration::from_secs(2));
     assert_eq!(relay.broken_pipe, BrokenPipe::Signal);
@@ -151,6 +156,22 @@ fn each_option_arrives_in_the_configuration() {
         config("--block-timeout 5s").relay.block_timeout,
         Some(Duration::from_secs(5))
     );
+
+    let relay =
+        config("--block-timeout 5s --then sample --sample 5% --start-fill 50% --start-timeout 3s")
+            .relay;
+    assert_eq!(relay.then, Some(Policy::Sample(Sample::Chance(0.05))));
+    let start = StartFill {
+        held: 2 << 20,
+        timeout: Duration::from_secs(3),
+    };
+    assert_eq!(relay.start, Some(start));
+    assert_eq!(config("--start-fill 0").relay.start, None);
+    let relay = config("--when-full drop-oldest --max-age 90s").relay;
+    assert_eq!(relay.max_age, Some(Duration::from_secs(90)));
+    let pulled = config("--demand /dev/fd/3");
+    assert_eq!(pulled.demand, Some("/dev/fd/3".into()));
+    assert!(pulled.relay.on_demand);
 
     let report = config("-i 0.5 -N log -v --report-to /tmp/x").report;
     assert_eq!(report.interval, Duration::from_millis(500));
@@ -424,6 +445,35 @@ fn each_wrong_usage_gets_its_line() {
         (
             "--block-timeout 5",
             "invalid value '5' for --block-timeout: a duration needs a unit, such as 5s".into(),
+        ),
+        (
+            "--then drop-oldest",
+            "--then needs a --block-timeout, as in --block-timeout 5s".into(),
+        ),
+        (
+            "--block-timeout 5s --then fail",
+            "--then needs a policy that loses records, and fail loses none".into(),
+        ),
+        (
+            "--block-timeout 5s --then drop-tail",
+            format!("invalid value 'drop-tail' for --then: {ambiguous}"),
+        ),
+        (
+            "--max-age 5s",
+            "--max-age needs a policy that loses records, and block loses none".into(),
+        ),
+        (
+            "--max-age 0s --when-full drop-oldest",
+            "invalid value '0s' for --max-age: it must be longer than 0".into(),
+        ),
+        (
+            "--start-timeout 5s",
+            "--start-timeout needs --start-fill, as in --start-fill 50%".into(),
+        ),
+        (
+            "-B 1M --high-water 50% --start-fill 600k",
+            "--start-fill 600k is 614400 bytes, above the high-water mark of 524288 bytes (--high-water 50%)"
+                .into(),
         ),
         (
             "--block-timeout 5s --when-full fail",

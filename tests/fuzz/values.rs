@@ -4,9 +4,10 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
 
 use highwater::cli;
-use highwater::config::{Amount, BrokenPipe, Config, Policy, Rate, ReportMode, Sample};
+use highwater::config::{Amount, BrokenPipe, Config, Policy, Rate, ReportMode, Sample, StartFill};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -35,7 +36,7 @@ const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|d
                      conflate|priority|red|signal|ok|bar|plain|json|summary|none";
 const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{2028}|\\n)){0,4}";
 
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 25] = [
     kind("--buffer-size", NUMBERS, |text, config| {
         put_capacity(oracle::size(text)?, 100, config)
     }),
@@ -99,6 +100,30 @@ const KINDS: [Kind; 22] = [
         config.relay.block_timeout = Some(timeout?);
         Some(())
     }),
+    kind(
+        "--when-full drop-oldest --max-age",
+        DURATIONS,
+        |text, config| {
+            let age = oracle::duration(text).filter(|age| !age.is_zero());
+            config.relay.max_age = Some(age?);
+            Some(())
+        },
+    ),
+    kind("-B 1000 --start-fill", NUMBERS, |text, config| {
+        let held = oracle::watermark(text, 1000)?;
+        let timeout = Duration::from_secs(10);
+        config.relay.start = (held > 0).then_some(StartFill { held, timeout });
+        (held <= 1000).then_some(())
+    }),
+    kind(
+        "-B 1000 --start-fill 9 --start-timeout",
+        DURATIONS,
+        |text, config| {
+            let timeout = oracle::duration(text)?;
+            config.relay.start = Some(StartFill { held: 9, timeout });
+            Some(())
+        },
+    ),
     kind("--idle-timeout", DURATIONS, |text, config| {
         let timeout = oracle::duration(text).filter(|timeout| !timeout.is_zero());
         config.relay.idle_timeout = Some(timeout?);
