@@ -23,6 +23,7 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
         'hwm' {
             [CompletionResult]::new('-B', '-B ', [CompletionResultType]::ParameterName, 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]')
             [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]')
+            [CompletionResult]::new('--buffer-records', '--buffer-records', [CompletionResultType]::ParameterName, 'Hold at most N records, too')
             [CompletionResult]::new('--high-water', '--high-water', [CompletionResultType]::ParameterName, 'Become pressured when so much is held [default: 100%; 80% with sample]')
             [CompletionResult]::new('--low-water', '--low-water', [CompletionResultType]::ParameterName, 'Flow again when no more is held [default: 75% of the high-water mark]')
             [CompletionResult]::new('--start-fill', '--start-fill', [CompletionResultType]::ParameterName, 'Write nothing before so much is held')

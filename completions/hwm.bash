@@ -23,7 +23,7 @@ _hwm() {
 
     case "${cmd}" in
         hwm)
-            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -h -V --buffer-size --high-water --low-water --start-fill --start-timeout --no-splice --overflow --when-full --sample --seed --max-age --mark --fail-on-loss --rate-limit --burst --demand --line-mode --null --size --stop-at-size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --report --report-to --interval --name --force --quiet --stats --help --version"
+            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -h -V --buffer-size --buffer-records --high-water --low-water --start-fill --start-timeout --no-splice --overflow --when-full --sample --seed --max-age --mark --fail-on-loss --rate-limit --burst --demand --line-mode --null --size --stop-at-size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --report --report-to --interval --name --force --quiet --stats --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -34,6 +34,10 @@ _hwm() {
                     return 0
                     ;;
                 -B)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --buffer-records)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

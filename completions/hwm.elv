@@ -20,6 +20,7 @@ set edit:completion:arg-completer[hwm] = {|@words|
         &'hwm'= {
             cand -B 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]'
             cand --buffer-size 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]'
+            cand --buffer-records 'Hold at most N records, too'
             cand --high-water 'Become pressured when so much is held [default: 100%; 80% with sample]'
             cand --low-water 'Flow again when no more is held [default: 75% of the high-water mark]'
             cand --start-fill 'Write nothing before so much is held'

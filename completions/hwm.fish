@@ -1,4 +1,5 @@
 complete -c hwm -s B -l buffer-size -d 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]' -r
+complete -c hwm -l buffer-records -d 'Hold at most N records, too' -r
 complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample]' -r
 complete -c hwm -l low-water -d 'Flow again when no more is held [default: 75% of the high-water mark]' -r
 complete -c hwm -l start-fill -d 'Write nothing before so much is held' -r

@@ -19,6 +19,7 @@ module completions {
   # relay standard input to standard output through a bounded buffer with watermarks
   export extern hwm [
     --buffer-size(-B): string # Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]
+    --buffer-records: string  # Hold at most N records, too
     --high-water: string      # Become pressured when so much is held [default: 100%; 80% with sample]
     --low-water: string       # Flow again when no more is held [default: 75% of the high-water mark]
     --start-fill: string      # Write nothing before so much is held

@@ -33,6 +33,8 @@ pub enum Source {
 pub struct RelayConfig {
     /// C: the most bytes held, at least 1.
     pub capacity: u64,
+    /// The most records held, the one that is arriving among them; at least 1.
+    pub capacity_records: Option<u64>,
     /// H, with L <= H <= C.
     pub high_water: u64,
     /// L, with L <= H.
@@ -80,6 +82,7 @@ impl RelayConfig {
     pub fn new(policy: Policy, capacity: u64) -> Self {
         Self {
             capacity,
+            capacity_records: None,
             high_water: capacity,
             low_water: capacity,
             delimiter: b'\n',
@@ -108,6 +111,12 @@ impl RelayConfig {
     /// is never left unread for long.
     pub fn may_lose(&self) -> bool {
         self.policy.is_lossy() || self.then.is_some()
+    }
+
+    /// Whether something needs to know where records end.
+    pub fn needs_records(&self) -> bool {
+        let counts = self.count_records || self.capacity_records.is_some() || self.on_demand;
+        counts || self.may_lose()
     }
 }
 

@@ -80,6 +80,36 @@ fn drop_oldest_keeps_the_newest_lines() {
 }
 
 #[test]
+fn no_more_records_are_held_than_allowed() {
+    let input = log(20_000);
+    for policy in ["drop-newest", "drop-oldest", "sample"] {
+        let args = ["-B", "1M", "--buffer-records", "7", "--when-full", policy];
+        let run = run_with_late_consumer(&args, &input);
+        assert!(check(&run, &input) > 0, "{policy}");
+        let longest = lines(&input).iter().map(|line| line.len()).max().unwrap() as u64;
+        assert!(
+            run.account.count("peak_held_bytes") <= 7 * longest,
+            "{policy}"
+        );
+    }
+    // Where nothing may be lost, the bound holds the producer, also where it is one.
+    for (policy, most) in [
+        ("block", "1"),
+        ("block", "1000"),
+        ("drop-oldest", "1000000"),
+    ] {
+        let args = ["-q", "--buffer-records", most, "--when-full", policy];
+        assert!(run(&args, &input[..1 << 18]).expect(0).stdout == input[..1 << 18]);
+    }
+    let args = ["-q", "--buffer-records", "3", "--when-full", "fail"];
+    assert_eq!(
+        run(&args, b"1\n2\n3\n4\n").code(),
+        0,
+        "the consumer keeps up"
+    );
+}
+
+#[test]
 fn sample_lets_some_of_all_ages_pass() {
     let input = log(30_000);
     for spec in ["1/50", "2%", "adaptive"] {

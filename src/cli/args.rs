@@ -37,6 +37,14 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = size::parse_positive)]
     pub(super) buffer_size: Option<u64>,
 
+    /// Hold at most N records, too
+    ///
+    /// A second bound beside -B; the record that is arriving counts. The state is pressured when there
+    /// are N, and flowing again when there are at most three quarters of that.
+    #[arg(help_heading = "Buffer", long, value_name = "N",
+          allow_hyphen_values = true, value_parser = size::parse_positive)]
+    pub(super) buffer_records: Option<u64>,
+
     /// Become pressured when so much is held [default: 100%; 80% with sample]
     ///
     /// The high-water mark, as a size or as a percentage of the capacity.

@@ -51,6 +51,7 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(relay.policy, Policy::Block);
     assert!(!relay.count_records);
     assert_eq!(relay.block_timeout, None);
+    assert_eq!(relay.capacity_records, None);
     assert_eq!(relay.then, None);
     assert_eq!(relay.max_age, None);
     assert_eq!(relay.start, None);
@@ -167,6 +168,8 @@ fn each_option_arrives_in_the_configuration() {
     };
     assert_eq!(relay.start, Some(start));
     assert_eq!(config("--start-fill 0").relay.start, None);
+    let relay = config("--buffer-records 10k").relay;
+    assert_eq!(relay.capacity_records, Some(10_240));
     let relay = config("--when-full drop-oldest --max-age 90s").relay;
     assert_eq!(relay.max_age, Some(Duration::from_secs(90)));
     let pulled = config("--demand /dev/fd/3");

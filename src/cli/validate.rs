@@ -98,6 +98,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
         start: start(args, capacity, high_water)?,
         splice: !args.no_splice,
         capacity,
+        capacity_records: args.buffer_records,
         high_water,
         low_water,
         delimiter,

@@ -36,7 +36,7 @@ const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|d
                      conflate|priority|red|signal|ok|bar|plain|json|summary|none";
 const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{2028}|\\n)){0,4}";
 
-const KINDS: [Kind; 25] = [
+const KINDS: [Kind; 26] = [
     kind("--buffer-size", NUMBERS, |text, config| {
         put_capacity(oracle::size(text)?, 100, config)
     }),
@@ -109,6 +109,11 @@ const KINDS: [Kind; 25] = [
             Some(())
         },
     ),
+    kind("--buffer-records", NUMBERS, |text, config| {
+        let records = oracle::size(text).filter(|records| *records > 0)?;
+        config.relay.capacity_records = Some(records);
+        Some(())
+    }),
     kind("-B 1000 --start-fill", NUMBERS, |text, config| {
         let held = oracle::watermark(text, 1000)?;
         let timeout = Duration::from_secs(10);

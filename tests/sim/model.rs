@@ -218,7 +218,10 @@ impl Model {
     }
 
     pub fn counts_records(&self) -> bool {
-        self.may_lose() || self.config.count_records || self.config.on_demand
+        self.may_lose()
+            || self.config.count_records
+            || self.config.on_demand
+            || self.config.capacity_records.is_some()
     }
 
     pub fn held(&self) -> usize {
@@ -361,10 +364,13 @@ impl Model {
         if !self.may_lose() {
             self.plain.push_back(byte);
             self.input.1 += u64::from(ends && self.counts_records());
+            let most = self.config.capacity_records.unwrap_or(u64::MAX);
+            let held = self.held_records() + u64::from(self.open);
+            assert!(held <= most, "cap: more records are read than fit");
             self.grew(now);
             return;
         }
-        while self.doomed.is_none() && self.held() as u64 == self.config.capacity {
+        while self.doomed.is_none() && !self.has_room_for_byte() {
             assert!(self.reads_beyond_room(), "cap: more is read than fits");
             self.make_room(now);
         }
@@ -380,6 +386,22 @@ impl Model {
         if ends {
             self.complete(now);
         }
+    }
+
+    fn has_room_for_byte(&self) -> bool {
+        let begins_record = self.arriving.is_empty() && !self.arrival_begun;
+        let records_fit = !begins_record || !self.is_full_of_records();
+        (self.held() as u64) < self.config.capacity && records_fit
+    }
+
+    /// How many whole records more may be held.
+    pub fn records_left(&self) -> u64 {
+        let most = self.config.capacity_records.unwrap_or(u64::MAX);
+        most.saturating_sub(self.held_records())
+    }
+
+    fn is_full_of_records(&self) -> bool {
+        self.records_left() == 0
     }
 
     fn make_room(&mut self, now: Duration) {
@@ -548,6 +570,9 @@ impl Model {
             let is_first = self.items.is_empty();
             self.items.push_back(Item::Record(record));
             self.claimed |= std::mem::take(&mut self.arrival_begun) && is_first;
+            if self.is_full_of_records() {
+                self.grew(now);
+            }
         }
     }
 
@@ -730,7 +755,8 @@ impl Model {
                 self.begin();
             }
         }
-        if !self.pressured && self.held() as u64 >= self.config.high_water {
+        let is_high = self.held() as u64 >= self.config.high_water;
+        if !self.pressured && (is_high || self.is_full_of_records()) {
             self.pressured = true;
             self.pressure_episodes += 1;
             self.pressured_since = now;
@@ -745,7 +771,10 @@ impl Model {
     }
 
     fn shrank(&mut self, now: Duration) {
-        if self.pressured && self.held() as u64 <= self.config.low_water {
+        let few = self.config.capacity_records.map(|most| most * 3 / 4);
+        let is_low = self.held() as u64 <= self.config.low_water
+            && few.is_none_or(|few| self.held_records() <= few);
+        if self.pressured && is_low {
             self.pressured = false;
             self.idle_since = now;
             self.changes.push(Change::Flowing);
@@ -777,6 +806,9 @@ impl Model {
             self.input.1 += 1;
             // With all its bytes out, the tail is out.
             self.output.1 += u64::from(self.plain.is_empty());
+            if self.is_full_of_records() {
+                self.grew(now);
+            }
         }
     }
 
@@ -882,7 +914,9 @@ impl Model {
                     self.reads_beyond_room() || (self.held() as u64) < self.config.capacity
                 }
                 Policy::Block => !self.pressured,
-                Policy::Fail => (self.held() as u64) < self.config.capacity,
+                Policy::Fail => {
+                    (self.held() as u64) < self.config.capacity && !self.is_full_of_records()
+                }
                 _ => true,
             }
     }

@@ -97,6 +97,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
     let then = dice.one_in(2).then_some(then);
     RelayConfig {
         capacity,
+        capacity_records: dice.maybe(5, |dice| dice.between(1, 12)),
         high_water,
         low_water,
         delimiter: dice.of(b"\n\0"),

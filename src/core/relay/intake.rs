@@ -116,6 +116,9 @@ impl Relay {
         if judges {
             return false;
         }
+        if self.config.capacity_records.is_some() && !self.fit_as_records() {
+            return self.on_full() == OnFull::LoseArrival && self.lose_in_bulk(now);
+        }
         if after <= self.config.capacity {
             self.keep_landed(now);
             return true;
@@ -123,6 +126,21 @@ impl Relay {
         match self.on_full() {
             OnFull::EvictOldest => self.evict_in_bulk(after - self.config.capacity, now),
             OnFull::LoseArrival => self.lose_in_bulk(now),
+        }
+    }
+
+    /// Whether what landed exceeds no bound of records.
+    fn fit_as_records(&self) -> bool {
+        let (_, delimiters, unended) = self.survey_landed();
+        let records = delimiters + u64::from(unended > 0);
+        self.records_left().is_none_or(|left| records <= left)
+    }
+
+    /// Room for the next byte that comes: none for a new record where there are too many.
+    fn room_for_next(&self) -> u64 {
+        match self.records_left() {
+            Some(0) if !self.is_amid_record() => 0,
+            _ => self.config.capacity - self.held(),
         }
     }
 
@@ -148,7 +166,7 @@ impl Relay {
     /// Byte by byte each would take up the room, find no more and leave it; that is the same but for
     /// the watermarks, so it must neither reach the upper nor fall to the lower one.
     fn lose_in_bulk(&mut self, now: Duration) -> bool {
-        let room = self.config.capacity - self.held();
+        let room = self.room_for_next();
         if self.is_amid_record() || (room > 0 && !self.stays_pressured()) {
             return false;
         }
@@ -156,9 +174,13 @@ impl Relay {
         if lost.records == 0 {
             return false;
         }
+        // Where there are too many records, they took up no room.
+        let takes_room = self.records_left() != Some(0);
         self.meter.input += lost;
         self.queue.discard(lost.bytes as usize);
-        self.grew(self.config.capacity, now);
+        if takes_room {
+            self.grew(self.config.capacity, now);
+        }
         self.lost_at_tail(Reason::QueueFull, lost, now);
         true
     }
@@ -212,14 +234,17 @@ impl Relay {
         };
         let bytes = count as u64;
         let held = self.held() + bytes;
-        if held > self.config.capacity {
+        if held > self.config.capacity || self.records_left() == Some(0) {
             return false;
         }
         self.grew(held, now);
         let record = Tally { bytes, records: 1 };
         self.meter.input += record;
         match self.judgement(bytes, held, now) {
-            None => self.queue.keep(count, 1, 0),
+            None => {
+                self.queue.keep(count, 1, 0);
+                self.one_more_stays(now);
+            }
             Some(reason) => {
                 self.queue.discard(count);
                 self.lost_at_tail(reason, record, now);
@@ -233,8 +258,7 @@ impl Relay {
         let landed = self.queue.landed();
         let end = memchr::memchr(self.config.delimiter, landed);
         let fragment = end.map_or(landed.len(), |at| at + 1);
-        let room = self.config.capacity - self.held();
-        let fits = (fragment as u64).min(room) as usize;
+        let fits = (fragment as u64).min(self.room_for_next()) as usize;
         if fits > 0 {
             // The delimiter is counted when the record has passed the judgement.
             self.queue.keep(fits, 0, fits as u64);
@@ -327,13 +351,23 @@ impl Relay {
     /// The arriving record is complete and has a place.
     fn judge_record(&mut self, now: Duration) {
         self.meter.input.records += 1;
-        if self.arrival_is_begun() {
-            self.queue.complete_arriving();
-            return;
-        }
-        match self.judgement(self.queue.arriving(), self.held(), now) {
-            None => self.queue.complete_arriving(),
+        let judgement = match self.arrival_is_begun() {
+            true => None,
+            false => self.judgement(self.queue.arriving(), self.held(), now),
+        };
+        match judgement {
+            None => {
+                self.queue.complete_arriving();
+                self.one_more_stays(now);
+            }
             Some(reason) => self.lose_whole_arriving(reason, now),
+        }
+    }
+
+    /// A record is whole and held; with a bound in records it may have been the last that fits.
+    fn one_more_stays(&mut self, now: Duration) {
+        if self.records_left() == Some(0) {
+            self.grew(self.held(), now);
         }
     }
 
@@ -358,6 +392,8 @@ impl Relay {
         } else if self.queue.complete_tail() {
             self.meter.input.records += 1;
         }
+        self.settle();
+        self.one_more_stays(now);
         self.note_age(now);
     }
 

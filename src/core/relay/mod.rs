@@ -139,7 +139,7 @@ impl Relay {
     }
 
     fn with_sizes(config: RelayConfig, chunk_size: usize, pipe_size: u64) -> Self {
-        let counts_records = config.may_lose() || config.count_records || config.on_demand;
+        let counts_records = config.needs_records();
         let takes_nothing = matches!(
             config.stop_after,
             Some(Amount::Bytes(0) | Amount::Records(0))
@@ -190,7 +190,9 @@ impl Relay {
         if self.farewell.is_some() {
             return ReadWish::Watch;
         }
-        let room = self.config.capacity - self.held();
+        // Each byte may be a record.
+        let records = self.records_left().unwrap_or(u64::MAX);
+        let room = (self.config.capacity - self.held()).min(records);
         let most = match self.config.policy {
             _ if self.sheds() => match self.shedding_wish(room) {
                 0 => return ReadWish::Nothing,
@@ -273,7 +275,7 @@ impl Relay {
 
     /// Whether not a byte more can be held.
     pub fn is_full(&self) -> bool {
-        self.held() == self.config.capacity
+        self.held() == self.config.capacity || self.records_left() == Some(0)
     }
 
     /// What the relay was told.
@@ -591,6 +593,24 @@ impl Relay {
         self.config.then.is_some() && self.queue.arriving_has_begun()
     }
 
+    /// How many records more may be held, the arriving one not counted; None without a bound.
+    fn records_left(&self) -> Option<u64> {
+        let most = self.config.capacity_records?;
+        Some(most.saturating_sub(self.whole_records()))
+    }
+
+    /// Whole records held. Up to date only with a bound for them: what goes out is settled at once then.
+    fn whole_records(&self) -> u64 {
+        let gone = self.meter.output.records + self.meter.lost.total().records;
+        self.meter.input.records - gone
+    }
+
+    /// As bytes have a low-water mark at three quarters, so have records.
+    fn are_few_records(&self) -> bool {
+        let most = self.config.capacity_records;
+        most.is_none_or(|most| self.whole_records() <= most - most.div_ceil(4))
+    }
+
     fn view(&self) -> View {
         View {
             now: Duration::ZERO,
@@ -606,7 +626,8 @@ impl Relay {
     fn grew(&mut self, held: u64, now: Duration) {
         self.fill(held, now);
         self.meter.peak_held = self.meter.peak_held.max(held);
-        if self.pressure.grew(held, now) {
+        let is_full = self.records_left() == Some(0);
+        if self.pressure.grew(held, is_full, now) {
             self.changed(Change::Pressured, now);
         }
     }
@@ -626,7 +647,10 @@ impl Relay {
     }
 
     fn shrank(&mut self, now: Duration) {
-        if self.pressure.shrank(self.held(), now) {
+        if self
+            .pressure
+            .shrank(self.held(), self.are_few_records(), now)
+        {
             // Reading goes on from here: the producer was not idle before, it was held.
             self.idle_since = now;
             self.changed(Change::Flowing, now);

@@ -149,6 +149,9 @@ impl Relay {
         self.meter.output.bytes += (count - of_mark) as u64;
         self.queue.advance(count - of_mark);
         self.gaps.passed(self.queue.head());
+        if self.config.capacity_records.is_some() {
+            self.settle();
+        }
         self.spend(count, before);
         if count > of_mark {
             self.shrank(now);

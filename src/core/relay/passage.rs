@@ -16,9 +16,9 @@ const LEAST_PART: u64 = 16;
 
 /// None where the bytes must be seen.
 pub(super) fn pipes(config: &RelayConfig, size: u64) -> Option<Pipes> {
-    let sees = config.may_lose() || config.count_records || config.on_demand;
     let is_worth_it = config.capacity >= size / LEAST_PART;
-    (config.splice && is_worth_it && !sees).then(|| Pipes::new(config.capacity, size))
+    (config.splice && is_worth_it && !config.needs_records())
+        .then(|| Pipes::new(config.capacity, size))
 }
 
 impl Relay {
