@@ -255,7 +255,7 @@ fn check_reasons(round: &Round, outcome: &Outcome, account: &Account, came: &[u8
     let context = || account.0.to_string();
     assert!(abrupt == all || round.is_lossy(), "{}", context());
     assert!(
-        lost("sampled") == 0 || round.policy == "sample",
+        lost("sampled") == 0 || round.args.iter().any(|arg| arg == "sample"),
         "{}",
         context()
     );
@@ -268,7 +268,13 @@ fn check_reasons(round: &Round, outcome: &Outcome, account: &Account, came: &[u8
         let may_break = round.has("--broken-pipe");
         assert!(abrupt == 0 || may_break, "{}", context());
     }
-    if ended_well && round.is_lossy() {
+    assert!(
+        lost("expired") == 0 || round.has("--max-age"),
+        "{}",
+        context()
+    );
+    // While it blocks, a record of any length goes through.
+    if ended_well && round.is_lossy() && !round.has("--then") {
         let capacity = account.count("capacity_bytes");
         let records = split(came, round.delimiter);
         let oversize = Tally::of(

@@ -108,7 +108,9 @@ impl Round {
     pub fn of(seed: u64) -> Self {
         let dice = &mut Dice::new(seed);
         let policy = dice.of(&["block", "fail", "drop-newest", "drop-oldest", "sample"]);
-        let is_lossy = !matches!(policy, "block" | "fail");
+        let times_out = policy == "block" && dice.one_in(4);
+        let then = times_out && dice.one_in(2);
+        let is_lossy = then || !matches!(policy, "block" | "fail");
         let mut args = Vec::new();
         let mut add = |words: &[&str]| args.extend(words.iter().map(ToString::to_string));
         add(&["--when-full", policy, "--drain-timeout", "50ms"]);
@@ -138,8 +140,23 @@ impl Round {
         if is_limited {
             add(&["-L", dice.of(&["300k", "20M"])]);
         }
-        if policy == "block" && dice.one_in(8) {
+        if times_out {
             add(&["--block-timeout", dice.of(&["1ms", "20ms", "1h"])]);
+        }
+        if then {
+            add(&["--then", dice.of(&["drop-newest", "drop-oldest", "sample"])]);
+        }
+        if is_lossy && !then && dice.one_in(5) {
+            add(&["--max-age", dice.of(&["1ms", "30ms", "1h"])]);
+        }
+        if dice.one_in(6) {
+            // Not above any of the high-water marks.
+            add(&["--start-fill", dice.of(&["0.5%", "1%"])]);
+            add(&["--start-timeout", dice.of(&["0", "20ms"])]);
+        }
+        let few = dice.one_in(8);
+        if few {
+            add(&["--buffer-records", dice.of(&["1", "10", "1000"])]);
         }
         for (chances, words) in [
             (8, ["--idle-timeout", dice.of(&["5ms", "50ms", "1h"])]),
@@ -159,7 +176,7 @@ impl Round {
         );
         let input = dice.of(&STREAMS);
         // More would take too long with -L, byte by byte, and in the smallest pieces.
-        let is_slow = is_limited || capacity == "1";
+        let is_slow = is_limited || few || capacity == "1";
         let most = if is_slow { 100_000 } else { 4_000_000 };
         let largest_source = most.min(500 * largest_write.min(largest_read));
         let deaf = dice.one_in(20);
@@ -167,7 +184,7 @@ impl Round {
             seed,
             args,
             policy,
-            counts_records: is_lossy || by_line,
+            counts_records: is_lossy || by_line || few,
             by_line,
             delimiter: if unit == "-0" { 0 } else { b'\n' },
             mark,
@@ -192,7 +209,7 @@ impl Round {
     }
 
     pub fn is_lossy(&self) -> bool {
-        !matches!(self.policy, "block" | "fail")
+        self.has("--then") || !matches!(self.policy, "block" | "fail")
     }
 
     pub fn has(&self, option: &str) -> bool {
