@@ -259,6 +259,7 @@ impl Driver {
             mark: None,
             rate: None,
             stop_after: None,
+            keeps_lost: false,
             splice: false,
             seed: 1,
         };

@@ -24,6 +24,9 @@ json\t'a JSON object a line: each interval, each event, a summary'
 summary\t'a line when a loss episode begins, and a summary'
 none\t'nothing but errors'"
 complete -c hwm -l report-to -d 'Append the report to PATH instead of writing it to standard error' -r -F
+complete -c hwm -l events -d 'Append each change of state to PATH, a JSON object a line' -r -F
+complete -c hwm -l on-pressure -d 'Run CMD by sh -c each time the state becomes pressured' -r -f -a "(__fish_complete_command)"
+complete -c hwm -l on-flow -d 'Run CMD by sh -c each time the state is flowing again' -r -f -a "(__fish_complete_command)"
 complete -c hwm -s i -l interval -d 'Report every SEC seconds, as in 0.5, or DUR' -r
 complete -c hwm -s N -l name -d 'Put NAME in front of the report' -r
 complete -c hwm -s C -l no-splice -d 'Copy all data through memory'

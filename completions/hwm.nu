@@ -36,6 +36,9 @@ module completions {
     --broken-pipe: string@"nu-complete hwm broken_pipe" # What it means when the consumer is gone
     --report: string@"nu-complete hwm report" # The form of the report [default: bar on a terminal, else summary]
     --report-to: path         # Append the report to PATH instead of writing it to standard error
+    --events: path            # Append each change of state to PATH, a JSON object a line
+    --on-pressure: string     # Run CMD by sh -c each time the state becomes pressured
+    --on-flow: string         # Run CMD by sh -c each time the state is flowing again
     --interval(-i): string    # Report every SEC seconds, as in 0.5, or DUR
     --name(-N): string        # Put NAME in front of the report
     --force(-f)               # Show the bar also where standard error is no terminal

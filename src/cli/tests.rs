@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, ReportMode, Sample, Source,
+    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, ReportMode, Sample, Sideways,
+    Source,
 };
 
 /// Words separated by blanks, without the program's name.
@@ -64,6 +65,7 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(report.name, None);
     assert_eq!(report.expected, None);
     assert!(!report.records && !report.statistics);
+    assert_eq!(config.sideways, Sideways::default());
 }
 
 #[test]
@@ -157,6 +159,15 @@ fn each_option_arrives_in_the_configuration() {
     assert_eq!(report.name.as_deref(), Some("log"));
     assert_eq!(report.to, Some("/tmp/x".into()));
     assert!(report.statistics);
+
+    let sideways = config("--events e --on-pressure p --on-flow -f").sideways;
+    let expected = Sideways {
+        events: Some("e".into()),
+        on_pressure: Some("p".into()),
+        on_flow: Some("-f".into()),
+        lost_to: None,
+    };
+    assert_eq!(sideways, expected);
 }
 
 #[test]
@@ -462,6 +473,14 @@ fn each_wrong_usage_gets_its_line() {
         (
             "-q --report json",
             "-q and --report contradict each other: keep one".into(),
+        ),
+        (
+            "--on-pressure=",
+            "invalid value '' for --on-pressure: expected a command for sh".into(),
+        ),
+        (
+            "--on-flow=",
+            "invalid value '' for --on-flow: expected a command for sh".into(),
         ),
         (
             "-i 0.001",

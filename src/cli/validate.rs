@@ -12,7 +12,7 @@ use super::expected;
 use super::watermark::Watermark;
 use crate::config::{
     Amount, BrokenPipe, Config, Mark, MarkPiece, Policy, Rate, RelayConfig, ReportConfig,
-    ReportMode, Sample, Source,
+    ReportMode, Sample, Sideways, Source,
 };
 
 /// Enough to smooth what both sides do in bursts.
@@ -28,6 +28,7 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
     let sources = sources(&args.files);
     let expected = expected_amount(&args, &sources)?;
     Ok(Config {
+        sideways: sideways(&args),
         relay: relay(&args, policy, expected)?,
         report: report(args, terminal, expected)?,
         sources,
@@ -59,6 +60,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
     let (high_water, low_water) = watermarks(args, policy, capacity)?;
     let delimiter = if args.null { 0 } else { b'\n' };
     Ok(RelayConfig {
+        keeps_lost: false,
         splice: !args.no_splice,
         capacity,
         high_water,
@@ -198,6 +200,15 @@ fn expected_amount(args: &Args, sources: &[Source]) -> Result<Option<Amount>, St
     }
     let known = given.or_else(|| expected::of_sources(sources));
     Ok(known.map(Amount::Bytes))
+}
+
+fn sideways(args: &Args) -> Sideways {
+    Sideways {
+        events: args.events.clone(),
+        on_pressure: args.on_pressure.clone(),
+        on_flow: args.on_flow.clone(),
+        lost_to: None,
+    }
 }
 
 fn report(args: Args, terminal: bool, expected: Option<Amount>) -> Result<ReportConfig, String> {

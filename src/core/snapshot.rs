@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub read_paused: Duration,
     /// Time in the pressured state.
     pub pressured: Duration,
+    /// Time in which a stall had given `block`'s place to the policy of `--then`.
+    pub open_for: Duration,
     /// How often the state became pressured.
     pub pressure_episodes: u64,
     /// How many unbroken runs of lost records there were.

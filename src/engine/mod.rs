@@ -158,8 +158,17 @@ pub trait Reporter {
     /// nothing costs.
     fn wants(&self, event: Event, now: Duration) -> bool;
 
+    /// Whether each loss episode is told with the account at the moment it begins, rather than one now
+    /// and then with the account at the turn's end.
+    fn wants_each_loss(&self) -> bool {
+        false
+    }
+
     /// Something happened, or an interval passed.
     fn report(&mut self, event: Event, snapshot: &Snapshot);
+
+    /// So many changes came in one turn beyond those that were reported.
+    fn missed(&mut self, _changes: u64) {}
 
     /// One line for people, without prefix and newline, in every mode: an error.
     fn message(&mut self, line: String);
@@ -182,6 +191,10 @@ pub enum Event {
     Flowing,
     /// A loss episode began.
     Loss,
+    /// A stall lasted longer than `--block-timeout`, and the policy of `--then` took over.
+    Opened,
+    /// The state is flowing again, and so is `block`.
+    Closed,
     /// The user asked by SIGUSR1.
     Asked,
 }

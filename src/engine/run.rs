@@ -13,6 +13,7 @@ use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay, earliest};
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
+use crate::units::reason;
 
 /// Parts of one write: a mark and some chunks. More would not make a write cheaper.
 const PARTS: usize = 8;
@@ -68,8 +69,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     pub fn turn(&mut self) -> Option<Ending> {
         let now = self.system.now();
         self.relay.turn(now);
-        self.relay
-            .take_pictures(self.reporter.wants(Event::Pressured, now));
+        self.relay.take_pictures(
+            self.reporter.wants(Event::Pressured, now),
+            self.reporter.wants_each_loss(),
+        );
         self.take_signals(now);
         if self.relay.deadline().is_some_and(|at| now >= at) {
             self.look(now);
@@ -346,6 +349,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
                 Some(picture) => self.reporter.report(event, &picture),
             }
         }
+        let forgotten = self.relay.take_forgotten();
+        if forgotten > 0 {
+            self.reporter.missed(forgotten);
+        }
     }
 
     fn report(&mut self, event: Event, now: Duration) {
@@ -396,15 +403,6 @@ fn event_of(change: Change) -> Event {
         Change::Pressured => Event::Pressured,
         Change::Flowing => Event::Flowing,
         Change::Loss => Event::Loss,
-    }
-}
-
-/// The system's word without Rust's ` (os error N)` behind it.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_string(),
-        None => text,
     }
 }
 

@@ -131,6 +131,14 @@ const KINDS: [Kind; 22] = [
         };
         Some(())
     }),
+    kind("--on-pressure", TEXTS, |text, config| {
+        config.sideways.on_pressure = Some(text.into());
+        text.chars().any(|c| !c.is_whitespace()).then_some(())
+    }),
+    kind("--on-flow", TEXTS, |text, config| {
+        config.sideways.on_flow = Some(text.into());
+        text.chars().any(|c| !c.is_whitespace()).then_some(())
+    }),
     kind("--name", TEXTS, |text, config| {
         config.report.name = Some(text.into());
         (!text.chars().any(char::is_control)).then_some(())

@@ -28,6 +28,7 @@ struct Listener {
     events: Vec<Event>,
     interval: Option<Snapshot>,
     messages: Vec<String>,
+    missed: u64,
     summary: Option<Snapshot>,
 }
 
@@ -48,6 +49,14 @@ impl Reporter for Listener {
         };
         assert_eq!(snapshot.state, state, "watermarks: told too late");
         self.events.push(event);
+    }
+
+    fn wants_each_loss(&self) -> bool {
+        true
+    }
+
+    fn missed(&mut self, changes: u64) {
+        self.missed += changes;
     }
 
     fn message(&mut self, line: String) {
@@ -116,6 +125,9 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         assert!(follower.turns < MOST_TURNS, "spin: it does not end");
         let is_question = |one: &&Heard| matches!(one, Heard::Signal(Signal::Report));
         let asked = heard.iter().filter(is_question).count();
+        let missed = std::mem::take(&mut engine.reporter().missed);
+        let beyond = follower.changes.len().saturating_sub(MOST_CHANGES);
+        assert_eq!(missed, beyond as u64, "watermarks: events missed");
         follower.compare_events(engine.reporter().events.drain(..), asked);
         engine.system().heard.clear();
         if let Some(ending) = ending {

@@ -124,6 +124,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
             0 => Amount::Bytes(dice.below(500)),
             _ => Amount::Records(dice.below(50)),
         }),
+        keeps_lost: false,
         splice: !dice.one_in(4),
         seed: dice.below(1000),
     }

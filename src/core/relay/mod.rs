@@ -60,7 +60,10 @@ pub struct Relay {
     /// How long reading had been paused when it ended for good.
     paused_in_all: Option<Duration>,
     changes: Vec<(Change, Option<Box<Snapshot>>)>,
-    wants_pictures: bool,
+    /// Changes that were not remembered.
+    forgotten: u64,
+    /// Of changes of state, and of loss episodes.
+    wants_pictures: (bool, bool),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +96,7 @@ pub enum Change {
 }
 
 /// Changes between two calls of [`Relay::take_changes`] beyond this many are not remembered: a
-/// turn in which the state flaps more often is told by the account alone.
+/// turn in which the state flaps more often is told by the account, and by their number.
 const MOST_CHANGES: usize = 16;
 
 /// A consumer that knows where the data ends (`tar t`, `head -c`) closes its pipe a moment before
@@ -146,7 +149,8 @@ impl Relay {
             idle_since: Duration::ZERO,
             paused_in_all: None,
             changes: Vec::new(),
-            wants_pictures: false,
+            forgotten: 0,
+            wants_pictures: (false, false),
             config,
         }
     }
@@ -366,16 +370,21 @@ impl Relay {
         self.meter.output.bytes + self.meter.marks.bytes
     }
 
-    /// What happened since the last call, oldest first; a change of state with the account at that
-    /// moment where [`Relay::take_pictures`] asked for it.
+    /// What happened since the last call, oldest first; with the account at that moment where
+    /// [`Relay::take_pictures`] asked for it.
     pub fn take_changes(&mut self) -> Vec<(Change, Option<Box<Snapshot>>)> {
         std::mem::take(&mut self.changes)
     }
 
-    /// Whether a change of state shall come with the account at that moment. It costs, and
-    /// most reports do not tell of such changes.
-    pub fn take_pictures(&mut self, wanted: bool) {
-        self.wants_pictures = wanted;
+    /// How many changes beyond those there were.
+    pub fn take_forgotten(&mut self) -> u64 {
+        std::mem::take(&mut self.forgotten)
+    }
+
+    /// Whether a change of state, or a loss, shall come with the account at that moment. It costs,
+    /// and most reports do not tell of such changes.
+    pub fn take_pictures(&mut self, of_states: bool, of_losses: bool) {
+        self.wants_pictures = (of_states, of_losses);
     }
 
     // ---- pictures ---------------------------------------------------------------------------
@@ -427,6 +436,7 @@ impl Relay {
             wait_rate: self.meter.time(Activity::RateLimited),
             read_paused: self.read_paused(now),
             pressured: self.pressure.total(now),
+            open_for: Duration::ZERO,
             pressure_episodes: self.pressure.episodes(),
             loss_episodes: self.meter.loss_episodes,
             longest_stall: self.meter.longest_stall(now),
@@ -480,11 +490,17 @@ impl Relay {
     }
 
     fn changed(&mut self, change: Change, now: Duration) {
-        if self.changes.len() < MOST_CHANGES {
-            let picture = self.wants_pictures && change != Change::Loss;
-            let picture = picture.then(|| Box::new(self.event_snapshot(now)));
-            self.changes.push((change, picture));
+        if self.changes.len() >= MOST_CHANGES {
+            self.forgotten += 1;
+            return;
         }
+        let (of_states, of_losses) = self.wants_pictures;
+        let is_wanted = match change {
+            Change::Loss => of_losses,
+            Change::Pressured | Change::Flowing => of_states,
+        };
+        let picture = is_wanted.then(|| Box::new(self.event_snapshot(now)));
+        self.changes.push((change, picture));
     }
 
     /// Everything held is lost, and the run is over.
