@@ -90,6 +90,14 @@ pub(super) struct Args {
           value_parser = mark::parse)]
     pub(super) mark: Option<Mark>,
 
+    /// Append the lost records themselves to FILE
+    ///
+    /// In the order in which they are lost, each whole. Nothing waits for FILE: at most 4 MiB wait to
+    /// be written, and what is more is only counted. See LOST RECORDS in hwm(1).
+    #[arg(help_heading = "Overflow policy", long, value_name = "FILE",
+          value_hint = clap::ValueHint::FilePath)]
+    pub(super) lost_to: Option<PathBuf>,
+
     /// Exit 3 when N records (default 1) or P% of them were lost
     ///
     /// At the end of input, and when at least N records were lost, or at least P percent of those

@@ -49,7 +49,7 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(relay.low_water, 3 << 20);
     assert_eq!(relay.delimiter, b'\n');
     assert_eq!(relay.policy, Policy::Block);
-    assert!(!relay.count_records);
+    assert!(!relay.count_records && !relay.keeps_lost);
     assert_eq!(relay.block_timeout, None);
     assert_eq!(relay.idle_timeout, None);
     assert_eq!(relay.drain_timeout, Duration::from_secs(2));
@@ -160,14 +160,16 @@ fn each_option_arrives_in_the_configuration() {
     assert_eq!(report.to, Some("/tmp/x".into()));
     assert!(report.statistics);
 
-    let sideways = config("--events e --on-pressure p --on-flow -f").sideways;
+    let sideways = config("--events e --on-pressure p --on-flow -f --lost-to l").sideways;
     let expected = Sideways {
         events: Some("e".into()),
         on_pressure: Some("p".into()),
         on_flow: Some("-f".into()),
-        lost_to: None,
+        lost_to: Some("l".into()),
     };
     assert_eq!(sideways, expected);
+    let config = config("--lost-to l");
+    assert!(config.relay.keeps_lost && config.relay.count_records && !config.report.records);
 }
 
 #[test]

@@ -60,14 +60,15 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
     let (high_water, low_water) = watermarks(args, policy, capacity)?;
     let delimiter = if args.null { 0 } else { b'\n' };
     Ok(RelayConfig {
-        keeps_lost: false,
+        keeps_lost: args.lost_to.is_some(),
         splice: !args.no_splice,
         capacity,
         high_water,
         low_water,
         delimiter,
         policy,
-        count_records: counts_records(args),
+        // What is kept of a loss are records.
+        count_records: counts_records(args) || args.lost_to.is_some(),
         block_timeout: args.block_timeout,
         idle_timeout: args.idle_timeout,
         drain_timeout: args.drain_timeout,
@@ -207,7 +208,7 @@ fn sideways(args: &Args) -> Sideways {
         events: args.events.clone(),
         on_pressure: args.on_pressure.clone(),
         on_flow: args.on_flow.clone(),
-        lost_to: None,
+        lost_to: args.lost_to.clone(),
     }
 }
 

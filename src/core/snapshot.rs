@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::account::{Losses, Tally};
+use super::spill::Spilled;
 
 /// The whole account at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +65,8 @@ pub struct Snapshot {
     pub sample_rate: Option<f64>,
     /// Which side is slow, over the whole run so far.
     pub bottleneck: Bottleneck,
+    /// What became of the lost records that `--lost-to` shall keep; None without it.
+    pub spilled: Option<Spilled>,
     /// The exit status, in the summary (128 + N for an ending by signal N).
     pub exit: Option<i32>,
 }

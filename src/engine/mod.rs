@@ -9,6 +9,7 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use crate::core::snapshot::Snapshot;
+use crate::core::spill::Batch;
 
 /// All that the loop asks of the world. `sys` implements it with real descriptors; a simulator
 /// implements it with scripts. No call but [`System::wait`] may block for longer than a disk
@@ -169,6 +170,14 @@ pub trait Reporter {
 
     /// So many changes came in one turn beyond those that were reported.
     fn missed(&mut self, _changes: u64) {}
+
+    /// How many bytes of lost records it would take now.
+    fn room_for_lost(&self) -> u64 {
+        0
+    }
+
+    /// Takes lost records, in the order in which they were lost.
+    fn take_lost(&mut self, _batch: Batch) {}
 
     /// One line for people, without prefix and newline, in every mode: an error.
     fn message(&mut self, line: String);

@@ -73,6 +73,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             self.reporter.wants(Event::Pressured, now),
             self.reporter.wants_each_loss(),
         );
+        if self.relay.keeps_lost() {
+            self.relay.may_keep_lost(self.reporter.room_for_lost());
+        }
         self.take_signals(now);
         if self.relay.deadline().is_some_and(|at| now >= at) {
             self.look(now);
@@ -90,6 +93,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         };
         self.relay.expire(now);
         self.close_unwanted_input();
+        self.hand_lost_over();
         self.report_changes(now);
         let ending = self.relay.ended();
         if ending.is_none() {
@@ -339,6 +343,15 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         // Closed, so that no further wait is ended by it.
         self.system.close_output();
         self.relay.output_gone(now);
+    }
+
+    fn hand_lost_over(&mut self) {
+        if self.relay.keeps_lost() {
+            let batches = self.relay.take_lost();
+            batches
+                .into_iter()
+                .for_each(|batch| self.reporter.take_lost(batch));
+        }
     }
 
     fn report_changes(&mut self, now: Duration) {

@@ -8,6 +8,7 @@ use super::Closing;
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::Snapshot;
+use crate::core::spill::Spilled;
 use crate::units::{number, seconds};
 
 /// Rates are averages over milliseconds at least: more decimals than this are noise.
@@ -46,6 +47,12 @@ fn put_account(object: &mut Object, snapshot: &Snapshot, config: &ReportConfig) 
     object.put("mark_bytes", snapshot.marks.bytes);
     object.put("wait_rate_s", seconds(snapshot.wait_rate));
     object.put("open_s", seconds(snapshot.open_for));
+    if let Some(Spilled { written, unwritten }) = snapshot.spilled {
+        object.put("spilled_records", written.records);
+        object.put("spilled_bytes", written.bytes);
+        object.put("unspilled_records", unwritten.records);
+        object.put("unspilled_bytes", unwritten.bytes);
+    }
     if let Some(name) = &config.name {
         object.put("name", quoted(name));
     }
@@ -248,6 +255,27 @@ mod tests {
             assert_eq!(object["lost_records"][reason.name()], Value::Null);
             assert_eq!(object["lost_bytes"][reason.name()], 0);
         }
+    }
+
+    #[test]
+    fn what_became_of_lost_records_is_told_where_it_is_known() {
+        let tally = |bytes, records| Tally { bytes, records };
+        let mut snapshot = lossy();
+        snapshot.spilled = Some(Spilled {
+            written: tally(40, 3),
+            unwritten: tally(20, 1),
+        });
+        let object = parsed(&line("summary", &snapshot, &config(), None));
+        let figures = [
+            "spilled_records",
+            "spilled_bytes",
+            "unspilled_records",
+            "unspilled_bytes",
+        ];
+        assert_eq!(
+            figures.map(|key| object[key].as_u64()),
+            [3, 40, 1, 20].map(Some)
+        );
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub fn quiet() -> Snapshot {
         seconds_to_full: None,
         sample_rate: None,
         bottleneck: Bottleneck::None,
+        spilled: None,
         exit: None,
     }
 }
@@ -86,6 +87,7 @@ pub fn lossy() -> Snapshot {
         seconds_to_full: Some(31.125),
         sample_rate: Some(0.25),
         bottleneck: Bottleneck::Consumer,
+        spilled: None,
         exit: Some(0),
     }
 }

@@ -67,6 +67,11 @@ pub struct Model {
     claimed: bool,
     arriving: Vec<u8>,
     doomed: Option<usize>,
+    doomed_text: Vec<u8>,
+    /// Every lost record, in that order, and whether no byte of it went out.
+    pub lost_records: Vec<(Vec<u8>, bool)>,
+    /// With `block` and `fail`: the last byte that went out ended no record.
+    is_torn: bool,
     /// Everything held, with `block` and `fail`.
     plain: VecDeque<u8>,
     /// The last byte that came in ended no record.
@@ -110,6 +115,9 @@ impl Model {
             claimed: false,
             arriving: Vec::new(),
             doomed: None,
+            doomed_text: Vec::new(),
+            lost_records: Vec::new(),
+            is_torn: false,
             plain: VecDeque::new(),
             open: false,
             pressured: false,
@@ -257,6 +265,7 @@ impl Model {
         }
         if let Some(length) = &mut self.doomed {
             *length += 1;
+            self.doomed_text.push(byte);
             if ends {
                 self.close_doomed();
             }
@@ -284,7 +293,7 @@ impl Model {
             _ => {
                 self.doomed = Some(self.arriving.len());
                 if !self.arriving.is_empty() {
-                    self.arriving.clear();
+                    self.doomed_text = std::mem::take(&mut self.arriving);
                     self.shrank(now);
                 }
             }
@@ -297,6 +306,7 @@ impl Model {
             unreachable!()
         };
         let length = record.len() as u64;
+        self.lost_records.push((record.clone(), true));
         self.lose("queue_full", length);
         let (mut records, mut bytes) = (1, length);
         let mut is_new = true;
@@ -420,6 +430,7 @@ impl Model {
         let record = std::mem::take(&mut self.arriving);
         if is_lost {
             self.lose_at_tail("sampled", record.len() as u64);
+            self.lost_records.push((record, true));
             self.shrank(now);
         } else {
             self.items.push_back(Item::Record(record));
@@ -438,6 +449,8 @@ impl Model {
         } else {
             "queue_full"
         };
+        let record = std::mem::take(&mut self.doomed_text);
+        self.lost_records.push((record, true));
         self.lose_at_tail(reason, length as u64);
     }
 
@@ -491,6 +504,7 @@ impl Model {
     fn send_byte(&mut self) -> u8 {
         if let Some(byte) = self.plain.pop_front() {
             self.output.0 += 1;
+            self.is_torn = byte != self.config.delimiter;
             let ends = byte == self.config.delimiter || (self.tail_is_next() && self.ended());
             self.output.1 += u64::from(ends && self.counts_records());
             return byte;
@@ -603,8 +617,9 @@ impl Model {
         self.close_doomed();
         if !self.arriving.is_empty() {
             self.input.1 += 1;
-            let length = std::mem::take(&mut self.arriving).len() as u64;
-            self.lose_at_tail(reason, length);
+            let record = std::mem::take(&mut self.arriving);
+            self.lose_at_tail(reason, record.len() as u64);
+            self.lost_records.push((record, true));
             self.shrank(now);
         }
     }
@@ -658,11 +673,25 @@ impl Model {
             let entry = self.lost.entry(reason).or_default();
             *entry = (entry.0 + bytes, entry.1 + records);
         }
-        self.items.clear();
-        self.sent_of_first = 0;
-        self.plain.clear();
+        self.lose_held_records();
         self.shrank(now);
         self.phase = Phase::Ended;
+    }
+
+    fn lose_held_records(&mut self) {
+        let mut begun = std::mem::take(&mut self.sent_of_first);
+        for item in std::mem::take(&mut self.items) {
+            if let Item::Record(record) = item {
+                let is_whole = begun == 0;
+                self.lost_records.push((record[begun..].to_vec(), is_whole));
+                begun = 0;
+            }
+        }
+        let plain: Vec<u8> = std::mem::take(&mut self.plain).into();
+        for record in plain.split_inclusive(|byte| *byte == self.config.delimiter) {
+            let is_whole = !std::mem::take(&mut self.is_torn);
+            self.lost_records.push((record.to_vec(), is_whole));
+        }
     }
 
     // ---- deadlines --------------------------------------------------------------------------

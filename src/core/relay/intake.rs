@@ -146,6 +146,7 @@ impl Relay {
             return false;
         }
         self.meter.input += lost;
+        self.spill_landed(lost.bytes as usize);
         self.queue.discard(lost.bytes as usize);
         self.grew(self.config.capacity, now);
         self.lost_at_tail(Reason::QueueFull, lost, now);
@@ -205,6 +206,7 @@ impl Relay {
         match self.judgement(bytes, held, now) {
             None => self.queue.keep(count, 1, 0),
             Some(reason) => {
+                self.spill_landed(count);
                 self.queue.discard(count);
                 self.lost_at_tail(reason, record, now);
             }
@@ -247,6 +249,7 @@ impl Relay {
         let from = self.queue.head();
         // A gap before a begun record that was set aside is history.
         self.gaps.passed(from);
+        self.spill_head(bytes);
         let lost = self.queue.evict(bytes);
         self.meter.lost[Reason::QueueFull] += lost;
         let is_new = self.gaps.lost_at_head(from, self.queue.head(), lost);
@@ -256,6 +259,7 @@ impl Relay {
 
     /// The arriving record is lost; its bytes to come will be passed over.
     fn doom(&mut self, now: Duration) {
+        self.doom_arriving();
         let held = self.queue.retract();
         self.meter.lost[Reason::QueueFull].bytes += held;
         self.doomed = Some(held);
@@ -269,6 +273,7 @@ impl Relay {
         let landed = self.queue.landed();
         let end = memchr::memchr(self.config.delimiter, landed);
         let count = end.map_or(landed.len(), |at| at + 1);
+        self.doom_landed(count);
         self.queue.discard(count);
         self.meter.input.bytes += count as u64;
         let before = self.doomed.unwrap_or(0);
@@ -296,6 +301,7 @@ impl Relay {
         let Some(bytes) = self.doomed.take() else {
             return;
         };
+        self.spill_doomed();
         let so_far = self.reason_so_far(bytes);
         let reason = match so_far {
             Reason::Oversize => so_far,
@@ -317,6 +323,7 @@ impl Relay {
     }
 
     fn lose_whole_arriving(&mut self, reason: Reason, now: Duration) {
+        self.spill_arriving();
         let bytes = self.queue.retract();
         let lost = Tally { bytes, records: 1 };
         self.lost_at_tail(reason, lost, now);

@@ -11,11 +11,12 @@
 //! ```
 //!
 //! `intake` judges what came, `outlet` offers what may go, `passage` does both for bytes that nobody
-//! needs to see; here are states and deadlines.
+//! needs to see, `spilling` keeps what is lost for others; here are states and deadlines.
 
 mod intake;
 mod outlet;
 mod passage;
+mod spilling;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
 use super::queue::{CHUNK, Queue};
 use super::snapshot::Snapshot;
+use super::spill::Spill;
 use crate::config::{Amount, Policy, RelayConfig};
 use outlet::Marker;
 
@@ -44,6 +46,7 @@ pub struct Relay {
     pacer: Option<Pacer>,
     gaps: Gaps,
     marker: Option<Marker>,
+    spill: Option<Spill>,
     meter: Meter,
     /// The output took not all of what was last offered.
     is_blocked: bool,
@@ -135,6 +138,7 @@ impl Relay {
                 .clone()
                 .filter(|_| config.policy.is_lossy())
                 .map(|mark| Marker::new(mark, config.delimiter)),
+            spill: config.keeps_lost.then(|| Spill::new(config.delimiter)),
             meter: Meter::default(),
             is_blocked: false,
             doomed: None,
@@ -443,6 +447,7 @@ impl Relay {
             seconds_to_full: seconds_to_full(self.config.capacity - self.held(), in_rate, out_rate),
             sample_rate: self.overflow.as_ref().and_then(|o| o.share(&self.view())),
             bottleneck: self.meter.bottleneck(now),
+            spilled: self.spill.as_ref().map(Spill::spilled),
             exit: None,
         }
     }
@@ -513,7 +518,7 @@ impl Relay {
         self.settle();
         self.meter.unstalled(now);
         self.farewell = None;
-        let mut lost = self.queue.clear();
+        let mut lost = self.clear_queue();
         lost.bytes += self.pipes.as_mut().map_or(0, Pipes::clear);
         self.meter.lost[reason] += lost;
         self.shrank(now);

@@ -5,24 +5,33 @@
 //! ```text
 //! events     --events: a JSON line for each change
 //! commands   --on-pressure, --on-flow: a shell command for each change of state
+//! lost       --lost-to: the lost records themselves
 //! ```
 //!
 //! What goes wrong with one of them is one line on stderr, and no more than that.
 
 mod commands;
 mod events;
+mod lost;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::{Complaints, LAST_WORD, StartError, ThreadedReporter, start_report};
 use crate::config::Config;
 use crate::core::snapshot::Snapshot;
+use crate::core::spill::Batch;
 use crate::engine::{Event, Reporter};
 use commands::Commands;
 use events::Events;
+use lost::Lost;
+
+/// How long the end of the run waits for lost records to be written: what was held may be among them,
+/// and is not said again.
+const LOST_RECORDS: Duration = Duration::from_secs(1);
 
 /// Prepares whoever is told of a run: opens what is written to, creating it or appending to it, and
 /// starts the threads.
@@ -42,6 +51,7 @@ pub fn start(config: &Config) -> Result<Reporters, StartError> {
     Ok(Reporters {
         events: asked.events.as_deref().map(start_events).transpose()?,
         commands: Commands::start(asked, &config.report, complaints.clone())?,
+        lost: Lost::start(config, complaints.clone())?,
         report,
         complaints,
     })
@@ -52,6 +62,7 @@ pub struct Reporters {
     report: ThreadedReporter,
     events: Option<Events>,
     commands: Option<Commands>,
+    lost: Option<Lost>,
     complaints: Complaints,
 }
 
@@ -67,6 +78,7 @@ impl Reporter for Reporters {
     }
 
     fn report(&mut self, event: Event, snapshot: &Snapshot) {
+        let snapshot = &*self.with_spilled(snapshot);
         self.report.report(event, snapshot);
         if let Some(commands) = &self.commands {
             commands.tell(event, snapshot);
@@ -82,6 +94,16 @@ impl Reporter for Reporters {
         }
     }
 
+    fn room_for_lost(&self) -> u64 {
+        self.lost.as_ref().map_or(0, Lost::room)
+    }
+
+    fn take_lost(&mut self, batch: Batch) {
+        if let Some(lost) = &self.lost {
+            lost.take(batch);
+        }
+    }
+
     fn message(&mut self, line: String) {
         self.report.message(line);
     }
@@ -94,12 +116,30 @@ impl Reporter for Reporters {
         // All at once are told that it is over; then each is waited for, within one bound.
         let events = self.events.take().map(|events| events.close(snapshot));
         let commands = self.commands.take().map(Commands::close);
-        let deadline = Instant::now() + LAST_WORD;
+        let lost = self.lost.as_mut().and_then(Lost::close);
+        let begin = Instant::now();
         for end in [events, commands].into_iter().flatten() {
-            end.wait(deadline);
+            end.wait(begin + LAST_WORD);
+        }
+        if let Some(end) = lost {
+            end.wait(begin + LOST_RECORDS);
         }
         self.complaints.close();
+        let snapshot = &*self.with_spilled(snapshot);
         self.report.finish(snapshot);
+    }
+}
+
+impl Reporters {
+    /// The account with what became of the lost records, which the relay cannot know.
+    fn with_spilled<'a>(&self, snapshot: &'a Snapshot) -> Cow<'a, Snapshot> {
+        let (Some(lost), Some(handed)) = (&self.lost, snapshot.spilled) else {
+            return Cow::Borrowed(snapshot);
+        };
+        Cow::Owned(Snapshot {
+            spilled: Some(lost.spilled(handed)),
+            ..snapshot.clone()
+        })
     }
 }
 

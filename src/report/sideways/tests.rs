@@ -24,6 +24,7 @@ fn reporters(events: Option<Events>, asked: &Sideways) -> Reporters {
         report,
         events,
         commands: Commands::start(asked, &quiet(), complaints.clone()).unwrap(),
+        lost: None,
         complaints,
     }
 }
