@@ -1,4 +1,4 @@
-//! Who else is told: --events, --on-pressure and --on-flow, with real readers, commands and faults.
+//! Who else is told: --events, --on-pressure, --on-flow and --lost-to, with real readers, commands and faults.
 //! None of them may hold up the data, and what goes wrong with one is a line on stderr.
 
 mod common;
@@ -283,7 +283,15 @@ fn a_command_inherits_no_descriptor_and_no_disposition() {
         text(&path)
     );
     let events = folder.path().join("events");
-    let args = ["--on-pressure", &script, "--events", text(&events)];
+    let lost = folder.path().join("lost");
+    let args = [
+        "--on-pressure",
+        &script,
+        "--events",
+        text(&events),
+        "--lost-to",
+        text(&lost),
+    ];
     let child = pressured(&args);
     wait_until("it runs", || path.exists());
     finish(child, b"").expect(0);
@@ -460,4 +468,270 @@ fn a_command_that_cannot_be_started_is_one_line_and_no_harm() {
     let done = finish(child, b"xyz").expect(0);
     let line = "hwm: cannot run --on-pressure 'true': No such file or directory\n";
     assert_eq!((done.stdout, done.stderr.as_str()), (b"xyz".to_vec(), line));
+}
+
+// ---- --lost-to ------------------------------------------------------------------------------
+
+/// What `--lost-to` did not keep of what was lost, by the summary.
+#[track_caller]
+fn unkept(account: &Account) -> (u64, u64) {
+    for unit in ["records", "bytes"] {
+        let kept = account.count(&format!("spilled_{unit}"));
+        let unkept = account.count(&format!("unspilled_{unit}"));
+        let lost = account.lost_in_all(&format!("lost_{unit}"));
+        assert_eq!(kept + unkept, lost, "{unit} of {}", account.0);
+    }
+    account.assert_balanced();
+    let of = |unit: &str| account.count(&format!("unspilled_{unit}"));
+    (of("records"), of("bytes"))
+}
+
+#[test]
+fn what_comes_out_and_what_is_lost_are_together_what_came_in() {
+    for policy in ["drop-newest", "drop-oldest", "sample"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lost");
+        std::fs::write(&path, "before\n").unwrap();
+        let input = common::log(20_000);
+        let args = ["-B", "64k", "--when-full", policy, "--report", "json"];
+        let mut child = hwm(&[&args[..], &["--lost-to", text(&path)]].concat())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // All of it, while nobody reads; in pieces, so that what is lost has time to be written.
+        for piece in input.chunks(50_000) {
+            stdin.write_all(piece).unwrap();
+            std::thread::yield_now();
+        }
+        drop(stdin);
+        let done = finish(child, b"").expect(0);
+        let account = done.summary();
+        assert!(account.lost_in_all("lost_records") > 1_000, "{policy}");
+        let kept = std::fs::read(&path).unwrap();
+        let kept = kept.strip_prefix(b"before\n").expect("appended");
+        common::assert_subsequence(&input, kept);
+        let records = common::lines(kept).len() as u64;
+        assert_eq!(records, account.count("spilled_records"), "{policy}");
+        assert_eq!(
+            kept.len() as u64,
+            account.count("spilled_bytes"),
+            "{policy}"
+        );
+        let (missing, _) = unkept(&account);
+        let mut all: Vec<&[u8]> = [common::lines(&done.stdout), common::lines(kept)].concat();
+        all.sort_unstable();
+        let mut came = common::lines(&input);
+        came.sort_unstable();
+        assert!(missing > 0 || all == came, "{policy}: other records");
+    }
+}
+
+#[test]
+fn records_too_long_for_the_buffer_are_kept_whole_up_to_4_mebibytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lost");
+    let long = |letter: &str, length: usize| format!("{}\n", letter.repeat(length));
+    let (one, two) = (long("a", 1 << 20), long("b", 5 << 20));
+    let input = format!("short\n{one}{two}short\ntail {}", "c".repeat(1000));
+    let args = [
+        "-B",
+        "500",
+        "--when-full",
+        "drop-newest",
+        "--report",
+        "json",
+    ];
+    let child = hwm(&[&args[..], &["--lost-to", text(&path)]].concat())
+        .spawn()
+        .unwrap();
+    let done = finish(child, input.as_bytes()).expect(0);
+    assert_eq!(done.stdout, b"short\nshort\n");
+    let tail = format!("tail {}\n", "c".repeat(1000));
+    assert!(std::fs::read_to_string(&path).unwrap() == one + &tail);
+    assert_eq!(unkept(&done.summary()), (1, two.len() as u64));
+}
+
+#[test]
+fn what_was_held_when_the_consumer_left_is_kept_but_for_a_record_that_was_begun() {
+    for policy in ["block", "drop-newest"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lost");
+        let args = ["-B", "16M", "--when-full", policy, "--report", "json"];
+        let mut child = hwm(&[&args[..], &["--lost-to", text(&path)]].concat())
+            .spawn()
+            .unwrap();
+        let input = common::log(40_000);
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&input).unwrap();
+        drop(stdin);
+        // hwm puts /dev/null there when it has read to the end.
+        let stdin = format!("/proc/{}/fd/0", child.id());
+        let null = Path::new("/dev/null");
+        wait_until("all is read", || {
+            std::fs::read_link(&stdin).is_ok_and(|path| path == null)
+        });
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut [0; 12_345]).unwrap();
+        drop(stdout);
+        let done = finish(child, b"").expect(141);
+        let account = done.summary();
+        let kept = std::fs::read(&path).unwrap();
+        let (records, bytes) = unkept(&account);
+        assert!(records <= 1, "{policy}: {}", account.0);
+        let went = account.count("out_bytes") + bytes;
+        assert!(kept == input[went as usize..], "{policy}: {}", account.0);
+    }
+}
+
+#[test]
+fn a_lost_tail_gets_the_delimiter_that_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lost");
+    let args = [
+        "-0",
+        "-B",
+        "4",
+        "--when-full",
+        "drop-newest",
+        "--lost-to",
+        text(&path),
+    ];
+    for tail in ["one tail", "another"] {
+        let done = run(&args, format!("abc\0{tail}").as_bytes()).expect(0);
+        assert_eq!(done.stdout, b"abc\0");
+        assert!(
+            done.stderr.contains(&format!(
+                "kept 1 of 1 lost record ({0}B of {0}B)",
+                tail.len()
+            )),
+            "{}",
+            done.stderr
+        );
+    }
+    assert_eq!(std::fs::read(path).unwrap(), b"one tail\0another\0");
+}
+
+#[test]
+fn a_file_for_lost_records_that_takes_nothing_holds_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fifo(folder.path(), "lost");
+    let mut reader = reader_of(&path);
+    let input = format!("{}\n", "x".repeat(99)).repeat(200_000);
+    let args = ["-B", "50", "--when-full", "drop-newest", "--report", "json"];
+    let child = hwm(&[&args[..], &["--lost-to", text(&path)]].concat())
+        .spawn()
+        .unwrap();
+    let done = finish(child, input.as_bytes()).expect(0);
+    let account = done.summary();
+    let (unkept, _) = unkept(&account);
+    // It ended with what waited unwritten, and only what the pipe took is kept.
+    let mut kept = Vec::new();
+    reader.read_to_end(&mut kept).unwrap();
+    assert_eq!(kept.len() as u64 / 100, account.count("spilled_records"));
+    assert!(unkept >= 200_000 - 1_000, "{unkept}");
+    assert!(kept.starts_with(&input.as_bytes()[..100]));
+}
+
+#[test]
+fn lost_records_that_cannot_be_written_are_one_line_and_no_harm() {
+    let input = format!("{}\nok\n", "x".repeat(99)).repeat(1_000);
+    let args = ["-B", "50", "--when-full", "drop-newest", "--report", "json"];
+    let done = run(
+        &[&args[..], &["--lost-to", "/dev/full"]].concat(),
+        input.as_bytes(),
+    )
+    .expect(0);
+    assert_eq!(
+        unkept(&done.summary()).0,
+        done.summary().lost_in_all("lost_records")
+    );
+    let lines: Vec<&str> = done
+        .stderr
+        .lines()
+        .filter(|l| l.starts_with("hwm"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "hwm: cannot append lost records to /dev/full: No space left on device; no more of them are kept"
+        ]
+    );
+}
+
+#[test]
+fn a_reader_of_lost_records_that_leaves_is_one_line_and_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fifo(folder.path(), "lost");
+    let mut reader = reader_of(&path);
+    let args = [
+        "-q",
+        "-B",
+        "4",
+        "--when-full",
+        "drop-newest",
+        "--lost-to",
+        text(&path),
+    ];
+    let mut child = hwm(&args).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"the first\n").unwrap();
+    let mut first = [0; 10];
+    wait_until("it comes", || reader.read(&mut first).unwrap() == 10);
+    drop(reader);
+    stdin.write_all(b"too long\n").unwrap();
+    let line = format!(
+        "hwm: cannot append lost records to {}: Broken pipe; no more of them are kept\n",
+        text(&path)
+    );
+    // While the run goes on.
+    let mut said = vec![0; line.len()];
+    child
+        .stderr
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut said)
+        .unwrap();
+    assert_eq!(String::from_utf8(said).unwrap(), line);
+    stdin.write_all(b"too long\nabc\n").unwrap();
+    drop(stdin);
+    let done = finish(child, b"").expect(0);
+    assert_eq!((done.stdout, done.stderr.as_str()), (b"abc\n".to_vec(), ""));
+}
+
+#[test]
+fn where_lost_records_cannot_go_is_said_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "data\n").unwrap();
+    let link = folder.path().join("link");
+    std::fs::hard_link(&file, &link).unwrap();
+    let fifo = fifo(folder.path(), "fifo");
+    for (path, reason) in [
+        (text(&fifo), "nobody reads it"),
+        (text(folder.path()), "Is a directory (os error 21)"),
+        (text(&link), "it is also the input"),
+    ] {
+        let args = ["--when-full", "drop-newest", "--lost-to", path, text(&file)];
+        let done = run(&args, b"").expect(1);
+        let line = format!("hwm: cannot append lost records to {path}: {reason}\n");
+        assert_eq!((done.stderr, done.stdout), (line, Vec::new()));
+    }
+    let args = ["--when-full", "drop-newest", "--lost-to", text(&link)];
+    let mut onto = hwm(&args);
+    let onto = onto.stdout(File::options().append(true).open(&file).unwrap());
+    let done = finish(onto.spawn().unwrap(), b"").expect(1);
+    assert!(
+        done.stderr.ends_with("it is also the output\n"),
+        "{}",
+        done.stderr
+    );
+    let mut from = hwm(&args);
+    let from = from.stdin(File::open(&file).unwrap());
+    let done = finish(from.spawn().unwrap(), b"").expect(1);
+    assert!(
+        done.stderr.ends_with("it is also the input\n"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(std::fs::read(&file).unwrap(), b"data\n");
 }
