@@ -30,6 +30,7 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('--sample', '--sample', [CompletionResultType]::ParameterName, 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]')
             [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Make random choices repeatable')
             [CompletionResult]::new('--mark', '--mark', [CompletionResultType]::ParameterName, 'Put a record into the output where records are missing')
+            [CompletionResult]::new('--lost-to', '--lost-to', [CompletionResultType]::ParameterName, 'Append the lost records themselves to FILE')
             [CompletionResult]::new('--fail-on-loss', '--fail-on-loss', [CompletionResultType]::ParameterName, 'Exit 3 when N records (default 1) or P% of them were lost')
             [CompletionResult]::new('-L', '-L ', [CompletionResultType]::ParameterName, 'Write at most RATE bytes a second, or records with -l')
             [CompletionResult]::new('--rate-limit', '--rate-limit', [CompletionResultType]::ParameterName, 'Write at most RATE bytes a second, or records with -l')

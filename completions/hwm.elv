@@ -27,6 +27,7 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand --sample 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]'
             cand --seed 'Make random choices repeatable'
             cand --mark 'Put a record into the output where records are missing'
+            cand --lost-to 'Append the lost records themselves to FILE'
             cand --fail-on-loss 'Exit 3 when N records (default 1) or P% of them were lost'
             cand -L 'Write at most RATE bytes a second, or records with -l'
             cand --rate-limit 'Write at most RATE bytes a second, or records with -l'

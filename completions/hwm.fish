@@ -9,6 +9,7 @@ fail\t'stop reading, write what was accepted, exit 4'"
 complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]' -r
 complete -c hwm -l seed -d 'Make random choices repeatable' -r
 complete -c hwm -l mark -d 'Put a record into the output where records are missing' -r
+complete -c hwm -l lost-to -d 'Append the lost records themselves to FILE' -r -F
 complete -c hwm -l fail-on-loss -d 'Exit 3 when N records (default 1) or P% of them were lost' -r
 complete -c hwm -s L -l rate-limit -d 'Write at most RATE bytes a second, or records with -l' -r
 complete -c hwm -l burst -d 'With -L: save up at most so much credit [default: a tenth of a second]' -r

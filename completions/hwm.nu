@@ -23,6 +23,7 @@ module completions {
     --sample: string          # With sample: which records pass, 1/N, P% or adaptive [default: adaptive]
     --seed: string            # Make random choices repeatable
     --mark: string            # Put a record into the output where records are missing
+    --lost-to: path           # Append the lost records themselves to FILE
     --fail-on-loss: string    # Exit 3 when N records (default 1) or P% of them were lost
     --rate-limit(-L): string  # Write at most RATE bytes a second, or records with -l
     --burst: string           # With -L: save up at most so much credit [default: a tenth of a second]
