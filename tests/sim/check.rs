@@ -21,8 +21,9 @@ const IDLE_TURNS: u32 = 60;
 /// The longest scenario takes some ten thousand.
 const MOST_TURNS: u64 = 1_000_000;
 
-/// What changes a turn tells at most.
+/// What changes a turn tells at most: as a rule, and where each loss is told.
 const MOST_CHANGES: usize = 16;
+const MOST_TOLD: usize = 1024;
 
 #[derive(Default)]
 struct Listener {
@@ -30,6 +31,7 @@ struct Listener {
     interval: Option<Snapshot>,
     messages: Vec<String>,
     missed: u64,
+    wants_each_loss: bool,
     room_for_lost: u64,
     lost: Vec<Batch>,
     summary: Option<Snapshot>,
@@ -55,7 +57,7 @@ impl Reporter for Listener {
     }
 
     fn wants_each_loss(&self) -> bool {
-        true
+        self.wants_each_loss
     }
 
     fn missed(&mut self, changes: u64) {
@@ -99,6 +101,7 @@ fn report(interval: Option<Duration>) -> ReportConfig {
 pub fn run(scenario: &Scenario, trace: bool) -> Passed {
     let mut world = World::new(&scenario.setting);
     let mut listener = Listener {
+        wants_each_loss: scenario.interval.is_some(),
         room_for_lost: scenario.room_for_lost,
         ..Listener::default()
     };
@@ -140,7 +143,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         let is_question = |one: &&Heard| matches!(one, Heard::Signal(Signal::Report));
         let asked = heard.iter().filter(is_question).count();
         let missed = std::mem::take(&mut engine.reporter().missed);
-        let beyond = follower.changes.len().saturating_sub(MOST_CHANGES);
+        let beyond = follower.changes.len().saturating_sub(follower.most_changes);
         assert_eq!(missed, beyond as u64, "watermarks: events missed");
         follower.compare_events(engine.reporter().events.drain(..), asked);
         engine.system().heard.clear();
@@ -198,6 +201,8 @@ struct Follower {
     ticks: bool,
     /// What this turn shall tell.
     changes: Vec<Change>,
+    /// How many of them at most.
+    most_changes: usize,
     /// How many bytes of lost records are taken in a turn.
     room_for_lost: u64,
     /// The lost records that were taken, with what they count for.
@@ -217,6 +222,10 @@ impl Follower {
             turns: 0,
             idle_turns: 0,
             changes: Vec::new(),
+            most_changes: match scenario.interval {
+                Some(_) => MOST_TOLD,
+                None => MOST_CHANGES,
+            },
             room_for_lost: scenario.room_for_lost,
             taken: Vec::new(),
             taken_as: Tally::default(),
@@ -518,7 +527,7 @@ impl Follower {
         let ticked = told.pop_if(|event| *event == Event::Interval).is_some();
         assert_eq!(ticked, self.ticks, "deadline: a report");
         let mut expected = std::mem::take(&mut self.changes);
-        expected.truncate(MOST_CHANGES);
+        expected.truncate(self.most_changes);
         let expected: Vec<Event> = expected
             .into_iter()
             .map(|change| match change {

@@ -102,6 +102,9 @@ pub enum Change {
 /// turn in which the state flaps more often is told by the account, and by their number.
 const MOST_CHANGES: usize = 16;
 
+/// The same where each loss is told with its account: as many as a reporter may be handed at once.
+const MOST_TOLD: usize = 1024;
+
 /// A consumer that knows where the data ends (`tar t`, `head -c`) closes its pipe a moment before
 /// the producer exits. The run has ended well if nothing more comes; this is how long
 /// a busy machine may take to let the producer exit, and still "at once" for a person.
@@ -495,11 +498,12 @@ impl Relay {
     }
 
     fn changed(&mut self, change: Change, now: Duration) {
-        if self.changes.len() >= MOST_CHANGES {
+        let (of_states, of_losses) = self.wants_pictures;
+        let most = if of_losses { MOST_TOLD } else { MOST_CHANGES };
+        if self.changes.len() >= most {
             self.forgotten += 1;
             return;
         }
-        let (of_states, of_losses) = self.wants_pictures;
         let is_wanted = match change {
             Change::Loss => of_losses,
             Change::Pressured | Change::Flowing => of_states,
