@@ -179,6 +179,33 @@ fn where_events_cannot_go_is_said_before_the_start() {
 }
 
 #[test]
+fn a_place_that_may_not_be_written_to_is_said_before_the_start() {
+    // Whoever runs the test: root without its rights.
+    let unprivileged = ["unshare", "-U"];
+    if !common::can(&[&unprivileged[..], &["true"]].concat()) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    std::fs::write(&path, "").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+    std::fs::set_permissions(&path, mode).unwrap();
+    for (option, what) in [
+        ("--events", "write events"),
+        ("--lost-to", "append lost records"),
+    ] {
+        let words = [env!("CARGO_BIN_EXE_hwm"), option, text(&path)];
+        let child = command(&[&unprivileged[..], &words].concat())
+            .spawn()
+            .unwrap();
+        let done = finish(child, b"").expect(1);
+        let path = text(&path);
+        let line = format!("hwm: cannot {what} to {path}: Permission denied (os error 13)\n");
+        assert_eq!(done.stderr, line);
+    }
+}
+
+#[test]
 fn events_that_cannot_be_written_are_one_line_and_no_harm() {
     let input = [b'x'; 3000];
     let done = run(

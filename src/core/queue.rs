@@ -310,25 +310,32 @@ impl Queue {
     // ---- departure: offer, write, settle ---------------------------------------------------
 
     /// Shows the oldest `bytes` bytes that wait.
-    pub fn first(&self, bytes: u64, see: impl FnMut(&[u8])) {
-        self.see(0, bytes, see);
+    pub fn first(&self, bytes: u64, mut see: impl FnMut(&[u8])) {
+        let mut left = bytes as usize;
+        for piece in self.waiting.pieces() {
+            let here = left.min(piece.len());
+            see(&piece[..here]);
+            left -= here;
+            if left == 0 {
+                break;
+            }
+        }
     }
 
     /// Shows the newest `bytes` bytes.
-    pub fn last(&self, bytes: u64, see: impl FnMut(&[u8])) {
-        self.see(self.waiting.len() - bytes, bytes, see);
-    }
-
-    /// Shows so many waiting bytes behind the first `skipped`.
-    fn see(&self, skipped: u64, bytes: u64, mut see: impl FnMut(&[u8])) {
-        let (mut skipped, mut left) = (skipped as usize, bytes as usize);
-        for piece in self.waiting.pieces() {
-            let from = skipped.min(piece.len());
-            let here = left.min(piece.len() - from);
-            if here > 0 {
-                see(&piece[from..from + here]);
+    pub fn last(&self, bytes: u64, mut see: impl FnMut(&[u8])) {
+        let (mut pieces, mut found) = (0, 0);
+        for piece in self.waiting.pieces().rev() {
+            if found >= bytes as usize {
+                break;
             }
-            (skipped, left) = (skipped - from, left - here);
+            pieces += 1;
+            found += piece.len();
+        }
+        let mut skipped = found - bytes as usize;
+        for piece in self.waiting.pieces().rev().take(pieces).rev() {
+            see(&piece[skipped..]);
+            skipped = 0;
         }
     }
 

@@ -168,8 +168,9 @@ pub trait Reporter {
     /// Something happened, or an interval passed.
     fn report(&mut self, event: Event, snapshot: &Snapshot);
 
-    /// So many changes came in one turn beyond those that were reported.
-    fn missed(&mut self, _changes: u64) {}
+    /// So many changes came in one turn beyond those that were reported; this is the account behind
+    /// them.
+    fn missed(&mut self, _changes: u64, _snapshot: &Snapshot) {}
 
     /// How many bytes of lost records it would take now.
     fn room_for_lost(&self) -> u64 {

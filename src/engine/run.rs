@@ -364,7 +364,8 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
         let forgotten = self.relay.take_forgotten();
         if forgotten > 0 {
-            self.reporter.missed(forgotten);
+            let snapshot = self.relay.event_snapshot(now);
+            self.reporter.missed(forgotten, &snapshot);
         }
     }
 

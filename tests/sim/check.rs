@@ -60,7 +60,7 @@ impl Reporter for Listener {
         self.wants_each_loss
     }
 
-    fn missed(&mut self, changes: u64) {
+    fn missed(&mut self, changes: u64, _snapshot: &Snapshot) {
         self.missed += changes;
     }
 

@@ -14,7 +14,7 @@ use std::thread::Builder;
 
 use super::End;
 use crate::config::{ReportConfig, Sideways};
-use crate::core::snapshot::Snapshot;
+use crate::core::snapshot::{Snapshot, State};
 use crate::engine::Event;
 use crate::report::thread::event_name;
 use crate::report::{Complaints, STACK, StartError};
@@ -24,6 +24,8 @@ use crate::units::{reason, seconds};
 pub struct Commands {
     desk: Arc<Desk>,
     done: Receiver<()>,
+    /// The state that was last told.
+    told: State,
 }
 
 impl Commands {
@@ -63,7 +65,11 @@ impl Commands {
                 what: "run commands".to_owned(),
                 error,
             })?;
-        Ok(Some(Commands { desk, done }))
+        Ok(Some(Commands {
+            desk,
+            done,
+            told: State::Flowing,
+        }))
     }
 
     /// Whether an event is one that commands are run for.
@@ -72,11 +78,23 @@ impl Commands {
     }
 
     /// Leaves a change on the desk. The lock is held for no longer than it takes to move a pointer.
-    pub fn tell(&self, event: Event, snapshot: &Snapshot) {
+    pub fn tell(&mut self, event: Event, snapshot: &Snapshot) {
         if Commands::tells(event) {
+            self.told = snapshot.state;
             let change = (event, Box::new(snapshot.clone()));
             self.desk.lock().put(change);
             self.desk.news.notify_one();
+        }
+    }
+
+    /// Changes came that were not told: that of the state is news if it is not as was told last.
+    pub fn catch_up(&mut self, snapshot: &Snapshot) {
+        if snapshot.state != self.told {
+            let event = match snapshot.state {
+                State::Pressured => Event::Pressured,
+                State::Flowing => Event::Flowing,
+            };
+            self.tell(event, snapshot);
         }
     }
 

@@ -80,7 +80,7 @@ impl Reporter for Reporters {
     fn report(&mut self, event: Event, snapshot: &Snapshot) {
         let snapshot = &*self.with_spilled(snapshot);
         self.report.report(event, snapshot);
-        if let Some(commands) = &self.commands {
+        if let Some(commands) = &mut self.commands {
             commands.tell(event, snapshot);
         }
         if let Some(events) = &mut self.events {
@@ -88,7 +88,10 @@ impl Reporter for Reporters {
         }
     }
 
-    fn missed(&mut self, changes: u64) {
+    fn missed(&mut self, changes: u64, snapshot: &Snapshot) {
+        if let Some(commands) = &mut self.commands {
+            commands.catch_up(snapshot);
+        }
         if let Some(events) = &mut self.events {
             events.missed(changes);
         }

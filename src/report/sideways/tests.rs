@@ -62,12 +62,12 @@ fn a_reader_and_a_command_that_are_stuck_hold_up_the_end_no_longer_than_one() {
 fn what_was_missed_is_told_before_the_next_or_at_the_end() {
     let (mut reader, writer) = io::pipe().unwrap();
     let mut reporters = reporters(events(writer), &Sideways::default());
-    reporters.missed(3);
+    reporters.missed(3, &lossy());
     reporters.report(Event::Opened, &lossy());
     reporters.report(Event::Interval, &lossy());
     reporters.report(Event::Closed, &lossy());
-    reporters.missed(1);
-    reporters.missed(1);
+    reporters.missed(1, &lossy());
+    reporters.missed(1, &lossy());
     reporters.finish(&lossy());
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
@@ -113,4 +113,34 @@ fn only_what_somebody_is_told_of_is_wanted() {
     };
     let commands = reporters(None, &commands);
     assert_eq!(wants(&commands), [true, false, false, false]);
+}
+
+#[test]
+fn a_state_that_was_reached_by_a_change_that_was_not_told_is_news() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let asked = Sideways {
+        on_pressure: Some(format!("echo $HWM_EVENT >>'{}'", log.display())),
+        on_flow: Some(format!("echo $HWM_EVENT >>'{}'", log.display())),
+        ..Sideways::default()
+    };
+    let flowing = crate::report::testing::quiet();
+    let mut reporters = reporters(None, &asked);
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    let wait_for = |text: &str| {
+        let begin = Instant::now();
+        while said() != text {
+            assert!(begin.elapsed() < HANG, "{:?}", said());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    // It began so.
+    reporters.missed(2, &flowing);
+    reporters.missed(1, &lossy());
+    wait_for("pressured\n");
+    reporters.missed(2, &lossy());
+    reporters.report(Event::Flowing, &flowing);
+    wait_for("pressured\nflowing\n");
+    reporters.finish(&flowing);
+    assert_eq!(said(), "pressured\nflowing\n");
 }
