@@ -13,6 +13,7 @@ complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% or adapti
 complete -c hwm -l seed -d 'Make random choices repeatable' -r
 complete -c hwm -l max-age -d 'Lose what has waited for longer, with a policy that loses records' -r
 complete -c hwm -l mark -d 'Put a record into the output where records are missing' -r
+complete -c hwm -l lost-to -d 'Append the lost records themselves to FILE' -r -F
 complete -c hwm -l fail-on-loss -d 'Exit 3 when N records (default 1) or P% of them were lost' -r
 complete -c hwm -s L -l rate-limit -d 'Write at most RATE bytes a second, or records with -l' -r
 complete -c hwm -l burst -d 'With -L: save up at most so much credit [default: a tenth of a second]' -r
@@ -34,6 +35,9 @@ json\t'a JSON object a line: each interval, each event, a summary'
 summary\t'a line when a loss episode begins, and a summary'
 none\t'nothing but errors'"
 complete -c hwm -l report-to -d 'Append the report to PATH instead of writing it to standard error' -r -F
+complete -c hwm -l events -d 'Append each change of state to PATH, a JSON object a line' -r -F
+complete -c hwm -l on-pressure -d 'Run CMD by sh -c each time the state becomes pressured' -r -f -a "(__fish_complete_command)"
+complete -c hwm -l on-flow -d 'Run CMD by sh -c each time the state is flowing again' -r -f -a "(__fish_complete_command)"
 complete -c hwm -s i -l interval -d 'Report every SEC seconds, as in 0.5, or DUR' -r
 complete -c hwm -s N -l name -d 'Put NAME in front of the report' -r
 complete -c hwm -s C -l no-splice -d 'Copy all data through memory'

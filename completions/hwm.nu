@@ -31,6 +31,7 @@ module completions {
     --seed: string            # Make random choices repeatable
     --max-age: string         # Lose what has waited for longer, with a policy that loses records
     --mark: string            # Put a record into the output where records are missing
+    --lost-to: path           # Append the lost records themselves to FILE
     --fail-on-loss: string    # Exit 3 when N records (default 1) or P% of them were lost
     --rate-limit(-L): string  # Write at most RATE bytes a second, or records with -l
     --burst: string           # With -L: save up at most so much credit [default: a tenth of a second]
@@ -46,6 +47,9 @@ module completions {
     --broken-pipe: string@"nu-complete hwm broken_pipe" # What it means when the consumer is gone
     --report: string@"nu-complete hwm report" # The form of the report [default: bar on a terminal, else summary]
     --report-to: path         # Append the report to PATH instead of writing it to standard error
+    --events: path            # Append each change of state to PATH, a JSON object a line
+    --on-pressure: string     # Run CMD by sh -c each time the state becomes pressured
+    --on-flow: string         # Run CMD by sh -c each time the state is flowing again
     --interval(-i): string    # Report every SEC seconds, as in 0.5, or DUR
     --name(-N): string        # Put NAME in front of the report
     --force(-f)               # Show the bar also where standard error is no terminal

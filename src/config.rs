@@ -17,6 +17,8 @@ pub struct Config {
     pub relay: RelayConfig,
     /// What is said about it, where and how often.
     pub report: ReportConfig,
+    /// Who else is told, and what is kept of what is lost.
+    pub sideways: Sideways,
 }
 
 /// One input.
@@ -70,6 +72,9 @@ pub struct RelayConfig {
     pub rate: Option<Rate>,
     /// Take so much input, then act as at end of input (`-S` with a known size).
     pub stop_after: Option<Amount>,
+    /// Lost records are kept for somebody to take (`--lost-to`); needs [`RelayConfig::count_records`]
+    /// or a lossy policy.
+    pub keeps_lost: bool,
     /// Bytes that nobody needs to see may pass without being copied; not with `-C`.
     pub splice: bool,
     /// Makes every random choice of the run repeatable.
@@ -100,6 +105,7 @@ impl RelayConfig {
             mark: None,
             rate: None,
             stop_after: None,
+            keeps_lost: false,
             splice: true,
             seed: 0,
         }
@@ -244,6 +250,19 @@ pub struct ReportConfig {
     pub expected: Option<Amount>,
     /// `-v`: add a line of rate statistics at the end.
     pub statistics: bool,
+}
+
+/// What leaves a run beside the data and the report; nothing by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sideways {
+    /// Each change of state, each loss episode, as a JSON line.
+    pub events: Option<PathBuf>,
+    /// A shell command for each time the state becomes pressured.
+    pub on_pressure: Option<String>,
+    /// A shell command for each time the state becomes flowing again.
+    pub on_flow: Option<String>,
+    /// The lost records themselves are appended to it; needs [`RelayConfig::keeps_lost`].
+    pub lost_to: Option<PathBuf>,
 }
 
 /// The form of the reports.

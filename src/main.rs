@@ -14,7 +14,7 @@ fn main() {
             std::process::exit(exit.status);
         }
     };
-    let mut reporter = match report::start(&config.report) {
+    let mut reporter = match report::start(&config) {
         Ok(reporter) => reporter,
         Err(error) => give_up(&error.to_string()),
     };

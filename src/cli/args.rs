@@ -119,6 +119,14 @@ pub(super) struct Args {
           value_parser = mark::parse)]
     pub(super) mark: Option<Mark>,
 
+    /// Append the lost records themselves to FILE
+    ///
+    /// In the order in which they are lost, each whole. Nothing waits for FILE: at most 4 MiB wait to
+    /// be written, and what is more is only counted. See LOST RECORDS in hwm(1).
+    #[arg(help_heading = "Overflow policy", long, value_name = "FILE",
+          value_hint = clap::ValueHint::FilePath)]
+    pub(super) lost_to: Option<PathBuf>,
+
     /// Exit 3 when N records (default 1) or P% of them were lost
     ///
     /// At the end of input, and when at least N records were lost, or at least P percent of those
@@ -235,6 +243,30 @@ pub(super) struct Args {
           value_hint = clap::ValueHint::FilePath)]
     pub(super) report_to: Option<PathBuf>,
 
+    /// Append each change of state to PATH, a JSON object a line
+    ///
+    /// One line for each time the state becomes pressured or flowing and for each loss episode that
+    /// begins, as it happens. The data never waits for it: who reads too slowly loses events, and
+    /// is told how many. See EVENTS in hwm(1).
+    #[arg(help_heading = "Report", long, value_name = "PATH",
+          value_hint = clap::ValueHint::FilePath)]
+    pub(super) events: Option<PathBuf>,
+
+    /// Run CMD by sh -c each time the state becomes pressured
+    ///
+    /// One command runs at a time, beside the data. The account is in its environment. See EVENTS
+    /// in hwm(1).
+    #[arg(help_heading = "Report", long, value_name = "CMD", value_hint = clap::ValueHint::CommandString,
+          allow_hyphen_values = true, value_parser = parse_command)]
+    pub(super) on_pressure: Option<String>,
+
+    /// Run CMD by sh -c each time the state is flowing again
+    ///
+    /// As --on-pressure does.
+    #[arg(help_heading = "Report", long, value_name = "CMD", value_hint = clap::ValueHint::CommandString,
+          allow_hyphen_values = true, value_parser = parse_command)]
+    pub(super) on_flow: Option<String>,
+
     /// Report every SEC seconds, as in 0.5, or DUR
     ///
     /// The shortest is 0.01, or 10ms.
@@ -343,6 +375,13 @@ fn parse_seed(text: &str) -> Result<u64, String> {
 fn parse_name(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
         return Err("a name cannot have control characters in it".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_command(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() {
+        return Err("expected a command for sh");
     }
     Ok(text.to_owned())
 }

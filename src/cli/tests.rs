@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, ReportMode, Sample, Source,
-    StartFill,
+    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, ReportMode, Sample, Sideways,
+    Source, StartFill,
 };
 
 /// Words separated by blanks, without the program's name.
@@ -49,7 +49,7 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(relay.low_water, 3 << 20);
     assert_eq!(relay.delimiter, b'\n');
     assert_eq!(relay.policy, Policy::Block);
-    assert!(!relay.count_records);
+    assert!(!relay.count_records && !relay.keeps_lost);
     assert_eq!(relay.block_timeout, None);
     assert_eq!(relay.capacity_records, None);
     assert_eq!(relay.then, None);
@@ -70,6 +70,7 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(report.name, None);
     assert_eq!(report.expected, None);
     assert!(!report.records && !report.statistics);
+    assert_eq!(config.sideways, Sideways::default());
 }
 
 #[test]
@@ -181,6 +182,17 @@ fn each_option_arrives_in_the_configuration() {
     assert_eq!(report.name.as_deref(), Some("log"));
     assert_eq!(report.to, Some("/tmp/x".into()));
     assert!(report.statistics);
+
+    let sideways = config("--events e --on-pressure p --on-flow -f --lost-to l").sideways;
+    let expected = Sideways {
+        events: Some("e".into()),
+        on_pressure: Some("p".into()),
+        on_flow: Some("-f".into()),
+        lost_to: Some("l".into()),
+    };
+    assert_eq!(sideways, expected);
+    let config = config("--lost-to l");
+    assert!(config.relay.keeps_lost && config.relay.count_records && !config.report.records);
 }
 
 #[test]
@@ -515,6 +527,14 @@ fn each_wrong_usage_gets_its_line() {
         (
             "-q --report json",
             "-q and --report contradict each other: keep one".into(),
+        ),
+        (
+            "--on-pressure=",
+            "invalid value '' for --on-pressure: expected a command for sh".into(),
+        ),
+        (
+            "--on-flow=",
+            "invalid value '' for --on-flow: expected a command for sh".into(),
         ),
         (
             "-i 0.001",

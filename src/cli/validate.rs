@@ -13,7 +13,7 @@ use super::expected;
 use super::watermark::Watermark;
 use crate::config::{
     Amount, BrokenPipe, Config, Mark, MarkPiece, Policy, Rate, RelayConfig, ReportConfig,
-    ReportMode, Sample, Source, StartFill,
+    ReportMode, Sample, Sideways, Source, StartFill,
 };
 
 /// Enough to smooth what both sides do in bursts.
@@ -32,6 +32,7 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
     let sources = sources(&args.files);
     let expected = expected_amount(&args, &sources)?;
     Ok(Config {
+        sideways: sideways(&args),
         relay: relay(&args, policy, expected)?,
         demand: args.demand.clone(),
         report: report(args, terminal, expected)?,
@@ -96,6 +97,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
     Ok(RelayConfig {
         on_demand: args.demand.is_some(),
         start: start(args, capacity, high_water)?,
+        keeps_lost: args.lost_to.is_some(),
         splice: !args.no_splice,
         capacity,
         capacity_records: args.buffer_records,
@@ -103,7 +105,8 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
         low_water,
         delimiter,
         policy,
-        count_records: counts_records(args),
+        // What is kept of a loss are records.
+        count_records: counts_records(args) || args.lost_to.is_some(),
         block_timeout: args.block_timeout,
         then: then(args)?,
         max_age: args.max_age,
@@ -259,6 +262,15 @@ fn expected_amount(args: &Args, sources: &[Source]) -> Result<Option<Amount>, St
     }
     let known = given.or_else(|| expected::of_sources(sources));
     Ok(known.map(Amount::Bytes))
+}
+
+fn sideways(args: &Args) -> Sideways {
+    Sideways {
+        events: args.events.clone(),
+        on_pressure: args.on_pressure.clone(),
+        on_flow: args.on_flow.clone(),
+        lost_to: args.lost_to.clone(),
+    }
 }
 
 fn report(args: Args, terminal: bool, expected: Option<Amount>) -> Result<ReportConfig, String> {

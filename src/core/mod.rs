@@ -21,7 +21,9 @@
 //! 8. `wake`, `spin`, `deadline`: a wait has something to wait for, and is not longer than what is
 //!    due; a turn makes progress or waits; no deadline acts early, none late.
 //! 9. `memory`: it is taken in proportion to what is held, and a few chunks.
-//! 10. `end`: at the end nothing is held, and the ending follows from the history.
+//! 10. `spill`: the lost records that are kept are those that were lost, whole and in that order; with
+//!     those counted as not kept they are the loss, but for a record whose end has not come.
+//! 11. `end`: at the end nothing is held, and the ending follows from the history.
 
 pub mod account;
 pub mod ages;
@@ -39,3 +41,4 @@ pub mod queue;
 pub mod relay;
 pub mod rng;
 pub mod snapshot;
+pub mod spill;

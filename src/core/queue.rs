@@ -55,6 +55,15 @@ pub struct Queue {
     open: bool,
     /// The input ended in a record without a delimiter, and its last byte has not gone out.
     bare_tail: bool,
+    /// The last byte that went out ended no record.
+    is_torn: bool,
+}
+
+/// Shows the first piece of what is in `lane`; returns its length.
+fn see_first(lane: &Lane, see: &mut impl FnMut(&[u8])) -> Option<u64> {
+    let piece = lane.pieces().find(|piece| !piece.is_empty())?;
+    see(piece);
+    Some(piece.len() as u64)
 }
 
 /// Memory set apart for the end: when none is left for the queue, it is given back, so that what
@@ -116,6 +125,7 @@ impl Queue {
             under_way: 0,
             open: false,
             bare_tail: false,
+            is_torn: false,
         }
     }
 
@@ -329,6 +339,36 @@ impl Queue {
 
     // ---- departure: offer, write, settle ---------------------------------------------------
 
+    /// Shows the oldest `bytes` bytes that wait.
+    pub fn first(&self, bytes: u64, mut see: impl FnMut(&[u8])) {
+        let mut left = bytes as usize;
+        for piece in self.waiting.pieces() {
+            let here = left.min(piece.len());
+            see(&piece[..here]);
+            left -= here;
+            if left == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Shows the newest `bytes` bytes.
+    pub fn last(&self, bytes: u64, mut see: impl FnMut(&[u8])) {
+        let (mut pieces, mut found) = (0, 0);
+        for piece in self.waiting.pieces().rev() {
+            if found >= bytes as usize {
+                break;
+            }
+            pieces += 1;
+            found += piece.len();
+        }
+        let mut skipped = found - bytes as usize;
+        for piece in self.waiting.pieces().rev().take(pieces).rev() {
+            see(&piece[skipped..]);
+            skipped = 0;
+        }
+    }
+
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         self.begun.pieces().chain(self.waiting.pieces())
     }
@@ -391,21 +431,27 @@ impl Queue {
             return;
         }
         self.under_way = self.under_way.saturating_sub(count);
+        self.is_torn = !self.is_boundary(count);
         let of_begun = count.min(self.begun.len());
         self.begun
             .advance(of_begun, |chunk| self.spare.retire(chunk));
         let of_waiting = count - of_begun;
         if of_waiting > 0 {
-            self.is_begun = !self.is_boundary(of_waiting);
+            self.is_begun = self.is_torn;
             self.leave(of_waiting);
         }
         self.arriving = self.arriving.min(self.waiting.len());
     }
 
-    /// Whether the waiting byte number `count` ends a record.
+    /// Whether a part of the oldest record went out.
+    pub fn is_torn(&self) -> bool {
+        self.is_torn
+    }
+
+    /// Whether the byte number `count` ends a record.
     fn is_boundary(&self, count: u64) -> bool {
         let mut left = count as usize;
-        for held in self.waiting.pieces() {
+        for held in self.pieces() {
             if left <= held.len() {
                 return Some(held[left - 1]) == self.delimiter;
             }
@@ -431,15 +477,19 @@ impl Queue {
         self.begun.delimiters() + self.waiting.delimiters() + u64::from(self.bare_tail)
     }
 
-    /// Everything leaves. An arriving record must have been completed or retracted before, and
-    /// what went out settled.
-    pub fn clear(&mut self) -> Tally {
+    /// Everything leaves, oldest first; each piece is seen by `see` before its memory goes. An arriving
+    /// record must have been completed or retracted before, and what went out settled.
+    pub fn clear(&mut self, mut see: impl FnMut(&[u8])) -> Tally {
         let lost = Tally {
             bytes: self.len(),
             records: self.records(),
         };
-        self.begun.advance(self.begun.len(), drop);
-        self.leave(self.waiting.len());
+        while let Some(count) = see_first(&self.begun, &mut see) {
+            self.begun.advance(count, drop);
+        }
+        while let Some(count) = see_first(&self.waiting, &mut see) {
+            self.leave(count);
+        }
         self.begun.settle();
         self.waiting.settle();
         self.arriving = 0;

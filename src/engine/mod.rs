@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::config::RelayConfig;
 use crate::core::demand::Grant;
 use crate::core::snapshot::Snapshot;
+use crate::core::spill::Batch;
 
 /// All that the loop asks of the world. `sys` implements it with real descriptors; a simulator
 /// implements it with scripts. No call but [`System::wait`] may block for longer than a disk
@@ -182,8 +183,26 @@ pub trait Reporter {
     /// nothing costs.
     fn wants(&self, event: Event, now: Duration) -> bool;
 
+    /// Whether each loss episode is told with the account at the moment it begins, rather than one now
+    /// and then with the account at the turn's end.
+    fn wants_each_loss(&self) -> bool {
+        false
+    }
+
     /// Something happened, or an interval passed.
     fn report(&mut self, event: Event, snapshot: &Snapshot);
+
+    /// So many changes came in one turn beyond those that were reported; this is the account behind
+    /// them.
+    fn missed(&mut self, _changes: u64, _snapshot: &Snapshot) {}
+
+    /// How many bytes of lost records it would take now.
+    fn room_for_lost(&self) -> u64 {
+        0
+    }
+
+    /// Takes lost records, in the order in which they were lost.
+    fn take_lost(&mut self, _batch: Batch) {}
 
     /// One line for people, without prefix and newline, in every mode: an error.
     fn message(&mut self, line: String);
@@ -206,9 +225,9 @@ pub enum Event {
     Flowing,
     /// A loss episode began.
     Loss,
-    /// `--then` took over from `block`.
+    /// A stall lasted longer than `--block-timeout`, and the policy of `--then` took over.
     Opened,
-    /// `block` took over again.
+    /// The state is flowing again, and so is `block`.
     Closed,
     /// The user asked by SIGUSR1.
     Asked,

@@ -14,6 +14,7 @@ use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay, earliest};
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
+use crate::units::reason;
 
 /// Grants taken in one turn: who writes them without end does not keep data from moving.
 const GRANTS: usize = 64;
@@ -74,8 +75,13 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     pub fn turn(&mut self) -> Option<Ending> {
         let now = self.system.now();
         self.relay.turn(now);
-        self.relay
-            .take_pictures(self.reporter.wants(Event::Pressured, now));
+        self.relay.take_pictures(
+            self.reporter.wants(Event::Pressured, now),
+            self.reporter.wants_each_loss(),
+        );
+        if self.relay.keeps_lost() {
+            self.relay.may_keep_lost(self.reporter.room_for_lost());
+        }
         self.take_signals(now);
         self.take_grants(now);
         if self.relay.deadline().is_some_and(|at| now >= at) {
@@ -94,6 +100,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         };
         self.relay.expire(now);
         self.close_unwanted_input();
+        self.hand_lost_over();
         self.report_changes(now);
         let ending = self.relay.ended();
         if ending.is_none() {
@@ -374,6 +381,15 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.relay.output_gone(now);
     }
 
+    fn hand_lost_over(&mut self) {
+        if self.relay.keeps_lost() {
+            let batches = self.relay.take_lost();
+            batches
+                .into_iter()
+                .for_each(|batch| self.reporter.take_lost(batch));
+        }
+    }
+
     fn report_changes(&mut self, now: Duration) {
         for (change, picture) in self.relay.take_changes() {
             let event = event_of(change);
@@ -381,6 +397,11 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
                 None => self.report(event, now),
                 Some(picture) => self.reporter.report(event, &picture),
             }
+        }
+        let forgotten = self.relay.take_forgotten();
+        if forgotten > 0 {
+            let snapshot = self.relay.event_snapshot(now);
+            self.reporter.missed(forgotten, &snapshot);
         }
     }
 
@@ -434,15 +455,6 @@ fn event_of(change: Change) -> Event {
         Change::Loss => Event::Loss,
         Change::Opened => Event::Opened,
         Change::Closed => Event::Closed,
-    }
-}
-
-/// The system's word without Rust's ` (os error N)` behind it.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_string(),
-        None => text,
     }
 }
 

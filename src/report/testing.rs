@@ -48,6 +48,7 @@ pub fn quiet() -> Snapshot {
         seconds_to_full: None,
         sample_rate: None,
         bottleneck: Bottleneck::None,
+        spilled: None,
         exit: None,
     }
 }
@@ -79,13 +80,14 @@ pub fn lossy() -> Snapshot {
         wait_rate: Duration::from_millis(750),
         read_paused: Duration::ZERO,
         pressured: Duration::from_secs(30),
-        open_for: Duration::ZERO,
+        open_for: Duration::from_millis(2_250),
         pressure_episodes: 3,
         loss_episodes: 2,
         longest_stall: Duration::from_millis(12_500),
         seconds_to_full: Some(31.125),
         sample_rate: Some(0.25),
         bottleneck: Bottleneck::Consumer,
+        spilled: None,
         exit: Some(0),
     }
 }

@@ -172,7 +172,7 @@ impl Scribe {
 }
 
 /// The name of an event in reports; none for what an interval does, whoever asked for it.
-fn event_name(event: Event) -> Option<&'static str> {
+pub fn event_name(event: Event) -> Option<&'static str> {
     match event {
         Event::Interval | Event::Asked => None,
         Event::Pressured => Some("pressured"),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use highwater::cli;
-use highwater::config::{Amount, Config, LossLimit, MarkPiece, Policy, Sample};
+use highwater::config::{Amount, Config, LossLimit, MarkPiece, Policy, Sample, Sideways};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -108,6 +108,20 @@ fn expect_bounds(config: &Config) {
         let (Amount::Bytes(most) | Amount::Records(most)) = rate.per_second;
         assert!(most >= 1 && rate.burst >= 1);
     }
+    assert!(!relay.keeps_lost || relay.count_records);
+    let Sideways {
+        on_pressure,
+        on_flow,
+        lost_to,
+        ..
+    } = &config.sideways;
+    assert_eq!(relay.keeps_lost, lost_to.is_some());
+    assert!(
+        [on_pressure, on_flow]
+            .into_iter()
+            .flatten()
+            .all(|words| !words.trim().is_empty())
+    );
     assert!(config.report.interval >= Duration::from_millis(10));
     let name = config.report.name.as_deref().unwrap_or_default();
     assert!(!name.contains(char::is_control));

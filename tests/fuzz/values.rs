@@ -36,7 +36,7 @@ const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|d
                      conflate|priority|red|signal|ok|bar|plain|json|summary|none";
 const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{2028}|\\n)){0,4}";
 
-const KINDS: [Kind; 26] = [
+const KINDS: [Kind; 28] = [
     kind("--buffer-size", NUMBERS, |text, config| {
         put_capacity(oracle::size(text)?, 100, config)
     }),
@@ -160,6 +160,14 @@ const KINDS: [Kind; 26] = [
             _ => return None,
         };
         Some(())
+    }),
+    kind("--on-pressure", TEXTS, |text, config| {
+        config.sideways.on_pressure = Some(text.into());
+        text.chars().any(|c| !c.is_whitespace()).then_some(())
+    }),
+    kind("--on-flow", TEXTS, |text, config| {
+        config.sideways.on_flow = Some(text.into());
+        text.chars().any(|c| !c.is_whitespace()).then_some(())
     }),
     kind("--name", TEXTS, |text, config| {
         config.report.name = Some(text.into());

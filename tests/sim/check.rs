@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use highwater::config::{Amount, ReportConfig, ReportMode};
-use highwater::core::account::Reason;
+use highwater::core::account::{Reason, Tally};
 use highwater::core::relay::{Change, Relay};
 use highwater::core::snapshot::{Snapshot, State};
+use highwater::core::spill::Batch;
 use highwater::engine::{Engine, Event, Interest, Reporter, Signal};
 
 use super::model::{Model, Phase};
@@ -20,14 +21,19 @@ const IDLE_TURNS: u32 = 60;
 /// The longest scenario takes some ten thousand.
 const MOST_TURNS: u64 = 1_000_000;
 
-/// What changes a turn tells at most.
+/// What changes a turn tells at most: as a rule, and where each loss is told.
 const MOST_CHANGES: usize = 16;
+const MOST_TOLD: usize = 1024;
 
 #[derive(Default)]
 struct Listener {
     events: Vec<Event>,
     interval: Option<Snapshot>,
     messages: Vec<String>,
+    missed: u64,
+    wants_each_loss: bool,
+    room_for_lost: u64,
+    lost: Vec<Batch>,
     summary: Option<Snapshot>,
 }
 
@@ -48,6 +54,22 @@ impl Reporter for Listener {
         };
         assert_eq!(snapshot.state, state, "watermarks: told too late");
         self.events.push(event);
+    }
+
+    fn wants_each_loss(&self) -> bool {
+        self.wants_each_loss
+    }
+
+    fn missed(&mut self, changes: u64, _snapshot: &Snapshot) {
+        self.missed += changes;
+    }
+
+    fn room_for_lost(&self) -> u64 {
+        self.room_for_lost
+    }
+
+    fn take_lost(&mut self, batch: Batch) {
+        self.lost.push(batch);
     }
 
     fn message(&mut self, line: String) {
@@ -78,7 +100,11 @@ fn report(interval: Option<Duration>) -> ReportConfig {
 /// `trace` prints all that the system heard.
 pub fn run(scenario: &Scenario, trace: bool) -> Passed {
     let mut world = World::new(&scenario.setting);
-    let mut listener = Listener::default();
+    let mut listener = Listener {
+        wants_each_loss: scenario.interval.is_some(),
+        room_for_lost: scenario.room_for_lost,
+        ..Listener::default()
+    };
     let report = report(scenario.interval);
     let relay = Relay::with_chunk_size(scenario.config.clone(), scenario.chunk);
     let mut engine = Engine::new(relay, &report, &mut world, &mut listener);
@@ -116,8 +142,12 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         assert!(follower.turns < MOST_TURNS, "spin: it does not end");
         let is_question = |one: &&Heard| matches!(one, Heard::Signal(Signal::Report));
         let asked = heard.iter().filter(is_question).count();
+        let missed = std::mem::take(&mut engine.reporter().missed);
+        let beyond = follower.changes.len().saturating_sub(follower.most_changes);
+        assert_eq!(missed, beyond as u64, "watermarks: events missed");
         follower.compare_events(engine.reporter().events.drain(..), asked);
         engine.system().heard.clear();
+        follower.take_lost(&mut engine.reporter().lost, &snapshot, ending.is_some());
         if let Some(ending) = ending {
             break ending;
         }
@@ -132,6 +162,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
     let (now, model) = (follower.now, &follower.model);
     follower.times.compare_summary(&summary, now, model);
     follower.close(exit.as_shell(), &summary);
+    follower.compare_lost(&summary);
     Passed {
         turns: follower.turns,
         exit: exit.as_shell(),
@@ -170,6 +201,13 @@ struct Follower {
     ticks: bool,
     /// What this turn shall tell.
     changes: Vec<Change>,
+    /// How many of them at most.
+    most_changes: usize,
+    /// How many bytes of lost records are taken in a turn.
+    room_for_lost: u64,
+    /// The lost records that were taken, with what they count for.
+    taken: Vec<u8>,
+    taken_as: Tally,
 }
 
 impl Follower {
@@ -184,6 +222,13 @@ impl Follower {
             turns: 0,
             idle_turns: 0,
             changes: Vec::new(),
+            most_changes: match scenario.interval {
+                Some(_) => MOST_TOLD,
+                None => MOST_CHANGES,
+            },
+            room_for_lost: scenario.room_for_lost,
+            taken: Vec::new(),
+            taken_as: Tally::default(),
             times: Times::default(),
             told: None,
             ticks: false,
@@ -491,7 +536,7 @@ impl Follower {
         let ticked = told.pop_if(|event| *event == Event::Interval).is_some();
         assert_eq!(ticked, self.ticks, "deadline: a report");
         let mut expected = std::mem::take(&mut self.changes);
-        expected.truncate(MOST_CHANGES);
+        expected.truncate(self.most_changes);
         let expected: Vec<Event> = expected
             .into_iter()
             .map(|change| match change {
@@ -503,6 +548,55 @@ impl Follower {
             })
             .collect();
         assert_eq!(told, expected, "watermarks: events");
+    }
+
+    /// What a turn kept of what it lost: no more than may wait, but for what was held at the end.
+    fn take_lost(&mut self, batches: &mut Vec<Batch>, snapshot: &Snapshot, is_over: bool) {
+        let cost: u64 = batches.iter().map(Batch::cost).sum();
+        assert!(is_over || cost <= self.room_for_lost, "spill: {cost} bytes");
+        for batch in batches.drain(..) {
+            self.taken.extend(batch.text);
+            self.taken_as += batch.lost;
+        }
+        let Some(spilled) = snapshot.spilled else {
+            assert_eq!(cost, 0, "spill: nobody asked for it");
+            return;
+        };
+        let mut all = spilled.written;
+        all += spilled.unwritten;
+        let mut lost = snapshot.lost.total();
+        let model = &self.model;
+        lost.bytes -= model.doomed_so_far("queue_full") + model.doomed_so_far("oversize");
+        assert_eq!(all, lost, "spill: sums to the loss");
+    }
+
+    /// The kept records are those that were lost, in that order, each whole; all of them where there
+    /// is room.
+    fn compare_lost(&self, summary: &Snapshot) {
+        let Some(spilled) = summary.spilled else {
+            return;
+        };
+        assert_eq!(spilled.written, self.taken_as, "spill: what was taken");
+        let delimiter = self.model.config.delimiter;
+        let ended = |record: &[u8]| match record.ends_with(&[delimiter]) {
+            true => record.to_vec(),
+            false => [record, &[delimiter]].concat(),
+        };
+        let lost = &self.model.lost_records;
+        let mut whole = lost.iter().filter(|(_, is_whole)| *is_whole);
+        let kept: Vec<_> = self
+            .taken
+            .split_inclusive(|byte| *byte == delimiter)
+            .collect();
+        if self.room_for_lost == u64::MAX {
+            let all: Vec<_> = whole.map(|(record, _)| ended(record)).collect();
+            assert_eq!(kept, all, "spill: other records than were lost");
+        } else {
+            for record in kept {
+                let found = whole.any(|(lost, _)| ended(lost) == record);
+                assert!(found, "spill: not a lost record, or out of order");
+            }
+        }
     }
 
     fn close(&self, exit: i32, summary: &Snapshot) {

@@ -93,6 +93,12 @@ pub struct Model {
     pub opened_for: Duration,
     arrival_begun: bool,
     /// Everything held, with `block` and `fail`, when nothing can be lost.
+    doomed_text: Vec<u8>,
+    /// Every lost record, in that order, and whether no byte of it went out.
+    pub lost_records: Vec<(Vec<u8>, bool)>,
+    /// With `block` and `fail`: the last byte that went out ended no record.
+    is_torn: bool,
+    /// Everything held, with `block` and `fail`.
     plain: VecDeque<u8>,
     /// The last byte that came in ended no record.
     open: bool,
@@ -144,6 +150,9 @@ impl Model {
             open_since: None,
             opened_for: Duration::ZERO,
             arrival_begun: false,
+            doomed_text: Vec::new(),
+            lost_records: Vec::new(),
+            is_torn: false,
             plain: VecDeque::new(),
             open: false,
             pressured: false,
@@ -376,6 +385,7 @@ impl Model {
         }
         if let Some(length) = &mut self.doomed {
             *length += 1;
+            self.doomed_text.push(byte);
             if ends {
                 self.close_doomed();
             }
@@ -410,7 +420,7 @@ impl Model {
             _ => {
                 self.doomed = Some(self.arriving.len());
                 if !self.arriving.is_empty() {
-                    self.arriving.clear();
+                    self.doomed_text = std::mem::take(&mut self.arriving);
                     self.shrank(now);
                 }
             }
@@ -430,6 +440,7 @@ impl Model {
             unreachable!()
         };
         let length = record.len() as u64;
+        self.lost_records.push((record.clone(), true));
         self.lose(reason, length);
         let before = self.items.iter().take(at);
         let index = before
@@ -562,6 +573,7 @@ impl Model {
         let record = std::mem::take(&mut self.arriving);
         if is_lost {
             self.lose_at_tail("sampled", record.len() as u64);
+            self.lost_records.push((record, true));
             self.shrank(now);
         } else {
             self.whole += record.len() as u64;
@@ -588,6 +600,8 @@ impl Model {
         } else {
             "queue_full"
         };
+        let record = std::mem::take(&mut self.doomed_text);
+        self.lost_records.push((record, true));
         self.lose_at_tail(reason, length as u64);
     }
 
@@ -697,6 +711,7 @@ impl Model {
     fn send_byte(&mut self) -> u8 {
         if let Some(byte) = self.plain.pop_front() {
             self.output.0 += 1;
+            self.is_torn = byte != self.config.delimiter;
             let ends = byte == self.config.delimiter || (self.tail_is_next() && self.ended());
             self.output.1 += u64::from(ends && self.counts_records());
             return byte;
@@ -710,6 +725,7 @@ impl Model {
         }
         if self.items.is_empty() && self.sends_arriving() && !self.arriving.is_empty() {
             self.arrival_begun = true;
+            self.is_torn = true;
             self.under_way = self.under_way.saturating_sub(1);
             self.output.0 += 1;
             return self.arriving.remove(0);
@@ -726,6 +742,7 @@ impl Model {
             self.items.pop_front();
             self.ends.pop_front();
             self.sent_of_first = 0;
+            self.is_torn = false;
             self.output.1 += 1;
         }
         byte
@@ -799,6 +816,7 @@ impl Model {
         if !self.arriving.is_empty() {
             self.complete(now);
         } else if std::mem::take(&mut self.arrival_begun) {
+            self.is_torn = false;
             self.input.1 += 1;
             self.output.1 += 1;
         }
@@ -840,8 +858,9 @@ impl Model {
         self.close_doomed();
         if !self.arriving.is_empty() {
             self.input.1 += 1;
-            let length = std::mem::take(&mut self.arriving).len() as u64;
-            self.lose_at_tail(reason, length);
+            let record = std::mem::take(&mut self.arriving);
+            self.lose_at_tail(reason, record.len() as u64);
+            self.lost_records.push((record, true));
             self.shrank(now);
         }
     }
@@ -895,12 +914,26 @@ impl Model {
             let entry = self.lost.entry(reason).or_default();
             *entry = (entry.0 + bytes, entry.1 + records);
         }
-        self.items.clear();
+        self.lose_held_records();
         self.ends.clear();
-        self.sent_of_first = 0;
-        self.plain.clear();
         self.shrank(now);
         self.phase = Phase::Ended;
+    }
+
+    fn lose_held_records(&mut self) {
+        let mut begun = std::mem::take(&mut self.sent_of_first);
+        for item in std::mem::take(&mut self.items) {
+            if let Item::Record(record) = item {
+                let is_whole = !std::mem::take(&mut self.is_torn) && begun == 0;
+                self.lost_records.push((record[begun..].to_vec(), is_whole));
+                begun = 0;
+            }
+        }
+        let plain: Vec<u8> = std::mem::take(&mut self.plain).into();
+        for record in plain.split_inclusive(|byte| *byte == self.config.delimiter) {
+            let is_whole = !std::mem::take(&mut self.is_torn);
+            self.lost_records.push((record.to_vec(), is_whole));
+        }
     }
 
     // ---- deadlines --------------------------------------------------------------------------

@@ -20,6 +20,8 @@ pub struct Scenario {
     pub chunk: usize,
     /// Something is told each time so long has passed.
     pub interval: Option<Duration>,
+    /// How many bytes of lost records are taken in each turn, where they are kept.
+    pub room_for_lost: u64,
 }
 
 /// Choices drawn from the seed.
@@ -57,15 +59,21 @@ impl Scenario {
     /// The scenario of `seed`; the same in every run of the same version.
     pub fn of(seed: u64) -> Self {
         let mut dice = Dice(Rng::new(seed));
-        let config = config(&mut dice);
+        let mut config = config(&mut dice);
         let setting = setting(&mut dice, &config);
         let chunk = dice.of(&[1, 2, 3, 7, 16, 40, 1000]);
         let interval = dice.maybe(4, |dice| Duration::from_millis(dice.between(1, 200)));
+        config.keeps_lost = (config.policy.is_lossy() || config.count_records) && dice.one_in(3);
+        let room_for_lost = match dice.below(2) {
+            0 => u64::MAX,
+            _ => dice.below(200),
+        };
         Self {
             config,
             setting,
             chunk,
             interval,
+            room_for_lost,
         }
     }
 }
@@ -141,6 +149,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
             0 => Amount::Bytes(dice.below(500)),
             _ => Amount::Records(dice.below(50)),
         }),
+        keeps_lost: false,
         splice: !dice.one_in(4),
         seed: dice.below(1000),
     }

@@ -1,6 +1,8 @@
 //! What must be true of every round: the harness counts for itself, from the bytes that went in and
 //! came out, and hwm's account must say the same.
 
+use std::collections::BTreeSet;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -75,6 +77,9 @@ pub fn check(round: &Round, source: &[u8], outcome: &Outcome) {
         check_sums(round, outcome, &account, came, &seen);
     }
     check_reasons(round, outcome, &account, came);
+    if round.keeps_lost {
+        check_lost(round, outcome, &account, came);
+    }
 }
 
 /// The summary, if there is one. Each line is an account, and each account must balance.
@@ -243,6 +248,46 @@ fn check_sums(round: &Round, outcome: &Outcome, account: &Account, came: &[u8], 
             let missing = Some(seen.missing_at_end).filter(|tally| tally.records > 0);
             assert_eq!(seen.marked_at_end, missing, "{}", context());
         }
+    }
+}
+
+/// What was kept of what was lost: records of the input, each once and whole, and none that came out;
+/// the rest is owned up to.
+fn check_lost(round: &Round, outcome: &Outcome, account: &Account, came: &[u8]) {
+    let came = split(came, round.delimiter);
+    let kept = split(&outcome.lost, round.delimiter);
+    let mut numbers = BTreeSet::new();
+    let mut cut = None;
+    for record in &kept {
+        match number_of(record, round.delimiter) {
+            Some(number) => {
+                assert_eq!(came.get(number as usize), Some(record), "another record");
+                assert!(numbers.insert(number), "record {number} is lost twice");
+            }
+            None => assert_eq!(cut.replace(record), None, "a torn record"),
+        }
+    }
+    if let Some(cut) = cut {
+        // The last that came has no end, but gets one.
+        let begin = cut.strip_suffix(&[round.delimiter]).expect("an end");
+        assert_eq!(came.last(), Some(&begin), "a torn record");
+    }
+    if has_ended_well(round, outcome) {
+        let out = split(&outcome.output, round.delimiter);
+        let out = out
+            .iter()
+            .filter_map(|record| number_of(record, round.delimiter));
+        let mut both = out.filter(|number| numbers.contains(number));
+        assert_eq!(both.next(), None, "a record is lost and is not");
+    }
+    for (unit, kept) in [
+        ("records", kept.len()),
+        ("bytes", outcome.lost.len() - usize::from(cut.is_some())),
+    ] {
+        let written = account.count(&format!("spilled_{unit}"));
+        let all = written + account.count(&format!("unspilled_{unit}"));
+        assert_eq!(written, kept as u64, "{unit}: {}", account.0);
+        assert_eq!(all, account.lost_in_all(&format!("lost_{unit}")), "{unit}");
     }
 }
 

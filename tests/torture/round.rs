@@ -44,11 +44,13 @@ pub struct Round {
     pub seed: u64,
     pub args: Vec<String>,
     pub policy: &'static str,
-    /// Whether hwm counts records: a lossy policy, or a unit of records.
+    /// Whether hwm counts records: a lossy policy, a unit of records, or records to keep.
     pub counts_records: bool,
     pub by_line: bool,
     pub delimiter: u8,
     pub mark: bool,
+    /// The lost records go to a file.
+    pub keeps_lost: bool,
     pub input: Stream,
     pub output: Stream,
     pub errors: Stream,
@@ -128,6 +130,7 @@ impl Round {
         if mark {
             add(&["--mark=#{records} {bytes}#"]);
         }
+        let keeps_lost = dice.one_in(3);
         let unit = dice.of(&["", "", "-l", "-0"]);
         let by_line = !unit.is_empty();
         if by_line {
@@ -184,10 +187,11 @@ impl Round {
             seed,
             args,
             policy,
-            counts_records: is_lossy || by_line || few,
+            counts_records: is_lossy || by_line || few || keeps_lost,
             by_line,
             delimiter: if unit == "-0" { 0 } else { b'\n' },
             mark,
+            keeps_lost,
             input,
             output: dice.of(&STREAMS),
             errors: match deaf {

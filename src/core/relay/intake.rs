@@ -177,6 +177,7 @@ impl Relay {
         // Where there are too many records, they took up no room.
         let takes_room = self.records_left() != Some(0);
         self.meter.input += lost;
+        self.spill_landed(lost.bytes as usize);
         self.queue.discard(lost.bytes as usize);
         if takes_room {
             self.grew(self.config.capacity, now);
@@ -246,6 +247,7 @@ impl Relay {
                 self.one_more_stays(now);
             }
             Some(reason) => {
+                self.spill_landed(count);
                 self.queue.discard(count);
                 self.lost_at_tail(reason, record, now);
             }
@@ -288,6 +290,7 @@ impl Relay {
         let from = self.queue.head();
         // A gap before a begun record that was set aside is history.
         self.gaps.passed(from);
+        self.spill_head(bytes);
         let lost = self.queue.evict(bytes);
         self.meter.lost[reason] += lost;
         let is_new = self.gaps.lost_at_head(from, self.queue.head(), lost);
@@ -297,6 +300,7 @@ impl Relay {
 
     /// The arriving record is lost; its bytes to come will be passed over.
     fn doom(&mut self, now: Duration) {
+        self.doom_arriving();
         let held = self.queue.retract();
         self.meter.lost[Reason::QueueFull].bytes += held;
         self.doomed = Some(held);
@@ -310,6 +314,7 @@ impl Relay {
         let landed = self.queue.landed();
         let end = memchr::memchr(self.config.delimiter, landed);
         let count = end.map_or(landed.len(), |at| at + 1);
+        self.doom_landed(count);
         self.queue.discard(count);
         self.meter.input.bytes += count as u64;
         let before = self.doomed.unwrap_or(0);
@@ -337,6 +342,7 @@ impl Relay {
         let Some(bytes) = self.doomed.take() else {
             return;
         };
+        self.spill_doomed();
         let so_far = self.reason_so_far(bytes);
         let reason = match so_far {
             Reason::Oversize => so_far,
@@ -372,6 +378,7 @@ impl Relay {
     }
 
     fn lose_whole_arriving(&mut self, reason: Reason, now: Duration) {
+        self.spill_arriving();
         let bytes = self.queue.retract();
         let lost = Tally { bytes, records: 1 };
         self.lost_at_tail(reason, lost, now);

@@ -11,11 +11,12 @@
 //! ```
 //!
 //! `intake` judges what came, `outlet` offers what may go, `passage` does both for bytes that nobody
-//! needs to see; here are states and deadlines.
+//! needs to see, `spilling` keeps what is lost for others; here are states and deadlines.
 
 mod intake;
 mod outlet;
 mod passage;
+mod spilling;
 
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
 use super::queue::{CHUNK, Queue};
 use super::snapshot::Snapshot;
+use super::spill::Spill;
 use crate::config::{Amount, Policy, RelayConfig};
 use outlet::Marker;
 
@@ -52,6 +54,7 @@ pub struct Relay {
     ages: Option<Ages>,
     gaps: Gaps,
     marker: Option<Marker>,
+    spill: Option<Spill>,
     meter: Meter,
     /// Nothing is written before this is over.
     start: Start,
@@ -70,7 +73,10 @@ pub struct Relay {
     /// How long reading had been paused when it ended for good.
     paused_in_all: Option<Duration>,
     changes: Vec<(Change, Option<Box<Snapshot>>)>,
-    wants_pictures: bool,
+    /// Changes that were not remembered.
+    forgotten: u64,
+    /// Of changes of state, and of loss episodes.
+    wants_pictures: (bool, bool),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +124,11 @@ pub enum Change {
 }
 
 /// Changes between two calls of [`Relay::take_changes`] beyond this many are not remembered: a
-/// turn in which the state flaps more often is told by the account alone.
+/// turn in which the state flaps more often is told by the account, and by their number.
 const MOST_CHANGES: usize = 16;
+
+/// The same where each loss is told with its account: as many as a reporter may be handed at once.
+const MOST_TOLD: usize = 1024;
 
 /// A consumer that knows where the data ends (`tar t`, `head -c`) closes its pipe a moment before
 /// the producer exits. The run has ended well if nothing more comes; this is how long
@@ -160,6 +169,7 @@ impl Relay {
                 .clone()
                 .filter(|_| config.may_lose())
                 .map(|mark| Marker::new(mark, config.delimiter)),
+            spill: config.keeps_lost.then(|| Spill::new(config.delimiter)),
             meter: Meter::default(),
             start: config.start.map_or(Start::Over, |_| Start::AwaitsInput),
             is_blocked: false,
@@ -175,7 +185,8 @@ impl Relay {
             idle_since: Duration::ZERO,
             paused_in_all: None,
             changes: Vec::new(),
-            wants_pictures: false,
+            forgotten: 0,
+            wants_pictures: (false, false),
             config,
         }
     }
@@ -492,16 +503,21 @@ impl Relay {
         self.meter.output.bytes + self.meter.marks.bytes
     }
 
-    /// What happened since the last call, oldest first; a change of state with the account at that
-    /// moment where [`Relay::take_pictures`] asked for it.
+    /// What happened since the last call, oldest first; with the account at that moment where
+    /// [`Relay::take_pictures`] asked for it.
     pub fn take_changes(&mut self) -> Vec<(Change, Option<Box<Snapshot>>)> {
         std::mem::take(&mut self.changes)
     }
 
-    /// Whether a change of state shall come with the account at that moment. It costs, and
-    /// most reports do not tell of such changes.
-    pub fn take_pictures(&mut self, wanted: bool) {
-        self.wants_pictures = wanted;
+    /// How many changes beyond those there were.
+    pub fn take_forgotten(&mut self) -> u64 {
+        std::mem::take(&mut self.forgotten)
+    }
+
+    /// Whether a change of state, or a loss, shall come with the account at that moment. It costs,
+    /// and most reports do not tell of such changes.
+    pub fn take_pictures(&mut self, of_states: bool, of_losses: bool) {
+        self.wants_pictures = (of_states, of_losses);
     }
 
     // ---- pictures ---------------------------------------------------------------------------
@@ -560,6 +576,7 @@ impl Relay {
             seconds_to_full: seconds_to_full(self.config.capacity - self.held(), in_rate, out_rate),
             sample_rate: self.overflow.as_ref().and_then(|o| o.share(&self.view())),
             bottleneck: self.meter.bottleneck(now),
+            spilled: self.spill.as_ref().map(Spill::spilled),
             exit: None,
         }
     }
@@ -658,11 +675,18 @@ impl Relay {
     }
 
     fn changed(&mut self, change: Change, now: Duration) {
-        if self.changes.len() < MOST_CHANGES {
-            let picture = self.wants_pictures && change != Change::Loss;
-            let picture = picture.then(|| Box::new(self.event_snapshot(now)));
-            self.changes.push((change, picture));
+        let (of_states, of_losses) = self.wants_pictures;
+        let most = if of_losses { MOST_TOLD } else { MOST_CHANGES };
+        if self.changes.len() >= most {
+            self.forgotten += 1;
+            return;
         }
+        let is_wanted = match change {
+            Change::Loss => of_losses,
+            Change::Pressured | Change::Flowing | Change::Opened | Change::Closed => of_states,
+        };
+        let picture = is_wanted.then(|| Box::new(self.event_snapshot(now)));
+        self.changes.push((change, picture));
     }
 
     /// Everything held is lost, and the run is over.
@@ -675,7 +699,7 @@ impl Relay {
         self.settle();
         self.meter.unstalled(now);
         self.farewell = None;
-        let mut lost = self.queue.clear();
+        let mut lost = self.clear_queue();
         lost.bytes += self.pipes.as_mut().map_or(0, Pipes::clear);
         self.meter.lost[reason] += lost;
         self.shrank(now);
