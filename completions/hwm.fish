@@ -4,6 +4,7 @@ complete -c hwm -l low-water -d 'Flow again when no more is held [default: 75% o
 complete -c hwm -l when-full -l overflow -d 'What happens when an arriving record does not fit [default: block]' -r -f -a "block\t'stop reading until there is room; nothing is lost'
 drop-newest\t'lose the arriving record'
 drop-oldest\t'lose the records that waited longest'
+drop-buffer\t'lose everything that waits and start over'
 sample\t'while pressured let only some records pass'
 fail\t'stop reading, write what was accepted, exit 4'"
 complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]' -r

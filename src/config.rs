@@ -97,6 +97,8 @@ pub enum Policy {
     DropNewest,
     /// Whole records leave from the head until the arrival fits.
     DropOldest,
+    /// Every record not yet begun leaves, then the arrival is admitted.
+    DropBuffer,
     /// While pressured only chosen records are admitted.
     Sample(Sample),
     /// Stop reading, write what was accepted, exit 4.
@@ -110,6 +112,7 @@ impl Policy {
             Policy::Block => "block",
             Policy::DropNewest => "drop-newest",
             Policy::DropOldest => "drop-oldest",
+            Policy::DropBuffer => "drop-buffer",
             Policy::Sample(_) => "sample",
             Policy::Fail => "fail",
         }

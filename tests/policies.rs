@@ -80,6 +80,22 @@ fn drop_oldest_keeps_the_newest_lines() {
 }
 
 #[test]
+fn drop_buffer_starts_over_when_it_is_full() {
+    let input = log(30_000);
+    let run = run_with_late_consumer(
+        &[&SMALL[..], &["--when-full", "drop-buffer"]].concat(),
+        &input,
+    );
+    assert!(check(&run, &input) > 0);
+    let last = 20;
+    let (ours, theirs) = (lines(&run.output), lines(&input));
+    assert!(
+        ours[ours.len() - last..] == theirs[theirs.len() - last..],
+        "the end is whole"
+    );
+}
+
+#[test]
 fn sample_lets_some_of_all_ages_pass() {
     let input = log(30_000);
     for spec in ["1/50", "2%", "adaptive"] {
@@ -115,7 +131,7 @@ fn a_seed_makes_the_choice_repeatable() {
 #[test]
 fn marks_stand_where_lines_are_missing_and_sum_to_the_loss() {
     let input = log(30_000);
-    for policy in ["drop-newest", "drop-oldest", "sample"] {
+    for policy in ["drop-newest", "drop-oldest", "drop-buffer", "sample"] {
         let args = ["--when-full", policy, "--mark=~ {records} ~", "--seed", "1"];
         let mut run = run_with_late_consumer(&[&SMALL[..], &args].concat(), &input);
         let mut marked = 0;
@@ -278,7 +294,7 @@ fn records_of_some_pages_stay_whole_while_others_are_evicted() {
         input.extend((0..19_500).map(|at| b'a' + (mixed(at) % 26) as u8));
         input.push(b'\n');
     }
-    for policy in ["drop-oldest", "drop-newest", "sample"] {
+    for policy in ["drop-oldest", "drop-newest", "drop-buffer", "sample"] {
         let args = ["-B", "256k", "--when-full", policy];
         let run = run_with_late_consumer(&args, &input);
         assert!(check(&run, &input) > 0, "{policy}");

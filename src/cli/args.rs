@@ -240,6 +240,8 @@ pub(super) enum PolicyName {
     /// lose the records that waited longest
     #[value(alias = "drop-head")]
     DropOldest,
+    /// lose everything that waits and start over
+    DropBuffer,
     /// while pressured let only some records pass
     Sample,
     /// stop reading, write what was accepted, exit 4
@@ -307,7 +309,7 @@ fn parse_name(text: &str) -> Result<String, String> {
 struct PolicyParser;
 
 const AMBIGUOUS: [&str; 2] = ["drop-latest", "drop-tail"];
-const TO_COME: [&str; 5] = ["drop-buffer", "latest", "conflate", "priority", "red"];
+const TO_COME: [&str; 4] = ["latest", "conflate", "priority", "red"];
 
 impl TypedValueParser for PolicyParser {
     type Value = PolicyName;
@@ -338,7 +340,8 @@ fn refuse(name: &str) -> Result<(), &'static str> {
     }
     if TO_COME.contains(&name) {
         return Err(
-            "this policy is not built yet; there are block, drop-newest, drop-oldest, sample, fail",
+            "this policy is not built yet; there are block, drop-newest, drop-oldest, drop-buffer, \
+             sample, fail",
         );
     }
     Ok(())

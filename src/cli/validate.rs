@@ -45,6 +45,7 @@ fn policy(args: &Args) -> Result<Policy, String> {
         PolicyName::Block => Policy::Block,
         PolicyName::DropNewest => Policy::DropNewest,
         PolicyName::DropOldest => Policy::DropOldest,
+        PolicyName::DropBuffer => Policy::DropBuffer,
         PolicyName::Sample => Policy::Sample(args.sample.unwrap_or(Sample::Adaptive)),
         PolicyName::Fail => Policy::Fail,
     })

@@ -249,7 +249,13 @@ impl Queue {
         Some(self.boundary_at(least).unwrap_or(evictable))
     }
 
-    /// Evicts the first `bytes` bytes, as [`Queue::eviction_of`] found them.
+    /// How many bytes all whole records have of which no byte was written; None when there are none.
+    pub fn eviction_of_all(&mut self) -> Option<u64> {
+        self.set_begun_aside();
+        Some(self.evictable()).filter(|bytes| *bytes > 0)
+    }
+
+    /// Evicts the first `bytes` bytes, as an `eviction_of...` found them.
     pub fn evict(&mut self, bytes: u64) -> Tally {
         debug_assert!(bytes <= self.evictable());
         let records_out = self.waiting.settle();

@@ -14,7 +14,7 @@ use super::fuzz;
 use super::values::{TOKENS, anything};
 
 /// Values that some option takes, and names that may be a FILE.
-const VALUES: [&str; 24] = [
+const VALUES: [&str; 25] = [
     "1",
     "64k",
     "1.5M",
@@ -34,6 +34,7 @@ const VALUES: [&str; 24] = [
     "bar",
     "sample",
     "drop-oldest",
+    "drop-buffer",
     "block",
     "fail",
     "@Cargo.toml",

@@ -264,6 +264,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         1 => Just(Policy::Fail),
         2 => Just(Policy::DropNewest),
         3 => Just(Policy::DropOldest),
+        2 => Just(Policy::DropBuffer),
         1 => (1_u64..5).prop_map(|n| Policy::Sample(Sample::Every(n))),
         1 => chances.prop_map(|p| Policy::Sample(Sample::Chance(p))),
     ]

@@ -175,6 +175,7 @@ fn put_policy(text: &str, config: &mut Config) -> Option<()> {
         "block" | "suspend" | "backpressure" => (Policy::Block, 100),
         "drop-newest" | "drop-new" | "tail-drop" => (Policy::DropNewest, 100),
         "drop-oldest" | "drop-head" => (Policy::DropOldest, 100),
+        "drop-buffer" => (Policy::DropBuffer, 100),
         "sample" => (Policy::Sample(Sample::Adaptive), 80),
         "fail" | "error" => (Policy::Fail, 100),
         _ => return None,

@@ -270,17 +270,13 @@ impl Model {
     }
 
     fn make_room(&mut self, now: Duration) {
-        let mut begun = (self.sent_of_first + self.under_way).max(usize::from(self.claimed));
-        let first_whole = self.items.iter().position(|item| match item {
-            Item::Gap { .. } => false,
-            Item::Record(bytes) => {
-                let is_free = begun == 0;
-                begun = begun.saturating_sub(bytes.len());
-                is_free
-            }
-        });
-        match (self.config.policy, first_whole) {
+        match (self.config.policy, self.first_whole()) {
             (Policy::DropOldest, Some(at)) => self.evict(at, now),
+            (Policy::DropBuffer, Some(_)) => {
+                while let Some(at) = self.first_whole() {
+                    self.evict(at, now);
+                }
+            }
             _ => {
                 self.doomed = Some(self.arriving.len());
                 if !self.arriving.is_empty() {
@@ -289,6 +285,19 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// The oldest whole record of which no byte was written or promised.
+    fn first_whole(&self) -> Option<usize> {
+        let mut begun = (self.sent_of_first + self.under_way).max(usize::from(self.claimed));
+        self.items.iter().position(|item| match item {
+            Item::Gap { .. } => false,
+            Item::Record(bytes) => {
+                let is_free = begun == 0;
+                begun = begun.saturating_sub(bytes.len());
+                is_free
+            }
+        })
     }
 
     /// The record becomes a gap, and adjacent gaps become one.

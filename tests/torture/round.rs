@@ -107,7 +107,14 @@ impl Round {
     /// Everything about the round of `seed`. The peers' processes ask for it again.
     pub fn of(seed: u64) -> Self {
         let dice = &mut Dice::new(seed);
-        let policy = dice.of(&["block", "fail", "drop-newest", "drop-oldest", "sample"]);
+        let policy = dice.of(&[
+            "block",
+            "fail",
+            "drop-newest",
+            "drop-oldest",
+            "drop-buffer",
+            "sample",
+        ]);
         let is_lossy = !matches!(policy, "block" | "fail");
         let mut args = Vec::new();
         let mut add = |words: &[&str]| args.extend(words.iter().map(ToString::to_string));

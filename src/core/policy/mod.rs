@@ -7,6 +7,7 @@
 //!
 //! `block` and `fail` are not here: they lose nothing and never look at a record.
 
+mod drop_buffer;
 mod drop_newest;
 mod drop_oldest;
 mod sample;
@@ -25,6 +26,8 @@ pub enum OnFull {
     LoseArrival,
     /// The oldest whole record that was not begun; the arriving one where there is none.
     EvictOldest,
+    /// Every whole record that was not begun; the arriving one where there is none.
+    EvictAll,
 }
 
 /// What a policy may know when it judges a record.
@@ -76,6 +79,7 @@ pub fn decider(policy: Policy, seed: u64) -> Option<Box<dyn Overflow>> {
         Policy::Block | Policy::Fail => None,
         Policy::DropNewest => Some(Box::new(drop_newest::DropNewest)),
         Policy::DropOldest => Some(Box::new(drop_oldest::DropOldest)),
+        Policy::DropBuffer => Some(Box::new(drop_buffer::DropBuffer)),
         Policy::Sample(spec) => Some(Box::new(sample::Sampler::new(spec, Rng::new(seed)))),
     }
 }

@@ -60,12 +60,13 @@ impl Relay {
 
     /// Admits everything that landed.
     fn keep_landed(&mut self, now: Duration) {
-        self.admit_landed();
+        self.admit(self.queue.landed().len());
         self.grew(self.held(), now);
     }
 
-    fn admit_landed(&mut self) {
-        let (count, delimiters, unended) = self.survey_landed();
+    /// Admits the first `count` bytes that landed.
+    fn admit(&mut self, count: usize) {
+        let (delimiters, unended) = self.survey(&self.queue.landed()[..count]);
         self.meter.input += Tally {
             bytes: count as u64,
             records: delimiters,
@@ -73,15 +74,13 @@ impl Relay {
         self.queue.keep(count, delimiters, unended);
     }
 
-    /// How many bytes landed, how many delimiters are among them, and how many bytes follow the
-    /// last of these.
-    fn survey_landed(&self) -> (usize, u64, u64) {
-        let landed = self.queue.landed();
+    /// How many delimiters there are, and how many bytes follow the last of them.
+    fn survey(&self, bytes: &[u8]) -> (u64, u64) {
         if !self.counts_records {
-            return (landed.len(), 0, landed.len() as u64);
+            return (0, bytes.len() as u64);
         }
-        let (delimiters, end) = self.delimiters_and_end(landed);
-        (landed.len(), delimiters, landed.len() as u64 - end)
+        let (delimiters, end) = self.delimiters_and_end(bytes);
+        (delimiters, bytes.len() as u64 - end)
     }
 
     /// Lossy policies: decides on everything that landed.
@@ -112,6 +111,7 @@ impl Relay {
         match self.on_full() {
             OnFull::EvictOldest => self.evict_in_bulk(after - self.config.capacity, now),
             OnFull::LoseArrival => self.lose_in_bulk(now),
+            OnFull::EvictAll => self.fill_in_bulk(now),
         }
     }
 
@@ -128,9 +128,20 @@ impl Relay {
             return false;
         }
         self.grew(self.config.capacity, now);
-        self.admit_landed();
+        self.admit(self.queue.landed().len());
         self.evict(leaving, now);
         true
+    }
+
+    /// `EvictAll`: nobody is judged and nothing leaves before the queue is full, so what fits is
+    /// admitted at once.
+    fn fill_in_bulk(&mut self, now: Duration) -> bool {
+        let room = (self.config.capacity - self.held()) as usize;
+        if room > 0 {
+            self.admit(room);
+            self.grew(self.config.capacity, now);
+        }
+        room > 0
     }
 
     /// `LoseArrival` with little room: the records that come next and do not fit are lost together.
@@ -234,12 +245,14 @@ impl Relay {
 
     /// The arriving record needs a byte more than there is.
     fn make_room(&mut self, now: Duration) {
-        match self.on_full() {
-            OnFull::LoseArrival => self.doom(now),
-            OnFull::EvictOldest => match self.queue.eviction_of(1) {
-                Some(bytes) => self.evict(bytes, now),
-                None => self.doom(now),
-            },
+        let leaving = match self.on_full() {
+            OnFull::LoseArrival => None,
+            OnFull::EvictOldest => self.queue.eviction_of(1),
+            OnFull::EvictAll => self.queue.eviction_of_all(),
+        };
+        match leaving {
+            Some(bytes) => self.evict(bytes, now),
+            None => self.doom(now),
         }
     }
 
