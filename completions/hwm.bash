@@ -46,11 +46,11 @@ _hwm() {
                     return 0
                     ;;
                 --when-full)
-                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer sample fail" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample fail" -- "${cur}"))
                     return 0
                     ;;
                 --overflow)
-                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer sample fail" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample fail" -- "${cur}"))
                     return 0
                     ;;
                 --sample)

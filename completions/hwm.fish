@@ -5,6 +5,7 @@ complete -c hwm -l when-full -l overflow -d 'What happens when an arriving recor
 drop-newest\t'lose the arriving record'
 drop-oldest\t'lose the records that waited longest'
 drop-buffer\t'lose everything that waits and start over'
+latest\t'let only the newest record wait'
 sample\t'while pressured let only some records pass'
 fail\t'stop reading, write what was accepted, exit 4'"
 complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]' -r

@@ -1,7 +1,7 @@
 module completions {
 
   def "nu-complete hwm when_full" [] {
-    [ "block" "drop-newest" "drop-oldest" "drop-buffer" "sample" "fail" ]
+    [ "block" "drop-newest" "drop-oldest" "drop-buffer" "latest" "sample" "fail" ]
   }
 
   def "nu-complete hwm broken_pipe" [] {

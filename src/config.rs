@@ -99,6 +99,8 @@ pub enum Policy {
     DropOldest,
     /// Every record not yet begun leaves, then the arrival is admitted.
     DropBuffer,
+    /// At most one record waits; a newer one replaces it.
+    Latest,
     /// While pressured only chosen records are admitted.
     Sample(Sample),
     /// Stop reading, write what was accepted, exit 4.
@@ -113,6 +115,7 @@ impl Policy {
             Policy::DropNewest => "drop-newest",
             Policy::DropOldest => "drop-oldest",
             Policy::DropBuffer => "drop-buffer",
+            Policy::Latest => "latest",
             Policy::Sample(_) => "sample",
             Policy::Fail => "fail",
         }

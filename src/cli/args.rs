@@ -242,6 +242,9 @@ pub(super) enum PolicyName {
     DropOldest,
     /// lose everything that waits and start over
     DropBuffer,
+    /// let only the newest record wait
+    #[value(alias = "conflate")]
+    Latest,
     /// while pressured let only some records pass
     Sample,
     /// stop reading, write what was accepted, exit 4
@@ -309,7 +312,7 @@ fn parse_name(text: &str) -> Result<String, String> {
 struct PolicyParser;
 
 const AMBIGUOUS: [&str; 2] = ["drop-latest", "drop-tail"];
-const TO_COME: [&str; 4] = ["latest", "conflate", "priority", "red"];
+const TO_COME: [&str; 2] = ["priority", "red"];
 
 impl TypedValueParser for PolicyParser {
     type Value = PolicyName;
@@ -341,7 +344,7 @@ fn refuse(name: &str) -> Result<(), &'static str> {
     if TO_COME.contains(&name) {
         return Err(
             "this policy is not built yet; there are block, drop-newest, drop-oldest, drop-buffer, \
-             sample, fail",
+             latest, sample, fail",
         );
     }
     Ok(())

@@ -46,6 +46,7 @@ fn policy(args: &Args) -> Result<Policy, String> {
         PolicyName::DropNewest => Policy::DropNewest,
         PolicyName::DropOldest => Policy::DropOldest,
         PolicyName::DropBuffer => Policy::DropBuffer,
+        PolicyName::Latest => Policy::Latest,
         PolicyName::Sample => Policy::Sample(args.sample.unwrap_or(Sample::Adaptive)),
         PolicyName::Fail => Policy::Fail,
     })

@@ -157,7 +157,7 @@ impl Lane {
     }
 
     /// The bytes, oldest first.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn pieces(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.chunks.iter().map(Chunk::held)
     }
 

@@ -255,6 +255,20 @@ impl Queue {
         Some(self.evictable()).filter(|bytes| *bytes > 0)
     }
 
+    /// How many bytes all whole records but the newest have of which no byte was written; None when
+    /// there are none.
+    pub fn eviction_of_all_but_newest(&mut self) -> Option<u64> {
+        self.set_begun_aside();
+        let records_out = self.waiting.settle();
+        self.waiting.owe(records_out);
+        if self.waiting.delimiters() + u64::from(self.bare_tail) < 2 {
+            return None;
+        }
+        // The newest begins behind the last delimiter but its own.
+        let end = self.evictable().checked_sub(1)?;
+        self.boundary_before(end)
+    }
+
     /// Evicts the first `bytes` bytes, as an `eviction_of...` found them.
     pub fn evict(&mut self, bytes: u64) -> Tally {
         debug_assert!(bytes <= self.evictable());
@@ -299,6 +313,24 @@ impl Queue {
                 }
             }
             before = after;
+        }
+        None
+    }
+
+    /// Bytes from the head to behind the last delimiter among the first `end` bytes; None when there
+    /// is none.
+    fn boundary_before(&self, end: u64) -> Option<u64> {
+        let delimiter = self.delimiter?;
+        let mut after = self.waiting.len();
+        for held in self.waiting.pieces().rev() {
+            let before = after - held.len() as u64;
+            if before < end {
+                let looked_at = &held[..(end.min(after) - before) as usize];
+                if let Some(found) = memchr::memrchr(delimiter, looked_at) {
+                    return Some(before + found as u64 + 1);
+                }
+            }
+            after = before;
         }
         None
     }

@@ -14,7 +14,7 @@ use super::fuzz;
 use super::values::{TOKENS, anything};
 
 /// Values that some option takes, and names that may be a FILE.
-const VALUES: [&str; 25] = [
+const VALUES: [&str; 26] = [
     "1",
     "64k",
     "1.5M",
@@ -35,6 +35,7 @@ const VALUES: [&str; 25] = [
     "sample",
     "drop-oldest",
     "drop-buffer",
+    "latest",
     "block",
     "fail",
     "@Cargo.toml",

@@ -176,6 +176,7 @@ fn put_policy(text: &str, config: &mut Config) -> Option<()> {
         "drop-newest" | "drop-new" | "tail-drop" => (Policy::DropNewest, 100),
         "drop-oldest" | "drop-head" => (Policy::DropOldest, 100),
         "drop-buffer" => (Policy::DropBuffer, 100),
+        "latest" | "conflate" => (Policy::Latest, 100),
         "sample" => (Policy::Sample(Sample::Adaptive), 80),
         "fail" | "error" => (Policy::Fail, 100),
         _ => return None,

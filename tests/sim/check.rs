@@ -245,7 +245,9 @@ impl Follower {
     /// What is due happens, and the turn tells its changes; what the wait brings is told by
     /// the next turn.
     fn expire(&mut self) {
-        self.model.expire(self.now);
+        let lacks_credit = |bucket: &Bucket| !bucket.lets_out(self.model.waiting(), self.now);
+        let is_left = self.times.is_blocked() || self.bucket.as_ref().is_some_and(lacks_credit);
+        self.model.expire(is_left, self.now);
         self.reads_no_more = self.model.phase != Phase::Running;
         let goes_on = self.model.phase != Phase::Ended;
         let beat = self.beat.as_mut().filter(|_| goes_on);
@@ -568,10 +570,23 @@ impl Bucket {
         (self.credit, self.at) = (credit - spent, now);
     }
 
-    /// When there is credit for a fiftieth of a second, or the burst if that is less: hwm may
-    /// wait for so much, and not for more.
+    /// Whether there is credit for something of so many bytes to go out.
+    fn lets_out(&self, waiting: usize, now: Duration) -> bool {
+        let wanted = match self.rate.per_second {
+            Amount::Bytes(_) => self.enough().min(waiting as u64),
+            Amount::Records(_) => 1,
+        };
+        self.credit_at(now) >= u128::from(wanted) * 1_000_000_000
+    }
+
+    /// Credit for a fiftieth of a second, or the burst if that is less: hwm may wait for so much,
+    /// and not for more.
+    fn enough(&self) -> u64 {
+        (self.per_second() / 50).clamp(1, self.rate.burst)
+    }
+
     fn enough_at(&self, now: Duration) -> Duration {
-        let enough = (self.per_second() / 50).clamp(1, self.rate.burst);
+        let enough = self.enough();
         let missing = (u128::from(enough) * 1_000_000_000).saturating_sub(self.credit_at(now));
         now + Duration::from_nanos(missing.div_ceil(u128::from(self.per_second())) as u64)
     }

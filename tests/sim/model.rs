@@ -271,7 +271,7 @@ impl Model {
 
     fn make_room(&mut self, now: Duration) {
         match (self.config.policy, self.first_whole()) {
-            (Policy::DropOldest, Some(at)) => self.evict(at, now),
+            (Policy::DropOldest | Policy::Latest, Some(at)) => self.evict(at, now),
             (Policy::DropBuffer, Some(_)) => {
                 while let Some(at) = self.first_whole() {
                     self.evict(at, now);
@@ -298,6 +298,16 @@ impl Model {
                 is_free
             }
         })
+    }
+
+    /// Of the records that a write left behind, and that are whole and not begun, one stays.
+    fn leave_newest(&mut self, now: Duration) {
+        let is_record = |item: &Item| matches!(item, Item::Record(_));
+        while let Some(at) = self.first_whole()
+            && self.items.iter().skip(at + 1).any(is_record)
+        {
+            self.evict(at, now);
+        }
     }
 
     /// The record becomes a gap, and adjacent gaps become one.
@@ -480,21 +490,39 @@ impl Model {
         let Some(Item::Gap { records, bytes }) = self.items.front() else {
             return;
         };
-        if let Some(mark) = &self.config.mark {
-            for piece in &mark.0 {
-                let text = match piece {
-                    MarkPiece::Text(text) => text.clone(),
-                    MarkPiece::Records => records.to_string(),
-                    MarkPiece::Bytes => bytes.to_string(),
-                    MarkPiece::Size => panic!("the simulator uses exact marks"),
-                };
-                self.mark_left.extend_from_slice(text.as_bytes());
-            }
-            self.mark_left.push(self.config.delimiter);
+        if self.config.mark.is_some() {
             self.marked = (self.marked.0 + bytes, self.marked.1 + records);
             self.claimed = true;
+            self.mark_left = self.first_mark();
         }
         self.items.pop_front();
+    }
+
+    /// The mark for the first gap, if that is what comes next.
+    fn first_mark(&self) -> Vec<u8> {
+        let (Some(mark), Some(Item::Gap { records, bytes })) =
+            (&self.config.mark, self.items.front())
+        else {
+            return Vec::new();
+        };
+        let text = mark.0.iter().map(|piece| match piece {
+            MarkPiece::Text(text) => text.clone(),
+            MarkPiece::Records => records.to_string(),
+            MarkPiece::Bytes => bytes.to_string(),
+            MarkPiece::Size => panic!("the simulator uses exact marks"),
+        });
+        let mut mark = text.collect::<String>().into_bytes();
+        mark.push(self.config.delimiter);
+        mark
+    }
+
+    /// Bytes that wait to go out, the next mark among them.
+    pub fn waiting(&self) -> usize {
+        let mark = match self.mark_left.len() {
+            0 if self.has_output() => self.first_mark().len(),
+            left => left,
+        };
+        self.held() + mark
     }
 
     fn send_byte(&mut self) -> u8 {
@@ -709,8 +737,11 @@ impl Model {
         all.into_iter().flatten().collect()
     }
 
-    /// What is due happens.
-    pub fn expire(&mut self, now: Duration) {
+    /// A turn ends: what is due happens. `is_left` says that more could not be written.
+    pub fn expire(&mut self, is_left: bool, now: Duration) {
+        if is_left && self.config.policy == Policy::Latest {
+            self.leave_newest(now);
+        }
         let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
         if self.phase != Phase::Ended && is_due(self.stall_deadline()) {
             self.decide(End::Stalled);

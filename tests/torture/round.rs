@@ -113,6 +113,7 @@ impl Round {
             "drop-newest",
             "drop-oldest",
             "drop-buffer",
+            "latest",
             "sample",
         ]);
         let is_lossy = !matches!(policy, "block" | "fail");

@@ -10,6 +10,8 @@
 mod drop_buffer;
 mod drop_newest;
 mod drop_oldest;
+mod latest;
+
 mod sample;
 
 use std::time::Duration;
@@ -64,6 +66,11 @@ pub trait Overflow {
         None
     }
 
+    /// Whether only the newest stays of the whole records that a write left behind.
+    fn only_newest_waits(&self) -> bool {
+        false
+    }
+
     /// How many bytes came in and went out until `now`; called at least once a turn of the loop.
     fn observe(&mut self, _now: Duration, _input: u64, _output: u64) {}
 
@@ -80,6 +87,7 @@ pub fn decider(policy: Policy, seed: u64) -> Option<Box<dyn Overflow>> {
         Policy::DropNewest => Some(Box::new(drop_newest::DropNewest)),
         Policy::DropOldest => Some(Box::new(drop_oldest::DropOldest)),
         Policy::DropBuffer => Some(Box::new(drop_buffer::DropBuffer)),
+        Policy::Latest => Some(Box::new(latest::Latest)),
         Policy::Sample(spec) => Some(Box::new(sample::Sampler::new(spec, Rng::new(seed)))),
     }
 }

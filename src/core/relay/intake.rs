@@ -256,6 +256,20 @@ impl Relay {
         }
     }
 
+    /// Where only the newest waits, the other whole records that a write left behind leave.
+    pub(super) fn leave_newest(&mut self, now: Duration) {
+        let replaces = self
+            .overflow
+            .as_ref()
+            .is_some_and(|o| o.only_newest_waits());
+        if replaces
+            && (self.is_blocked || !self.write_wish(now))
+            && let Some(bytes) = self.queue.eviction_of_all_but_newest()
+        {
+            self.evict(bytes, now);
+        }
+    }
+
     fn evict(&mut self, bytes: u64, now: Duration) {
         let from = self.queue.head();
         // A gap before a begun record that was set aside is history.

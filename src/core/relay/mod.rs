@@ -250,10 +250,11 @@ impl Relay {
         }
     }
 
-    /// Acts on deadlines that have passed. To be called when the turn has read and written what
-    /// it could: after a pause of the process, what would have kept a deadline off may be
-    /// waiting on either side.
+    /// Acts on what the turn has left behind, and on deadlines that have passed. To be called when
+    /// the turn has read and written what it could: after a pause of the process, what would have
+    /// kept a deadline off may be waiting on either side.
     pub fn expire(&mut self, now: Duration) {
+        self.leave_newest(now);
         let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
         if is_due(self.stall_deadline()) {
             self.ending = self.ending.and(Ending::Stalled);
