@@ -1,5 +1,5 @@
 complete -c hwm -s B -l buffer-size -d 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]' -r
-complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample]' -r
+complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample and red]' -r
 complete -c hwm -l low-water -d 'Flow again when no more is held [default: 75% of the high-water mark]' -r
 complete -c hwm -l when-full -l overflow -d 'What happens when an arriving record does not fit [default: block]' -r -f -a "block\t'stop reading until there is room; nothing is lost'
 drop-newest\t'lose the arriving record'
@@ -7,8 +7,10 @@ drop-oldest\t'lose the records that waited longest'
 drop-buffer\t'lose everything that waits and start over'
 latest\t'let only the newest record wait'
 sample\t'while pressured let only some records pass'
+red\t'lose more arrivals the more is held on average'
 fail\t'stop reading, write what was accepted, exit 4'"
 complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]' -r
+complete -c hwm -l red-max -d 'With red: the chance to lose an arrival right below the high-water mark [default: 10%]' -r
 complete -c hwm -l seed -d 'Make random choices repeatable' -r
 complete -c hwm -l mark -d 'Put a record into the output where records are missing' -r
 complete -c hwm -l fail-on-loss -d 'Exit 3 when N records (default 1) or P% of them were lost' -r

@@ -103,6 +103,11 @@ pub enum Policy {
     Latest,
     /// While pressured only chosen records are admitted.
     Sample(Sample),
+    /// Random early detection.
+    Red {
+        /// The chance to lose an arrival right below H, 0.0 to 1.0.
+        max_p: f64,
+    },
     /// Stop reading, write what was accepted, exit 4.
     Fail,
 }
@@ -117,6 +122,7 @@ impl Policy {
             Policy::DropBuffer => "drop-buffer",
             Policy::Latest => "latest",
             Policy::Sample(_) => "sample",
+            Policy::Red { .. } => "red",
             Policy::Fail => "fail",
         }
     }

@@ -137,6 +137,7 @@ fn marks_stand_where_lines_are_missing_and_sum_to_the_loss() {
         "drop-buffer",
         "latest",
         "sample",
+        "red",
     ] {
         let args = ["--when-full", policy, "--mark=~ {records} ~", "--seed", "1"];
         let mut run = run_with_late_consumer(&[&SMALL[..], &args].concat(), &input);
@@ -356,6 +357,7 @@ fn records_of_some_pages_stay_whole_while_others_are_evicted() {
         "drop-buffer",
         "latest",
         "sample",
+        "red",
     ] {
         let args = ["-B", "256k", "--when-full", policy];
         let run = run_with_late_consumer(&args, &input);

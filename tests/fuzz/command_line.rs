@@ -14,7 +14,7 @@ use super::fuzz;
 use super::values::{TOKENS, anything};
 
 /// Values that some option takes, and names that may be a FILE.
-const VALUES: [&str; 26] = [
+const VALUES: [&str; 27] = [
     "1",
     "64k",
     "1.5M",
@@ -36,6 +36,7 @@ const VALUES: [&str; 26] = [
     "drop-oldest",
     "drop-buffer",
     "latest",
+    "red",
     "block",
     "fail",
     "@Cargo.toml",
@@ -94,6 +95,7 @@ fn expect_bounds(config: &Config) {
     match relay.policy {
         Policy::Sample(Sample::Every(every)) => assert!(every >= 1),
         Policy::Sample(Sample::Chance(chance)) => assert!((0.0..=1.0).contains(&chance)),
+        Policy::Red { max_p } => assert!((0.0..=1.0).contains(&max_p)),
         _ => {}
     }
     match relay.fail_on_loss {

@@ -87,7 +87,7 @@ pub fn whole(text: &str) -> Option<u64> {
     digits.times(1, 0)
 }
 
-fn percent(text: &str) -> Option<f64> {
+pub fn percent(text: &str) -> Option<f64> {
     number(text)?;
     text.parse().ok().filter(|percent| *percent <= 100.0)
 }

@@ -274,6 +274,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         2 => Just(Policy::DropBuffer),
         2 => Just(Policy::Latest),
         1 => (1_u64..5).prop_map(|n| Policy::Sample(Sample::Every(n))),
+        2 => chances.clone().prop_map(|max_p| Policy::Red { max_p }),
         1 => chances.prop_map(|p| Policy::Sample(Sample::Chance(p))),
     ]
 }

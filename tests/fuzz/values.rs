@@ -35,7 +35,7 @@ const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|d
                      conflate|priority|red|signal|ok|bar|plain|json|summary|none";
 const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{2028}|\\n)){0,4}";
 
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 23] = [
     kind("--buffer-size", NUMBERS, |text, config| {
         put_capacity(oracle::size(text)?, 100, config)
     }),
@@ -58,6 +58,12 @@ const KINDS: [Kind; 22] = [
     kind("--when-full", NAMES, put_policy),
     kind("--when-full sample --sample", SHARES, |text, config| {
         config.relay.policy = Policy::Sample(oracle::sample(text)?);
+        Some(())
+    }),
+    kind("--when-full red --red-max", SHARES, |text, config| {
+        config.relay.policy = Policy::Red {
+            max_p: oracle::percent(text.strip_suffix('%')?)? / 100.0,
+        };
         Some(())
     }),
     kind("--seed", "[0-9]{1,22}", |text, config| {
@@ -177,6 +183,7 @@ fn put_policy(text: &str, config: &mut Config) -> Option<()> {
         "drop-oldest" | "drop-head" => (Policy::DropOldest, 100),
         "drop-buffer" => (Policy::DropBuffer, 100),
         "latest" | "conflate" => (Policy::Latest, 100),
+        "red" => (Policy::Red { max_p: 0.1 }, 80),
         "sample" => (Policy::Sample(Sample::Adaptive), 80),
         "fail" | "error" => (Policy::Fail, 100),
         _ => return None,

@@ -36,6 +36,17 @@ impl Rates {
     }
 }
 
+/// The average of random early detection and what it is made of.
+struct Average {
+    bytes: f64,
+    /// Records since the last early loss, the one that is looked at included.
+    count: Option<u32>,
+    nothing_since: Duration,
+    something_since: Option<Duration>,
+    something_in_all: Duration,
+    stayed: u32,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     Running,
@@ -78,6 +89,7 @@ pub struct Model {
     seen: u64,
     rng: Rng,
     rates: Option<Rates>,
+    average: Average,
     pub phase: Phase,
     pub end: End,
     was_signalled: bool,
@@ -118,6 +130,14 @@ impl Model {
             peak: 0,
             seen: 0,
             rates: None,
+            average: Average {
+                bytes: 0.0,
+                count: None,
+                nothing_since: Duration::ZERO,
+                something_since: None,
+                something_in_all: Duration::ZERO,
+                stayed: 0,
+            },
             phase: if takes_nothing {
                 Phase::Draining(None)
             } else {
@@ -258,7 +278,7 @@ impl Model {
         if let Some(length) = &mut self.doomed {
             *length += 1;
             if ends {
-                self.close_doomed();
+                self.close_doomed(now);
             }
             return;
         }
@@ -372,6 +392,60 @@ impl Model {
         self.changes.push(Change::Loss);
     }
 
+    /// Why the policy loses a whole record. `found` is held but for the record; `fits` if it has a
+    /// place.
+    fn judged(&mut self, found: usize, fits: bool, now: Duration) -> Option<&'static str> {
+        let is_red = matches!(self.config.policy, Policy::Red { .. });
+        let early = is_red && self.is_early(found, fits, now);
+        let sampled = !is_red && self.sampled_out();
+        match (early, sampled) {
+            (true, _) => Some("early"),
+            (_, true) => Some("sampled"),
+            _ => None,
+        }
+    }
+
+    fn is_early(&mut self, found: usize, fits: bool, now: Duration) -> bool {
+        let Policy::Red { max_p } = self.config.policy else {
+            unreachable!()
+        };
+        let (low, high) = (self.config.low_water as f64, self.config.high_water as f64);
+        let average = &mut self.average;
+        if found > 0 {
+            average.bytes = average.bytes * 0.998 + 0.002 * found as f64;
+        } else {
+            let idle = (now - average.nothing_since).as_secs_f64();
+            let busy = average.something_in_all.as_secs_f64();
+            let records = match (idle == 0.0, busy == 0.0) {
+                (true, _) => 0.0,
+                (false, true) => f64::INFINITY,
+                (false, false) => idle * f64::from(average.stayed) / busy,
+            };
+            average.bytes *= 0.998_f64.powf(records);
+            average.nothing_since = now;
+        }
+        let is_lost = if average.bytes >= high && average.bytes >= low {
+            average.count = Some(0);
+            true
+        } else if average.bytes >= low {
+            let count = average.count.map_or(0, |count| count + 1);
+            let base = max_p * (average.bytes - low) / (high - low);
+            let rest = 1.0 - f64::from(count) * base;
+            let chance = if rest > 0.0 { base / rest } else { 1.0 };
+            let is_lost = self.rng.chance(chance);
+            average.count = Some(if is_lost { 0 } else { count });
+            is_lost
+        } else {
+            average.count = None;
+            false
+        };
+        if fits && !is_lost {
+            average.stayed += 1;
+            average.something_since.get_or_insert(now);
+        }
+        is_lost
+    }
+
     fn sampled_out(&mut self) -> bool {
         match self.config.policy {
             Policy::Sample(Sample::Every(stride)) if self.pressured => {
@@ -435,27 +509,26 @@ impl Model {
 
     fn complete(&mut self, now: Duration) {
         self.input.1 += 1;
-        let is_lost = self.sampled_out();
+        let judged = self.judged(self.held() - self.arriving.len(), true, now);
         let record = std::mem::take(&mut self.arriving);
-        if is_lost {
-            self.lose_at_tail("sampled", record.len() as u64);
+        if let Some(reason) = judged {
+            self.lose_at_tail(reason, record.len() as u64);
             self.shrank(now);
         } else {
             self.items.push_back(Item::Record(record));
         }
     }
 
-    fn close_doomed(&mut self) {
+    fn close_doomed(&mut self, now: Duration) {
         let Some(length) = self.doomed.take() else {
             return;
         };
         self.input.1 += 1;
         let reason = if length as u64 > self.config.capacity {
             "oversize"
-        } else if self.sampled_out() {
-            "sampled"
         } else {
-            "queue_full"
+            let judged = self.judged(self.held(), false, now);
+            judged.unwrap_or("queue_full")
         };
         self.lose_at_tail(reason, length as u64);
     }
@@ -472,6 +545,12 @@ impl Model {
             if self.held() < held {
                 self.shrank(now);
             }
+        }
+        if self.held_records() == 0
+            && let Some(since) = self.average.something_since.take()
+        {
+            self.average.something_in_all += now - since;
+            self.average.nothing_since = now;
         }
         out
     }
@@ -601,7 +680,7 @@ impl Model {
     }
 
     fn close_tail(&mut self, now: Duration) {
-        self.close_doomed();
+        self.close_doomed(now);
         if !self.arriving.is_empty() {
             self.complete(now);
         }
@@ -637,7 +716,7 @@ impl Model {
     }
 
     fn lose_arriving(&mut self, reason: &'static str, now: Duration) {
-        self.close_doomed();
+        self.close_doomed(now);
         if !self.arriving.is_empty() {
             self.input.1 += 1;
             let length = std::mem::take(&mut self.arriving).len() as u64;

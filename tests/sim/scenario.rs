@@ -146,13 +146,16 @@ impl Consistent for RelayConfig {
 }
 
 fn policy(dice: &mut Dice) -> Policy {
-    match dice.below(9) {
+    match dice.below(10) {
         0 => Policy::Block,
         1 => Policy::Fail,
         2 => Policy::DropNewest,
         3 => Policy::DropOldest,
         7 => Policy::DropBuffer,
         8 => Policy::Latest,
+        9 => Policy::Red {
+            max_p: dice.of(&[0.0, 0.1, 0.5, 1.0]),
+        },
         4 => Policy::Sample(Sample::Every(dice.between(1, 6))),
         5 => Policy::Sample(Sample::Adaptive),
         _ => Policy::Sample(Sample::Chance(dice.of(&[0.0, 0.1, 0.5, 0.9, 1.0]))),

@@ -114,6 +114,7 @@ impl Round {
             "drop-oldest",
             "drop-buffer",
             "latest",
+            "red",
             "sample",
         ]);
         let is_lossy = !matches!(policy, "block" | "fail");
@@ -122,6 +123,9 @@ impl Round {
         add(&["--when-full", policy, "--drain-timeout", "50ms"]);
         let capacity = dice.of(&["1", "100", "4k", "64k", "100000", "1M", "16M"]);
         add(&["-B", capacity]);
+        if policy == "red" {
+            add(&["--red-max", dice.of(&["0%", "10%", "100%"])]);
+        }
         if policy == "sample" {
             add(&["--sample", dice.of(&["1/3", "10%", "adaptive"])]);
             add(&["--seed", &seed.to_string()]);

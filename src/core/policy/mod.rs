@@ -2,8 +2,8 @@
 //!
 //! A policy answers two questions, and touches neither bytes nor counters itself:
 //! 1. [`Overflow::on_full`]: the arriving record needs a byte more than the capacity has. Who goes?
-//! 2. [`Overflow::judge`]: a record is complete and has a place. May it stay? Asked only in
-//!    the states for which [`Overflow::judges`] says so; elsewhere records pass in bulk.
+//! 2. [`Overflow::judge`]: a record is complete. May it stay? Asked only in the states for which
+//!    [`Overflow::judges`] says so; elsewhere records pass in bulk.
 //!
 //! `block` and `fail` are not here: they lose nothing and never look at a record.
 
@@ -12,6 +12,7 @@ mod drop_newest;
 mod drop_oldest;
 mod latest;
 
+mod red;
 mod sample;
 
 use std::time::Duration;
@@ -32,6 +33,15 @@ pub enum OnFull {
     EvictAll,
 }
 
+/// What becomes of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stays; where it has no place it is lost for want of room.
+    Stay,
+    /// It is lost.
+    Lose(Reason),
+}
+
 /// What a policy may know when it judges a record.
 #[derive(Debug, Clone, Copy)]
 pub struct View {
@@ -39,9 +49,13 @@ pub struct View {
     pub now: Duration,
     /// Bytes of the judged record, its delimiter among them.
     pub length: u64,
+    /// Bytes held that the judged record found.
+    pub found: u64,
+    /// Whether there was room for the judged record. One that stays has it.
+    pub has_place: bool,
     /// The state, the judged record's bytes counted.
     pub state: State,
-    /// Bytes held, those of the judged record included.
+    /// Bytes held, those of the judged record included where it has a place.
     pub held: u64,
     /// C.
     pub capacity: u64,
@@ -61,10 +75,14 @@ pub trait Overflow {
         false
     }
 
-    /// Whether the record that just completed is lost, and why. `None` lets it stay.
-    fn judge(&mut self, _view: &View) -> Option<Reason> {
-        None
+    /// What becomes of the record that just completed, or came to its end while it was lost for want
+    /// of room.
+    fn judge(&mut self, _view: &View) -> Verdict {
+        Verdict::Stay
     }
+
+    /// The last whole record that was held went out.
+    fn emptied(&mut self, _now: Duration) {}
 
     /// Whether only the newest stays of the whole records that a write left behind.
     fn only_newest_waits(&self) -> bool {
@@ -88,6 +106,7 @@ pub fn decider(policy: Policy, seed: u64) -> Option<Box<dyn Overflow>> {
         Policy::DropOldest => Some(Box::new(drop_oldest::DropOldest)),
         Policy::DropBuffer => Some(Box::new(drop_buffer::DropBuffer)),
         Policy::Latest => Some(Box::new(latest::Latest)),
+        Policy::Red { max_p } => Some(Box::new(red::Red::new(max_p, Rng::new(seed)))),
         Policy::Sample(spec) => Some(Box::new(sample::Sampler::new(spec, Rng::new(seed)))),
     }
 }

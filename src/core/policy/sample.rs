@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use super::{OnFull, Overflow, View};
+use super::{OnFull, Overflow, Verdict, View};
 use crate::config::Sample;
 use crate::core::account::Reason;
 use crate::core::rng::Rng;
@@ -72,8 +72,12 @@ impl Overflow for Sampler {
         state == State::Pressured
     }
 
-    fn judge(&mut self, view: &View) -> Option<Reason> {
-        (!self.chooses(view)).then_some(Reason::Sampled)
+    fn judge(&mut self, view: &View) -> Verdict {
+        if self.chooses(view) {
+            Verdict::Stay
+        } else {
+            Verdict::Lose(Reason::Sampled)
+        }
     }
 
     fn observe(&mut self, now: Duration, input: u64, output: u64) {

@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::{Change, Relay};
 use crate::config::Amount;
 use crate::core::account::{Reason, Tally};
-use crate::core::policy::{OnFull, View};
+use crate::core::policy::{OnFull, Verdict, View};
 use crate::core::queue::CHUNK;
+use crate::core::snapshot::State;
 
 impl Relay {
     /// Room for the next read of at most `most` bytes (>= 1) and at most a chunk; [`Relay::received`]
@@ -195,32 +196,60 @@ impl Relay {
         self.pressure.is_pressured() && self.held() > self.config.low_water
     }
 
-    /// Judges a record that landed whole and fits before it is kept: one that is lost need not be
-    /// taken back. False where that is not the next thing to do.
+    /// Judges records that landed whole and fit before they are kept, up to the first that does not
+    /// stay: that one need not be taken back. False where that is not the next thing to do.
     fn judge_in_place(&mut self, now: Duration) -> bool {
-        if self.queue.arriving() > 0 || !self.stays_pressured() {
+        if self.queue.arriving() > 0 {
             return false;
         }
-        let end = memchr::memchr(self.config.delimiter, self.queue.landed());
-        let Some(count) = end.map(|end| end + 1) else {
+        let found = self.held();
+        let mut view = View { now, ..self.view() };
+        let Some(overflow) = &mut self.overflow else {
             return false;
         };
-        let bytes = count as u64;
-        let held = self.held() + bytes;
-        if held > self.config.capacity {
-            return false;
+        let mut stay = Tally::default();
+        let mut lost = None;
+        for end in memchr::memchr_iter(self.config.delimiter, self.queue.landed()) {
+            let length = end as u64 + 1 - stay.bytes;
+            view.found = found + stay.bytes;
+            view.held = view.found + length;
+            view.length = length;
+            if view.held > self.config.capacity {
+                break;
+            }
+            if view.held >= self.config.high_water {
+                view.state = State::Pressured;
+            }
+            if overflow.judges(view.state)
+                && let Verdict::Lose(reason) = overflow.judge(&view)
+            {
+                lost = Some((reason, length));
+                break;
+            }
+            stay += Tally {
+                bytes: length,
+                records: 1,
+            };
         }
-        self.grew(held, now);
+        if stay.records > 0 {
+            self.meter.input += stay;
+            self.queue.keep(stay.bytes as usize, stay.records, 0);
+            self.grew(self.held(), now);
+        }
+        if let Some((reason, length)) = lost {
+            self.lose_landed(reason, length, now);
+        }
+        stay.records > 0 || lost.is_some()
+    }
+
+    /// The next so many bytes that landed are a record that had a place and is lost.
+    fn lose_landed(&mut self, reason: Reason, bytes: u64, now: Duration) {
         let record = Tally { bytes, records: 1 };
         self.meter.input += record;
-        match self.judgement(bytes, held, now) {
-            None => self.queue.keep(count, 1, 0),
-            Some(reason) => {
-                self.queue.discard(count);
-                self.lost_at_tail(reason, record, now);
-            }
-        }
-        true
+        self.grew(self.held() + bytes, now);
+        self.queue.discard(bytes as usize);
+        self.lost_at_tail(reason, record, now);
+        self.shrank(now);
     }
 
     /// The next piece that landed of one record, up to its end if that landed.
@@ -326,7 +355,10 @@ impl Relay {
         let so_far = self.reason_so_far(bytes);
         let reason = match so_far {
             Reason::Oversize => so_far,
-            _ => self.judgement(bytes, self.held(), now).unwrap_or(so_far),
+            _ => match self.judgement(bytes, false, now) {
+                Verdict::Stay => so_far,
+                Verdict::Lose(reason) => reason,
+            },
         };
         self.meter.input.records += 1;
         self.meter.lost[so_far].bytes -= bytes;
@@ -337,9 +369,9 @@ impl Relay {
     /// The arriving record is complete and has a place.
     fn judge_record(&mut self, now: Duration) {
         self.meter.input.records += 1;
-        match self.judgement(self.queue.arriving(), self.held(), now) {
-            None => self.queue.complete_arriving(),
-            Some(reason) => self.lose_whole_arriving(reason, now),
+        match self.judgement(self.queue.arriving(), true, now) {
+            Verdict::Stay => self.queue.complete_arriving(),
+            Verdict::Lose(reason) => self.lose_whole_arriving(reason, now),
         }
     }
 
@@ -355,11 +387,11 @@ impl Relay {
         self.close_doomed(now);
         if self.overflow.is_some() && self.queue.arriving() > 0 {
             self.meter.input.records += 1;
-            match self.judgement(self.queue.arriving(), self.held(), now) {
-                None => {
+            match self.judgement(self.queue.arriving(), true, now) {
+                Verdict::Stay => {
                     self.queue.complete_tail();
                 }
-                Some(reason) => self.lose_whole_arriving(reason, now),
+                Verdict::Lose(reason) => self.lose_whole_arriving(reason, now),
             }
         } else if self.queue.complete_tail() {
             self.meter.input.records += 1;
@@ -391,22 +423,24 @@ impl Relay {
     }
 
     fn judges_pressured(&self) -> bool {
-        let state = crate::core::snapshot::State::Pressured;
+        let state = State::Pressured;
         self.overflow.as_ref().is_some_and(|o| o.judges(state))
     }
 
-    /// The judgement on a record of so many bytes, with which so much is held.
-    fn judgement(&mut self, length: u64, held: u64, now: Duration) -> Option<Reason> {
-        if !self.judges() {
-            return None;
-        }
+    /// The judgement on a record of so many bytes, which are held if it has a place.
+    fn judgement(&mut self, length: u64, has_place: bool, now: Duration) -> Verdict {
+        let own = if has_place { length } else { 0 };
         let view = View {
-            length,
-            held,
             now,
+            length,
+            found: self.held() - own,
+            has_place,
             ..self.view()
         };
-        self.overflow.as_mut()?.judge(&view)
+        match &mut self.overflow {
+            Some(overflow) if overflow.judges(view.state) => overflow.judge(&view),
+            _ => Verdict::Stay,
+        }
     }
 
     fn lost_at_tail(&mut self, reason: Reason, lost: Tally, now: Duration) {

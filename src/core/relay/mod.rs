@@ -457,6 +457,8 @@ impl Relay {
         View {
             now: Duration::ZERO,
             length: 0,
+            found: 0,
+            has_place: true,
             state: self.pressure.state(),
             held: self.held(),
             capacity: self.config.capacity,

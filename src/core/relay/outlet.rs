@@ -130,6 +130,11 @@ impl Relay {
         self.meter.output.bytes += (count - of_mark) as u64;
         self.queue.advance(count - of_mark);
         self.gaps.passed(self.queue.head());
+        if let Some(overflow) = &mut self.overflow
+            && self.queue.complete() == 0
+        {
+            overflow.emptied(now);
+        }
         self.spend(count, before);
         if count > of_mark {
             self.shrank(now);
