@@ -47,6 +47,8 @@ impl Reporter for Listener {
             _ => snapshot.state,
         };
         assert_eq!(snapshot.state, state, "watermarks: told too late");
+        let account = snapshot.output.bytes + snapshot.lost.total().bytes + snapshot.held.bytes;
+        assert_eq!(snapshot.input.bytes, account, "balance in a picture");
         self.events.push(event);
     }
 

@@ -245,8 +245,9 @@ impl Relay {
     /// The next so many bytes that landed are a record that had a place and is lost.
     fn lose_landed(&mut self, reason: Reason, bytes: u64, now: Duration) {
         let record = Tally { bytes, records: 1 };
-        self.meter.input += record;
+        // First, as a picture of this moment has the account before it.
         self.grew(self.held() + bytes, now);
+        self.meter.input += record;
         self.queue.discard(bytes as usize);
         self.lost_at_tail(reason, record, now);
         self.shrank(now);
