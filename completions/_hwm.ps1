@@ -27,7 +27,7 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('--low-water', '--low-water', [CompletionResultType]::ParameterName, 'Flow again when no more is held [default: 75% of the high-water mark]')
             [CompletionResult]::new('--when-full', '--when-full', [CompletionResultType]::ParameterName, 'What happens when an arriving record does not fit [default: block]')
             [CompletionResult]::new('--overflow', '--overflow', [CompletionResultType]::ParameterName, 'What happens when an arriving record does not fit [default: block]')
-            [CompletionResult]::new('--sample', '--sample', [CompletionResultType]::ParameterName, 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]')
+            [CompletionResult]::new('--sample', '--sample', [CompletionResultType]::ParameterName, 'With sample: which records pass, 1/N, P% and so on [default: adaptive]')
             [CompletionResult]::new('--red-max', '--red-max', [CompletionResultType]::ParameterName, 'With red: the chance to lose an arrival right below the high-water mark [default: 10%]')
             [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Make random choices repeatable')
             [CompletionResult]::new('--mark', '--mark', [CompletionResultType]::ParameterName, 'Put a record into the output where records are missing')

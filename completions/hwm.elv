@@ -24,7 +24,7 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand --low-water 'Flow again when no more is held [default: 75% of the high-water mark]'
             cand --when-full 'What happens when an arriving record does not fit [default: block]'
             cand --overflow 'What happens when an arriving record does not fit [default: block]'
-            cand --sample 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]'
+            cand --sample 'With sample: which records pass, 1/N, P% and so on [default: adaptive]'
             cand --red-max 'With red: the chance to lose an arrival right below the high-water mark [default: 10%]'
             cand --seed 'Make random choices repeatable'
             cand --mark 'Put a record into the output where records are missing'

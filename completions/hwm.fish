@@ -9,7 +9,7 @@ latest\t'let only the newest record wait'
 sample\t'while pressured let only some records pass'
 red\t'lose more arrivals the more is held on average'
 fail\t'stop reading, write what was accepted, exit 4'"
-complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]' -r
+complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% and so on [default: adaptive]' -r
 complete -c hwm -l red-max -d 'With red: the chance to lose an arrival right below the high-water mark [default: 10%]' -r
 complete -c hwm -l seed -d 'Make random choices repeatable' -r
 complete -c hwm -l mark -d 'Put a record into the output where records are missing' -r

@@ -20,7 +20,7 @@ module completions {
     --no-splice(-C)           # Copy all data through memory
     --when-full: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
     --overflow: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
-    --sample: string          # With sample: which records pass, 1/N, P% or adaptive [default: adaptive]
+    --sample: string          # With sample: which records pass, 1/N, P% and so on [default: adaptive]
     --red-max: string         # With red: the chance to lose an arrival right below the high-water mark [default: 10%]
     --seed: string            # Make random choices repeatable
     --mark: string            # Put a record into the output where records are missing

@@ -143,6 +143,22 @@ pub enum Sample {
     Chance(f64),
     /// The chance follows measured output rate / input rate.
     Adaptive,
+    /// The first ones of each window, then every Mth.
+    First {
+        /// So many pass in any case.
+        first: u64,
+        /// After these every Mth passes; none if it is 0.
+        then: u64,
+        /// The window, from 1 ns to a century.
+        per: Duration,
+    },
+    /// A uniform choice from each window, sent at its end.
+    Reservoir {
+        /// How many records are chosen, 1 to a million.
+        keep: u64,
+        /// The window, from 1 ns to a century.
+        per: Duration,
+    },
 }
 
 /// What a vanished consumer means.

@@ -98,7 +98,8 @@ fn drop_buffer_starts_over_when_it_is_full() {
 #[test]
 fn sample_lets_some_of_all_ages_pass() {
     let input = log(30_000);
-    for spec in ["1/50", "2%", "adaptive"] {
+    let specs = ["1/50", "2%", "adaptive", "first=9,then=90,per=1h"];
+    for spec in specs.into_iter().chain(["reservoir=50/1h"]) {
         let args = ["--when-full", "sample", "--sample", spec, "--seed", "7"];
         let run = run_with_late_consumer(&[&SMALL[..], &args].concat(), &input);
         assert!(check(&run, &input) > 0, "{spec}");
@@ -340,6 +341,34 @@ fn latest_loses_nothing_for_a_consumer_that_keeps_up() {
     }
     drop(stdin);
     finish(child, b"").expect(0);
+}
+
+#[test]
+fn a_reservoir_goes_out_when_its_window_ends_though_the_input_is_idle() {
+    let args = ["--high-water", "1", "--low-water", "0", "--seed", "1"];
+    let sample = ["--when-full", "sample", "--sample", "reservoir=5/200ms"];
+    let mut child = hwm(&[&args[..], &sample].concat())
+        .args(["--report", "json"])
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = log(1_000);
+    stdin.write_all(&input).unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut some = vec![0; 65_536];
+    let count = stdout.read(&mut some).unwrap();
+    assert!(lines(&some[..count]).len() >= 5);
+    stdin.write_all(&input).unwrap();
+    drop(stdin);
+    let mut output = some[..count].to_vec();
+    output.extend(slurp(stdout));
+    let stderr = slurp(child.stderr.take().unwrap());
+    assert_eq!(wait(&mut child).code(), Some(0));
+    let account = Account(summary_of(&String::from_utf8(stderr).unwrap()));
+    let run = Run { output, account };
+    let lost = check(&run, &input.repeat(2));
+    assert_eq!(run.account.lost("sampled").1, lost);
+    assert!(lost > 1_900, "{lost}");
 }
 
 #[test]

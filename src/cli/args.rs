@@ -66,10 +66,12 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = PolicyParser)]
     pub(super) when_full: PolicyName,
 
-    /// With sample: which records pass, 1/N, P% or adaptive [default: adaptive]
+    /// With sample: which records pass, 1/N, P% and so on [default: adaptive]
     ///
-    /// 1/N lets every Nth record pass while pressured, P% each with the chance P; with adaptive
+    /// While pressured, 1/N lets every Nth record pass, P% each with the chance P; with adaptive
     /// the chance follows the measured output rate divided by the input rate.
+    /// first=N,then=M,per=DUR lets the first N of each window of DUR pass and then every Mth (none
+    /// if M is 0); reservoir=K/DUR sends K of each window, all with the same chance, at its end.
     #[arg(help_heading = "Overflow policy", long, value_name = "SPEC",
           allow_hyphen_values = true, value_parser = sample::parse)]
     pub(super) sample: Option<Sample>,

@@ -401,7 +401,8 @@ fn each_wrong_usage_gets_its_line() {
         ("--sample 1/2", "--sample needs --when-full sample".into()),
         (
             "--when-full sample --sample 0/2",
-            "invalid value '0/2' for --sample: expected 1/N, P% or adaptive, as in 1/10 or 5%"
+            "invalid value '0/2' for --sample: expected 1/N, P%, adaptive, first=N,then=M,per=DUR or \
+             reservoir=K/DUR, as in 1/10 or 5%"
                 .into(),
         ),
         (

@@ -34,5 +34,6 @@ pub mod policy;
 pub mod pressure;
 pub mod queue;
 pub mod relay;
+pub mod reservoir;
 pub mod rng;
 pub mod snapshot;

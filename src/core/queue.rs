@@ -236,6 +236,40 @@ impl Queue {
         was_open
     }
 
+    /// A copy of the arriving bytes.
+    pub fn arriving_bytes(&self) -> Vec<u8> {
+        self.waiting.last(self.arriving)
+    }
+
+    /// Admits whole records that waited elsewhere: behind all others, before what arrives and what
+    /// landed. The last one may be the end of the input, without a delimiter.
+    pub fn append(&mut self, records: impl Iterator<Item = Box<[u8]>>) {
+        let mut gathered: Vec<u8> = Vec::new();
+        for record in records {
+            self.bare_tail |= record.last().copied() != self.delimiter;
+            let mut rest = &record[..];
+            while !rest.is_empty() {
+                if gathered.len() == self.spare.size {
+                    self.insert(std::mem::take(&mut gathered));
+                }
+                if gathered.try_reserve(1).is_err() {
+                    self.spare.reserve = Vec::new();
+                }
+                let room = self.spare.size - gathered.len();
+                let (here, behind) = rest.split_at(room.min(rest.len()));
+                gathered.extend_from_slice(here);
+                rest = behind;
+            }
+        }
+        self.insert(gathered);
+    }
+
+    fn insert(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.waiting.insert(self.arriving, bytes);
+        }
+    }
+
     // ---- eviction: whole records leave from the head --------------------------------------
 
     /// How many bytes the fewest oldest whole records have that together have at least

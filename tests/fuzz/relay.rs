@@ -21,6 +21,9 @@ use super::model::{End, Model};
 
 const NOW: Duration = Duration::ZERO;
 
+/// No time passes, so it never ends.
+const WINDOW: Duration = Duration::from_secs(1);
+
 /// Enough that an offer of so many bytes never depends on how many chunks hold them.
 const SLOTS: usize = 64;
 
@@ -274,6 +277,10 @@ fn policies() -> impl Strategy<Value = Policy> {
         2 => Just(Policy::DropBuffer),
         2 => Just(Policy::Latest),
         1 => (1_u64..5).prop_map(|n| Policy::Sample(Sample::Every(n))),
+        1 => (0_u64..4, 0_u64..4).prop_map(|(first, then)| {
+            Policy::Sample(Sample::First { first, then, per: WINDOW })
+        }),
+        2 => (1_u64..5).prop_map(|keep| Policy::Sample(Sample::Reservoir { keep, per: WINDOW })),
         2 => chances.clone().prop_map(|max_p| Policy::Red { max_p }),
         1 => chances.prop_map(|p| Policy::Sample(Sample::Chance(p))),
     ]

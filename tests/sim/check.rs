@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use highwater::config::{Amount, ReportConfig, ReportMode};
+use highwater::config::{Amount, Policy, ReportConfig, ReportMode, Sample};
 use highwater::core::account::Reason;
 use highwater::core::relay::{Change, Relay};
 use highwater::core::snapshot::{Snapshot, State};
@@ -101,6 +101,13 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         follower.follow(&heard);
         follower.compare(&snapshot);
         let most = 2 * snapshot.held.bytes as usize + 14 * scenario.chunk;
+        // What is set aside has an index.
+        let most = match scenario.config.policy {
+            Policy::Sample(Sample::Reservoir { .. }) => {
+                most + 48 * (snapshot.held.records as usize + 2)
+            }
+            _ => most,
+        };
         let memory = engine.memory();
         assert!(
             memory <= most,
@@ -213,13 +220,13 @@ impl Follower {
         self.idle_turns = if moves { 0 } else { self.idle_turns + 1 };
         assert!(self.idle_turns < IDLE_TURNS, "spin: turns without progress");
         self.time_passes(*now);
-        self.model.observe(*now);
         for deadline in self.model.deadlines() {
             assert!(
                 *now <= deadline,
                 "deadline: {deadline:?} passed, it is {now:?}"
             );
         }
+        self.model.turn(*now);
         // Deadlines are judged when everything at hand was read and written: before the wait that
         // ends a turn, but after a look that a passed deadline gives rise to.
         // Whether there is such a look is decided when the signals are taken, before anything moves.

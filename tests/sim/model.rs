@@ -47,6 +47,18 @@ struct Average {
     stayed: u32,
 }
 
+/// The records that `reservoir` has chosen in a window, each in its place.
+#[derive(Default)]
+struct Chosen {
+    places: Vec<(u64, Vec<u8>)>,
+    /// How many records the window had.
+    seen: u64,
+    ends: Duration,
+    /// Of Algorithm L: W, and the number of the record that is chosen next.
+    w: f64,
+    next: f64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     Running,
@@ -90,6 +102,9 @@ pub struct Model {
     rng: Rng,
     rates: Option<Rates>,
     average: Average,
+    /// The window that `first` counts in, from 0, and how many records it had.
+    window: (u128, u64),
+    chosen: Chosen,
     pub phase: Phase,
     pub end: End,
     was_signalled: bool,
@@ -130,6 +145,8 @@ impl Model {
             peak: 0,
             seen: 0,
             rates: None,
+            window: (0, 0),
+            chosen: Chosen::default(),
             average: Average {
                 bytes: 0.0,
                 count: None,
@@ -195,7 +212,8 @@ impl Model {
                 Item::Gap { .. } => 0,
             })
             .sum();
-        records - self.sent_of_first + self.arriving.len() + self.plain.len()
+        let chosen: usize = self.chosen.places.iter().map(|place| place.1.len()).sum();
+        records - self.sent_of_first + self.arriving.len() + self.plain.len() + chosen
     }
 
     /// Whole records held.
@@ -211,6 +229,7 @@ impl Model {
             .iter()
             .filter(|item| matches!(item, Item::Record(_)))
             .count() as u64
+            + self.chosen.places.len() as u64
     }
 
     /// Bytes that could go out now, were there room: marks count.
@@ -397,7 +416,7 @@ impl Model {
     fn judged(&mut self, found: usize, fits: bool, now: Duration) -> Option<&'static str> {
         let is_red = matches!(self.config.policy, Policy::Red { .. });
         let early = is_red && self.is_early(found, fits, now);
-        let sampled = !is_red && self.sampled_out();
+        let sampled = !is_red && self.sampled_out(now);
         match (early, sampled) {
             (true, _) => Some("early"),
             (_, true) => Some("sampled"),
@@ -446,8 +465,69 @@ impl Model {
         is_lost
     }
 
-    fn sampled_out(&mut self) -> bool {
+    /// Whether `reservoir` shall choose among the records.
+    fn chooses(&self) -> bool {
+        let policy = self.config.policy;
+        self.pressured && matches!(policy, Policy::Sample(Sample::Reservoir { .. }))
+    }
+
+    /// Algorithm L, as in Li's paper.
+    fn offer_to_reservoir(&mut self, record: Vec<u8>, now: Duration) {
+        let Policy::Sample(Sample::Reservoir { keep, per }) = self.config.policy else {
+            unreachable!()
+        };
+        let (rng, chosen) = (&mut self.rng, &mut self.chosen);
+        if chosen.seen == 0 {
+            let windows = now.as_nanos() / per.as_nanos() + 1;
+            chosen.ends = Duration::from_nanos((windows * per.as_nanos()) as u64);
+            chosen.w = 1.0;
+        }
+        chosen.seen += 1;
+        let place = (chosen.seen, record);
+        let is_full = chosen.places.len() as u64 == keep;
+        if is_full && chosen.seen as f64 != chosen.next {
+            let length = place.1.len() as u64;
+            self.lose_at_tail("sampled", length);
+            return self.shrank(now);
+        }
+        let mut left = None;
+        if is_full {
+            let index = rng.below(keep) as usize;
+            left = Some(std::mem::replace(&mut chosen.places[index], place).1);
+        } else {
+            chosen.places.push(place);
+        }
+        if chosen.places.len() as u64 == keep {
+            chosen.w *= (rng.unit().ln() / keep as f64).exp();
+            let jump = (rng.unit().ln() / (-chosen.w).ln_1p()).floor();
+            chosen.next = chosen.seen as f64 + jump + 1.0;
+        }
+        if let Some(left) = left {
+            self.lose_at_tail("sampled", left.len() as u64);
+        }
+        self.shrank(now);
+    }
+
+    /// All that was chosen goes to the others.
+    fn end_window(&mut self) {
+        let mut chosen = std::mem::take(&mut self.chosen);
+        chosen.places.sort_by_key(|place| place.0);
+        let records = chosen.places.into_iter().map(|place| place.1);
+        self.items.extend(records.map(Item::Record));
+    }
+
+    fn sampled_out(&mut self, now: Duration) -> bool {
         match self.config.policy {
+            Policy::Sample(Sample::First { first, then, per }) if self.pressured => {
+                let window = now.as_nanos() / per.as_nanos();
+                let seen = if self.window.0 == window {
+                    self.window.1
+                } else {
+                    0
+                } + 1;
+                self.window = (window, seen);
+                seen > first && (then == 0 || !(seen - first).is_multiple_of(then))
+            }
             Policy::Sample(Sample::Every(stride)) if self.pressured => {
                 self.seen += 1;
                 !self.seen.is_multiple_of(stride)
@@ -483,8 +563,20 @@ impl Model {
         (ratio * pull).min(1.0)
     }
 
-    /// A turn begins: the rates are averaged over about a second, and looked at each 10 ms at most.
-    pub fn observe(&mut self, now: Duration) {
+    /// A turn begins.
+    pub fn turn(&mut self, now: Duration) {
+        self.observe(now);
+        if self.window_end().is_some_and(|end| now >= end) {
+            self.end_window();
+        }
+    }
+
+    fn window_end(&self) -> Option<Duration> {
+        (!self.chosen.places.is_empty()).then_some(self.chosen.ends)
+    }
+
+    /// The rates are averaged over about a second, and looked at each 10 ms at most.
+    fn observe(&mut self, now: Duration) {
         let totals = (self.input.0, self.output.0);
         let Some(rates) = &mut self.rates else {
             self.rates = Some(Rates::from(now, totals));
@@ -509,6 +601,10 @@ impl Model {
 
     fn complete(&mut self, now: Duration) {
         self.input.1 += 1;
+        if self.chooses() {
+            let record = std::mem::take(&mut self.arriving);
+            return self.offer_to_reservoir(record, now);
+        }
         let judged = self.judged(self.held() - self.arriving.len(), true, now);
         let record = std::mem::take(&mut self.arriving);
         if let Some(reason) = judged {
@@ -546,7 +642,10 @@ impl Model {
                 self.shrank(now);
             }
         }
-        if self.held_records() == 0
+        if !self
+            .items
+            .iter()
+            .any(|item| matches!(item, Item::Record(_)))
             && let Some(since) = self.average.something_since.take()
         {
             self.average.something_in_all += now - since;
@@ -665,6 +764,7 @@ impl Model {
             self.pressured = false;
             self.idle_since = now;
             self.changes.push(Change::Flowing);
+            self.end_window();
         }
     }
 
@@ -675,6 +775,7 @@ impl Model {
             return;
         }
         self.close_tail(now);
+        self.end_window();
         self.phase = Phase::Draining(None);
         self.end_if_drained();
     }
@@ -775,6 +876,7 @@ impl Model {
             *entry = (entry.0 + bytes, entry.1 + records);
         }
         self.items.clear();
+        self.chosen = Chosen::default();
         self.sent_of_first = 0;
         self.plain.clear();
         self.shrank(now);
@@ -812,7 +914,13 @@ impl Model {
             _ => None,
         };
         let farewell = self.farewell.filter(|_| self.phase == Phase::Running);
-        let all = [self.stall_deadline(), self.idle_deadline(), farewell, drain];
+        let all = [
+            self.stall_deadline(),
+            self.idle_deadline(),
+            self.window_end(),
+            farewell,
+            drain,
+        ];
         all.into_iter().flatten().collect()
     }
 

@@ -146,13 +146,22 @@ impl Consistent for RelayConfig {
 }
 
 fn policy(dice: &mut Dice) -> Policy {
-    match dice.below(10) {
+    match dice.below(13) {
         0 => Policy::Block,
         1 => Policy::Fail,
         2 => Policy::DropNewest,
         3 => Policy::DropOldest,
         7 => Policy::DropBuffer,
         8 => Policy::Latest,
+        10 => Policy::Sample(Sample::First {
+            first: dice.below(4),
+            then: dice.below(4),
+            per: window(dice),
+        }),
+        11 | 12 => Policy::Sample(Sample::Reservoir {
+            keep: dice.of(&[1, 2, 5, 20, 1_000_000]),
+            per: window(dice),
+        }),
         9 => Policy::Red {
             max_p: dice.of(&[0.0, 0.1, 0.5, 1.0]),
         },
@@ -160,6 +169,10 @@ fn policy(dice: &mut Dice) -> Policy {
         5 => Policy::Sample(Sample::Adaptive),
         _ => Policy::Sample(Sample::Chance(dice.of(&[0.0, 0.1, 0.5, 0.9, 1.0]))),
     }
+}
+
+fn window(dice: &mut Dice) -> Duration {
+    Duration::from_micros(dice.of(&[1, 1_000, 10_000, 100_000, 100_000_000]))
 }
 
 fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {

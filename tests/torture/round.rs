@@ -94,6 +94,15 @@ impl Dice {
     }
 }
 
+const SAMPLES: [&str; 6] = [
+    "1/3",
+    "10%",
+    "adaptive",
+    "first=5,then=3,per=1ms",
+    "reservoir=3/1ms",
+    "reservoir=1000/100ms",
+];
+
 const STREAMS: [Stream; 6] = [
     Stream::Pipe,
     Stream::Pipe,
@@ -127,7 +136,7 @@ impl Round {
             add(&["--red-max", dice.of(&["0%", "10%", "100%"])]);
         }
         if policy == "sample" {
-            add(&["--sample", dice.of(&["1/3", "10%", "adaptive"])]);
+            add(&["--sample", dice.of(&SAMPLES)]);
             add(&["--seed", &seed.to_string()]);
         }
         if dice.one_in(3) {

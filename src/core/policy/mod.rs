@@ -13,7 +13,9 @@ mod drop_oldest;
 mod latest;
 
 mod red;
+mod reservoir;
 mod sample;
+mod window;
 
 use std::time::Duration;
 
@@ -40,6 +42,15 @@ pub enum Verdict {
     Stay,
     /// It is lost.
     Lose(Reason),
+    /// It waits, outside the queue, until that moment or the window's earlier end. Only for what has
+    /// a place.
+    SetAside {
+        /// Whose place it takes, of those set aside in this window, counted from 0: that one is lost
+        /// as sampled.
+        instead_of: Option<usize>,
+        /// The end of the window.
+        until: Duration,
+    },
 }
 
 /// What a policy may know when it judges a record.
@@ -80,6 +91,9 @@ pub trait Overflow {
     fn judge(&mut self, _view: &View) -> Verdict {
         Verdict::Stay
     }
+
+    /// What was set aside came into the queue: whoever is judged next is the first of a window.
+    fn window_ended(&mut self) {}
 
     /// The last whole record that was held went out.
     fn emptied(&mut self, _now: Duration) {}

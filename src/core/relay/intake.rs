@@ -13,6 +13,7 @@ use crate::config::Amount;
 use crate::core::account::{Reason, Tally};
 use crate::core::policy::{OnFull, Verdict, View};
 use crate::core::queue::CHUNK;
+use crate::core::reservoir::NoMemory;
 use crate::core::snapshot::State;
 
 impl Relay {
@@ -208,7 +209,7 @@ impl Relay {
             return false;
         };
         let mut stay = Tally::default();
-        let mut lost = None;
+        let mut other = None;
         for end in memchr::memchr_iter(self.config.delimiter, self.queue.landed()) {
             let length = end as u64 + 1 - stay.bytes;
             view.found = found + stay.bytes;
@@ -220,10 +221,12 @@ impl Relay {
             if view.held >= self.config.high_water {
                 view.state = State::Pressured;
             }
-            if overflow.judges(view.state)
-                && let Verdict::Lose(reason) = overflow.judge(&view)
-            {
-                lost = Some((reason, length));
+            let verdict = match overflow.judges(view.state) {
+                true => overflow.judge(&view),
+                false => Verdict::Stay,
+            };
+            if verdict != Verdict::Stay {
+                other = Some((verdict, length));
                 break;
             }
             stay += Tally {
@@ -236,21 +239,70 @@ impl Relay {
             self.queue.keep(stay.bytes as usize, stay.records, 0);
             self.grew(self.held(), now);
         }
-        if let Some((reason, length)) = lost {
-            self.lose_landed(reason, length, now);
+        if let Some((verdict, length)) = other {
+            self.take_out_landed(verdict, length, now);
         }
-        stay.records > 0 || lost.is_some()
+        stay.records > 0 || other.is_some()
     }
 
-    /// The next so many bytes that landed are a record that had a place and is lost.
-    fn lose_landed(&mut self, reason: Reason, bytes: u64, now: Duration) {
+    /// The next so many bytes that landed are a record that had a place and does not stay.
+    fn take_out_landed(&mut self, verdict: Verdict, bytes: u64, now: Duration) {
         let record = Tally { bytes, records: 1 };
         // First, as a picture of this moment has the account before it.
         self.grew(self.held() + bytes, now);
         self.meter.input += record;
-        self.queue.discard(bytes as usize);
-        self.lost_at_tail(reason, record, now);
+        match verdict {
+            Verdict::Stay => self.queue.keep(bytes as usize, 1, 0),
+            Verdict::Lose(reason) => {
+                self.queue.discard(bytes as usize);
+                self.lost_at_tail(reason, record, now);
+            }
+            Verdict::SetAside { instead_of, until } => {
+                let bytes = bytes as usize;
+                let landed = &self.queue.landed()[..bytes];
+                let left = self.aside.put(landed, instead_of, until);
+                self.queue.discard(bytes);
+                self.put_aside(record, left, now);
+            }
+        }
         self.shrank(now);
+    }
+
+    /// The whole arriving record does not stay.
+    fn take_out_arriving(&mut self, verdict: Verdict, now: Duration) {
+        match verdict {
+            Verdict::Stay => {}
+            Verdict::Lose(reason) => self.lose_whole_arriving(reason, now),
+            Verdict::SetAside { instead_of, until } => {
+                let arriving = self.queue.arriving_bytes();
+                let left = self.aside.put(&arriving, instead_of, until);
+                let bytes = self.queue.retract();
+                self.put_aside(Tally { bytes, records: 1 }, left, now);
+                self.shrank(now);
+            }
+        }
+    }
+
+    /// A record was set aside: it may have taken another's place, or found no memory.
+    fn put_aside(&mut self, record: Tally, left: Result<Option<u64>, NoMemory>, now: Duration) {
+        match left {
+            Ok(None) => {}
+            Ok(Some(bytes)) => {
+                let former = Tally { bytes, records: 1 };
+                self.lost_at_tail(Reason::Sampled, former, now);
+            }
+            Err(NoMemory) => self.lost_at_tail(Reason::QueueFull, record, now),
+        }
+    }
+
+    /// What was set aside comes into the queue, and the next record begins another window.
+    pub(super) fn end_window(&mut self) {
+        if let Some(overflow) = &mut self.overflow {
+            overflow.window_ended();
+        }
+        if self.aside.until().is_some() {
+            self.queue.append(self.aside.take());
+        }
     }
 
     /// The next piece that landed of one record, up to its end if that landed.
@@ -357,8 +409,8 @@ impl Relay {
         let reason = match so_far {
             Reason::Oversize => so_far,
             _ => match self.judgement(bytes, false, now) {
-                Verdict::Stay => so_far,
                 Verdict::Lose(reason) => reason,
+                _ => so_far,
             },
         };
         self.meter.input.records += 1;
@@ -372,7 +424,7 @@ impl Relay {
         self.meter.input.records += 1;
         match self.judgement(self.queue.arriving(), true, now) {
             Verdict::Stay => self.queue.complete_arriving(),
-            Verdict::Lose(reason) => self.lose_whole_arriving(reason, now),
+            other => self.take_out_arriving(other, now),
         }
     }
 
@@ -392,7 +444,7 @@ impl Relay {
                 Verdict::Stay => {
                     self.queue.complete_tail();
                 }
-                Verdict::Lose(reason) => self.lose_whole_arriving(reason, now),
+                other => self.take_out_arriving(other, now),
             }
         } else if self.queue.complete_tail() {
             self.meter.input.records += 1;

@@ -28,6 +28,7 @@ use super::pipes::{PIPE, Pipes};
 use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
 use super::queue::{CHUNK, Queue};
+use super::reservoir::Reservoir;
 use super::snapshot::Snapshot;
 use crate::config::{Amount, Policy, RelayConfig};
 use outlet::Marker;
@@ -39,6 +40,8 @@ pub struct Relay {
     /// What is held: in pipes, where bytes need not be seen, and behind that in memory.
     pipes: Option<Pipes>,
     queue: Queue,
+    /// Records that wait for the end of their window to come into the queue.
+    aside: Reservoir,
     pressure: Pressure,
     overflow: Option<Box<dyn Overflow>>,
     pacer: Option<Pacer>,
@@ -123,6 +126,7 @@ impl Relay {
             counts_records,
             pipes: passage::pipes(&config, pipe_size),
             queue: Queue::new(counts_records.then_some(config.delimiter), chunk_size),
+            aside: Reservoir::default(),
             pressure: Pressure::new(config.high_water, config.low_water),
             overflow: policy::decider(config.policy, config.seed),
             pacer: config.rate.map(Pacer::new),
@@ -185,7 +189,8 @@ impl Relay {
         earliest(self.deadline(), self.credit_at(now))
     }
 
-    /// When the run ends, or stops reading, unless something happens before.
+    /// When the run ends, or stops reading, or what is set aside comes out, unless something happens
+    /// before.
     pub fn deadline(&self) -> Option<Duration> {
         let drained = match self.phase {
             Phase::Draining { until } => until,
@@ -196,6 +201,7 @@ impl Relay {
             self.farewell,
             self.stall_deadline(),
             self.idle_deadline(),
+            self.aside.until(),
         ]
         .into_iter()
         .fold(None, earliest)
@@ -248,6 +254,9 @@ impl Relay {
         if let Some(overflow) = &mut self.overflow {
             overflow.observe(now, self.meter.input.bytes, self.meter.output.bytes);
         }
+        if self.aside.until().is_some_and(|until| now >= until) {
+            self.end_window();
+        }
     }
 
     /// Acts on what the turn has left behind, and on deadlines that have passed. To be called when
@@ -291,6 +300,7 @@ impl Relay {
             return;
         }
         self.complete_tail(now);
+        self.end_window();
         self.paused_in_all = Some(self.read_paused(now));
         self.farewell = None;
         self.phase = Phase::Draining { until: None };
@@ -354,7 +364,7 @@ impl Relay {
 
     /// Memory taken for what is held, in bytes.
     pub fn memory(&self) -> usize {
-        self.queue.memory()
+        self.queue.memory() + self.aside.memory()
     }
 
     /// Bytes that came in so far.
@@ -412,7 +422,7 @@ impl Relay {
             lost: self.meter.lost,
             held: Tally {
                 bytes: self.held(),
-                records: self.queue.records(),
+                records: self.queue.records() + self.aside.held().records,
             },
             marks: self.meter.marks,
             peak_held: self.meter.peak_held,
@@ -450,7 +460,7 @@ impl Relay {
 
     /// Bytes held.
     fn held(&self) -> u64 {
-        self.piped() + self.queue.len()
+        self.piped() + self.queue.len() + self.aside.held().bytes
     }
 
     fn view(&self) -> View {
@@ -479,6 +489,7 @@ impl Relay {
             // Reading goes on from here: the producer was not idle before, it was held.
             self.idle_since = now;
             self.changed(Change::Flowing, now);
+            self.end_window();
         }
     }
 
