@@ -27,7 +27,7 @@ impl Rng {
 
     /// A number from 0 to `end` (>= 1), which is not included. Uneven by less than `end` in 2^64.
     pub fn below(&mut self, end: u64) -> u64 {
-        (u128::from(self.next_u64()) * u128::from(end) >> 64) as u64
+        ((u128::from(self.next_u64()) * u128::from(end)) >> 64) as u64
     }
 
     /// True with the chance `chance`: never at 0.0, always at 1.0. Takes one number in any case, so

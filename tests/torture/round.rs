@@ -135,15 +135,19 @@ impl Round {
         if policy == "red" {
             add(&["--red-max", dice.of(&["0%", "10%", "100%"])]);
         }
+        let mut marks_in_place = is_lossy;
         if policy == "sample" {
-            add(&["--sample", dice.of(&SAMPLES)]);
+            let sample = dice.of(&SAMPLES);
+            // Its marks stand before a window's sample, not among it; the simulator looks at them.
+            marks_in_place = !sample.starts_with("reservoir");
+            add(&["--sample", sample]);
             add(&["--seed", &seed.to_string()]);
         }
         if dice.one_in(3) {
             add(&["--high-water", dice.of(&["1%", "50%", "100%"])]);
             add(&["--low-water", dice.of(&["0", "1%", "0%"])]);
         }
-        let mark = is_lossy && dice.one_in(2);
+        let mark = marks_in_place && dice.one_in(2);
         if mark {
             add(&["--mark=#{records} {bytes}#"]);
         }
