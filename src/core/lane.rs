@@ -250,6 +250,10 @@ impl Lane {
     /// last byte, moves.
     pub(super) fn insert(&mut self, behind: u64, bytes: Vec<u8>) {
         let delimiters = count(self.delimiter, &bytes);
+        // Only the first chunk is looked at for what left, and it may be another after this.
+        if let Some(first) = self.chunks.front_mut() {
+            self.owed += first.settle(self.delimiter);
+        }
         let at = self.part(behind);
         self.len += bytes.len() as u64;
         self.chunks.insert(at, Chunk::of(bytes, delimiters));
@@ -273,7 +277,6 @@ impl Lane {
         if before == 0 {
             return at;
         }
-        self.owed += chunk.settle(self.delimiter);
         let part = chunk.held()[..before].to_vec();
         let delimiters = count(self.delimiter, &part);
         chunk.start += before;

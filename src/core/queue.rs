@@ -520,6 +520,47 @@ mod tests {
         assert_eq!(queue.memory(), 10);
     }
 
+    fn text(queue: &Queue) -> Vec<u8> {
+        queue.pieces().flatten().copied().collect()
+    }
+
+    #[test]
+    fn records_from_elsewhere_come_between_the_whole_ones_and_what_arrives_and_landed() {
+        for size in [1, 2, 3, 5, 8, 40] {
+            let mut queue = Queue::new(Some(b'\n'), size);
+            for byte in b"ab\ncd\nef" {
+                land(&mut queue, &[*byte]);
+                if *byte == b'\n' {
+                    queue.complete_arriving();
+                }
+            }
+            let room = queue.landing(1, false);
+            room[0] = b'g';
+            queue.land(1);
+            queue.append([b"1\n".to_vec().into(), b"2345\n".to_vec().into()].into_iter());
+            assert_eq!(text(&queue), b"ab\ncd\n1\n2345\nef");
+            assert_eq!((queue.arriving(), queue.landed()), (2, &b"g"[..]));
+            queue.keep(1, 0, 1);
+            assert!(queue.complete_tail());
+            assert_eq!(text(&queue), b"ab\ncd\n1\n2345\nefg");
+            assert_eq!(queue.records(), 5);
+            queue.advance(5);
+            assert_eq!((queue.settle(), queue.records()), (1, 4));
+        }
+    }
+
+    #[test]
+    fn what_went_out_is_counted_when_records_come_before_its_chunk() {
+        let mut queue = Queue::new(Some(b'\n'), 10);
+        land(&mut queue, b"a\n");
+        queue.complete_arriving();
+        queue.advance(2);
+        queue.append([b"b".to_vec().into()].into_iter());
+        assert_eq!((queue.settle(), queue.records()), (1, 1));
+        queue.advance(1);
+        assert_eq!((queue.settle(), queue.records()), (1, 0));
+    }
+
     #[test]
     fn some_emptied_chunks_are_kept_for_the_next_use() {
         let mut queue = Queue::new(None, 10);
