@@ -286,16 +286,17 @@ impl Lane {
         at + 1
     }
 
-    /// A copy of the last `bytes` bytes.
-    pub(super) fn last(&self, bytes: u64) -> Vec<u8> {
+    /// A copy of the last `bytes` bytes; None when the system has no memory left.
+    pub(super) fn last(&self, bytes: u64) -> Option<Vec<u8>> {
         let mut before = self.len - bytes;
-        let mut copy = Vec::with_capacity(bytes as usize);
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(bytes as usize).ok()?;
         for held in self.pieces() {
             let passed_over = before.min(held.len() as u64);
             before -= passed_over;
             copy.extend_from_slice(&held[passed_over as usize..]);
         }
-        copy
+        Some(copy)
     }
 
     // ---- the front --------------------------------------------------------------------------

@@ -236,8 +236,8 @@ impl Queue {
         was_open
     }
 
-    /// A copy of the arriving bytes.
-    pub fn arriving_bytes(&self) -> Vec<u8> {
+    /// A copy of the arriving bytes; None when the system has no memory left.
+    pub fn arriving_bytes(&self) -> Option<Vec<u8>> {
         self.waiting.last(self.arriving)
     }
 

@@ -11,7 +11,6 @@ mod drop_buffer;
 mod drop_newest;
 mod drop_oldest;
 mod latest;
-
 mod red;
 mod reservoir;
 mod sample;

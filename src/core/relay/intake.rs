@@ -274,8 +274,8 @@ impl Relay {
             Verdict::Stay => {}
             Verdict::Lose(reason) => self.lose_whole_arriving(reason, now),
             Verdict::SetAside { instead_of, until } => {
-                let arriving = self.queue.arriving_bytes();
-                let left = self.aside.put(&arriving, instead_of, until);
+                let arriving = self.queue.arriving_bytes().ok_or(NoMemory);
+                let left = arriving.and_then(|record| self.aside.put(&record, instead_of, until));
                 let bytes = self.queue.retract();
                 self.put_aside(Tally { bytes, records: 1 }, left, now);
                 self.shrank(now);
