@@ -66,7 +66,7 @@ const fn case(name: &'static str, policy: Policy, count_records: bool, is_full: 
 /// What is taken off all others.
 const BARE: &str = "bare";
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 10] = [
     case("block", Policy::Block, false, false),
     case("block-l", Policy::Block, true, false),
     case("keep-newest", Policy::DropNewest, false, false),
@@ -77,9 +77,11 @@ const CASES: [Case; 8] = [
         false,
         false,
     ),
+    case("keep-red", Policy::Red { max_p: 0.1 }, false, false),
     case("full-newest", Policy::DropNewest, false, true),
     case("full-oldest", Policy::DropOldest, false, true),
     case("full-sample", Policy::Sample(Sample::Adaptive), false, true),
+    case("full-red", Policy::Red { max_p: 0.1 }, false, true),
 ];
 
 fn main() -> ExitCode {
@@ -241,7 +243,7 @@ struct Driver {
 impl Driver {
     fn new(case: &Case) -> Self {
         let high_water = match case.policy {
-            Policy::Sample(_) => CAPACITY / 5 * 4,
+            Policy::Sample(_) | Policy::Red { .. } => CAPACITY / 5 * 4,
             _ => CAPACITY,
         };
         let config = RelayConfig {

@@ -1,15 +1,19 @@
 complete -c hwm -s B -l buffer-size -d 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]' -r
 complete -c hwm -l buffer-records -d 'Hold at most N records, too' -r
-complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample]' -r
+complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample and red]' -r
 complete -c hwm -l low-water -d 'Flow again when no more is held [default: 75% of the high-water mark]' -r
 complete -c hwm -l start-fill -d 'Write nothing before so much is held' -r
 complete -c hwm -l start-timeout -d 'With --start-fill: begin to write so long after the first byte came at the latest [default: 10s]' -r
 complete -c hwm -l when-full -l overflow -d 'What happens when an arriving record does not fit [default: block]' -r -f -a "block\t'stop reading until there is room; nothing is lost'
 drop-newest\t'lose the arriving record'
 drop-oldest\t'lose the records that waited longest'
+drop-buffer\t'lose everything that waits and start over'
+latest\t'let only the newest record wait'
 sample\t'while pressured let only some records pass'
+red\t'lose more arrivals the more is held on average'
 fail\t'stop reading, write what was accepted, exit 4'"
-complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]' -r
+complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% and so on [default: adaptive]' -r
+complete -c hwm -l red-max -d 'With red: the chance to lose an arrival right below the high-water mark [default: 10%]' -r
 complete -c hwm -l seed -d 'Make random choices repeatable' -r
 complete -c hwm -l max-age -d 'Lose what has waited for longer, with a policy that loses records' -r
 complete -c hwm -l mark -d 'Put a record into the output where records are missing' -r
@@ -23,7 +27,10 @@ complete -c hwm -l block-timeout -d 'With block: end with exit status 5 when a s
 complete -c hwm -l then -d 'With --block-timeout: lose records by POLICY when a stall lasts longer' -r -f -a "block\t'stop reading until there is room; nothing is lost'
 drop-newest\t'lose the arriving record'
 drop-oldest\t'lose the records that waited longest'
+drop-buffer\t'lose everything that waits and start over'
+latest\t'let only the newest record wait'
 sample\t'while pressured let only some records pass'
+red\t'lose more arrivals the more is held on average'
 fail\t'stop reading, write what was accepted, exit 4'"
 complete -c hwm -l idle-timeout -d 'End with exit status 6 when no input came for so long' -r
 complete -c hwm -l drain-timeout -d 'After SIGINT, SIGTERM or SIGHUP write for at most so long' -r

@@ -144,8 +144,17 @@ pub enum Policy {
     DropNewest,
     /// Whole records leave from the head until the arrival fits.
     DropOldest,
+    /// Every record not yet begun leaves, then the arrival is admitted.
+    DropBuffer,
+    /// At most one record waits; a newer one replaces it.
+    Latest,
     /// While pressured only chosen records are admitted.
     Sample(Sample),
+    /// Random early detection.
+    Red {
+        /// The chance to lose an arrival right below H, 0.0 to 1.0.
+        max_p: f64,
+    },
     /// Stop reading, write what was accepted, exit 4.
     Fail,
 }
@@ -157,7 +166,10 @@ impl Policy {
             Policy::Block => "block",
             Policy::DropNewest => "drop-newest",
             Policy::DropOldest => "drop-oldest",
+            Policy::DropBuffer => "drop-buffer",
+            Policy::Latest => "latest",
             Policy::Sample(_) => "sample",
+            Policy::Red { .. } => "red",
             Policy::Fail => "fail",
         }
     }
@@ -178,6 +190,22 @@ pub enum Sample {
     Chance(f64),
     /// The chance follows measured output rate / input rate.
     Adaptive,
+    /// The first ones of each window, then every Mth.
+    First {
+        /// So many pass in any case.
+        first: u64,
+        /// After these every Mth passes; none if it is 0.
+        then: u64,
+        /// The window, from 1 ns to a century.
+        per: Duration,
+    },
+    /// A uniform choice from each window, sent at its end.
+    Reservoir {
+        /// How many records are chosen, 1 to a million.
+        keep: u64,
+        /// The window, from 1 ns to a century.
+        per: Duration,
+    },
 }
 
 /// What a vanished consumer means.

@@ -12,7 +12,7 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
 use super::watermark::{self, Watermark};
-use super::{duration, loss_limit, mark, rate, sample, size};
+use super::{duration, loss_limit, mark, percent, rate, sample, size};
 use crate::config::{LossLimit, Mark, Sample};
 
 /// relay standard input to standard output through a bounded buffer with watermarks
@@ -45,7 +45,7 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = size::parse_positive)]
     pub(super) buffer_records: Option<u64>,
 
-    /// Become pressured when so much is held [default: 100%; 80% with sample]
+    /// Become pressured when so much is held [default: 100%; 80% with sample and red]
     ///
     /// The high-water mark, as a size or as a percentage of the capacity.
     #[arg(help_heading = "Buffer", long, value_name = "SIZE|%",
@@ -87,13 +87,23 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = PolicyParser)]
     pub(super) when_full: PolicyName,
 
-    /// With sample: which records pass, 1/N, P% or adaptive [default: adaptive]
+    /// With sample: which records pass, 1/N, P% and so on [default: adaptive]
     ///
-    /// 1/N lets every Nth record pass while pressured, P% each with the chance P; with adaptive
+    /// While pressured, 1/N lets every Nth record pass, P% each with the chance P; with adaptive
     /// the chance follows the measured output rate divided by the input rate.
+    /// first=N,then=M,per=DUR lets the first N of each window of DUR pass and then every Mth (none
+    /// if M is 0); reservoir=K/DUR sends K of each window, all with the same chance, at its end.
     #[arg(help_heading = "Overflow policy", long, value_name = "SPEC",
           allow_hyphen_values = true, value_parser = sample::parse)]
     pub(super) sample: Option<Sample>,
+
+    /// With red: the chance to lose an arrival right below the high-water mark [default: 10%]
+    ///
+    /// It rises from 0 at the low-water mark. What counts is not how much is held, but its average
+    /// over some 500 records.
+    #[arg(help_heading = "Overflow policy", long, value_name = "P%",
+          allow_hyphen_values = true, value_parser = parse_chance)]
+    pub(super) red_max: Option<f64>,
 
     /// Make random choices repeatable
     ///
@@ -317,8 +327,15 @@ pub(super) enum PolicyName {
     /// lose the records that waited longest
     #[value(alias = "drop-head")]
     DropOldest,
+    /// lose everything that waits and start over
+    DropBuffer,
+    /// let only the newest record wait
+    #[value(alias = "conflate")]
+    Latest,
     /// while pressured let only some records pass
     Sample,
+    /// lose more arrivals the more is held on average
+    Red,
     /// stop reading, write what was accepted, exit 4
     #[value(alias = "error")]
     Fail,
@@ -365,6 +382,12 @@ fn parse_expected(text: &str) -> Result<Expected, String> {
     }
 }
 
+/// A percentage, as a chance from 0.0 to 1.0.
+fn parse_chance(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').ok_or("expected P%, as in 5%")?;
+    Ok(percent::parse(number)? / 100.0)
+}
+
 fn parse_seed(text: &str) -> Result<u64, String> {
     // Rust would let a '+' pass, which no other number of hwm's may have.
     let number = text.parse().ok().filter(|_| !text.starts_with('+'));
@@ -391,7 +414,7 @@ fn parse_command(text: &str) -> Result<String, &'static str> {
 struct PolicyParser;
 
 const AMBIGUOUS: [&str; 2] = ["drop-latest", "drop-tail"];
-const TO_COME: [&str; 5] = ["drop-buffer", "latest", "conflate", "priority", "red"];
+const TO_COME: [&str; 1] = ["priority"];
 
 impl TypedValueParser for PolicyParser {
     type Value = PolicyName;
@@ -422,7 +445,8 @@ fn refuse(name: &str) -> Result<(), &'static str> {
     }
     if TO_COME.contains(&name) {
         return Err(
-            "this policy is not built yet; there are block, drop-newest, drop-oldest, sample, fail",
+            "this policy is not built yet; there are block, drop-newest, drop-oldest, drop-buffer, \
+             latest, sample, red, fail",
         );
     }
     Ok(())

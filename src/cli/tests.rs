@@ -95,9 +95,17 @@ fn every_policy_has_its_names_and_its_defaults() {
             16 * MI,
             16 * MI,
         ),
+        (&["drop-buffer"], Policy::DropBuffer, 16 * MI, 16 * MI),
+        (&["latest", "conflate"], Policy::Latest, 16 * MI, 16 * MI),
         (
             &["sample"],
             Policy::Sample(Sample::Adaptive),
+            16 * MI,
+            16 * MI * 80 / 100,
+        ),
+        (
+            &["red"],
+            Policy::Red { max_p: 0.1 },
             16 * MI,
             16 * MI * 80 / 100,
         ),
@@ -126,6 +134,7 @@ fn watermarks_follow_the_capacity_and_each_other() {
         ("-B 1000 --low-water 0", 1000, 1000, 0),
         ("-B 1", 1, 1, 0),
         ("-B 1 --when-full sample", 1, 1, 0),
+        ("-B 1 --when-full red", 1, 1, 0),
         (
             "-B 18446744073709551615",
             u64::MAX,
@@ -154,6 +163,10 @@ fn each_option_arrives_in_the_configuration() {
     assert_eq!(relay.idle_timeout, Some(Duration::from_secs(60)));
     assert_eq!(relay.drain_timeout, Duration::ZERO);
     assert_eq!(relay.broken_pipe, BrokenPipe::Ok);
+    assert_eq!(
+        config("--when-full red --red-max 2.5%").relay.policy,
+        Policy::Red { max_p: 0.025 }
+    );
     assert_eq!(
         config("--block-timeout 5s").relay.block_timeout,
         Some(Duration::from_secs(5))
@@ -342,12 +355,13 @@ fn without_a_seed_runs_differ() {
 
 #[test]
 fn each_wrong_usage_gets_its_line() {
-    let policies = "expected one of block, drop-newest, drop-oldest, sample, fail";
+    let policies =
+        "expected one of block, drop-newest, drop-oldest, drop-buffer, latest, sample, red, fail";
     let ambiguous = "some tools lose the arriving record under this name, others one that \
          already waits; say drop-newest (lose the arrival) or drop-oldest (lose the longest \
          waiting)";
-    let to_come =
-        "this policy is not built yet; there are block, drop-newest, drop-oldest, sample, fail";
+    let to_come = "this policy is not built yet; there are block, drop-newest, drop-oldest, \
+         drop-buffer, latest, sample, red, fail";
     for (line, expected) in [
         (
             "-B 0",
@@ -398,24 +412,8 @@ fn each_wrong_usage_gets_its_line() {
             format!("invalid value 'drop-tail' for --when-full: {ambiguous}"),
         ),
         (
-            "--when-full drop-buffer",
-            format!("invalid value 'drop-buffer' for --when-full: {to_come}"),
-        ),
-        (
-            "--when-full latest",
-            format!("invalid value 'latest' for --when-full: {to_come}"),
-        ),
-        (
-            "--when-full conflate",
-            format!("invalid value 'conflate' for --when-full: {to_come}"),
-        ),
-        (
             "--when-full priority",
             format!("invalid value 'priority' for --when-full: {to_come}"),
-        ),
-        (
-            "--when-full red",
-            format!("invalid value 'red' for --when-full: {to_come}"),
         ),
         (
             "--when-full drop_oldest",
@@ -427,10 +425,20 @@ fn each_wrong_usage_gets_its_line() {
             "--when-full 9",
             format!("invalid value '9' for --when-full: {policies}"),
         ),
+        ("--red-max 5%", "--red-max needs --when-full red".into()),
+        (
+            "--when-full red --red-max 5",
+            "invalid value '5' for --red-max: expected P%, as in 5%".into(),
+        ),
+        (
+            "--when-full red --red-max 101%",
+            "invalid value '101%' for --red-max: a percentage goes from 0% to 100%".into(),
+        ),
         ("--sample 1/2", "--sample needs --when-full sample".into()),
         (
             "--when-full sample --sample 0/2",
-            "invalid value '0/2' for --sample: expected 1/N, P% or adaptive, as in 1/10 or 5%"
+            "invalid value '0/2' for --sample: expected 1/N, P%, adaptive, first=N,then=M,per=DUR or \
+             reservoir=K/DUR, as in 1/10 or 5%"
                 .into(),
         ),
         (

@@ -25,6 +25,9 @@ const LOSSY_CAPACITY: u64 = 16 << 20;
 /// A buffer that is to be filled first must not hold back a slow stream for ever.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// `--red-max`: what Floyd recommended for it in 1997.
+const RED_MAX: f64 = 0.1;
+
 /// Checks the rules between options and fills in the defaults. `terminal` says whether stderr
 /// is one. An error is a message without prefix and hint.
 pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
@@ -45,6 +48,9 @@ fn policy(args: &Args) -> Result<Policy, String> {
     if args.sample.is_some() && !uses(PolicyName::Sample) {
         return Err("--sample needs --when-full sample".into());
     }
+    if args.red_max.is_some() && !uses(PolicyName::Red) {
+        return Err("--red-max needs --when-full red".into());
+    }
     if args.block_timeout.is_some() && args.when_full != PolicyName::Block {
         return Err("--block-timeout works only with --when-full block".into());
     }
@@ -63,6 +69,11 @@ fn policy_named(name: PolicyName, args: &Args) -> Policy {
         PolicyName::Block => Policy::Block,
         PolicyName::DropNewest => Policy::DropNewest,
         PolicyName::DropOldest => Policy::DropOldest,
+        PolicyName::DropBuffer => Policy::DropBuffer,
+        PolicyName::Latest => Policy::Latest,
+        PolicyName::Red => Policy::Red {
+            max_p: args.red_max.unwrap_or(RED_MAX),
+        },
         PolicyName::Sample => Policy::Sample(args.sample.unwrap_or(Sample::Adaptive)),
         PolicyName::Fail => Policy::Fail,
     }
@@ -129,7 +140,9 @@ fn watermarks(args: &Args, policy: Policy, capacity: u64) -> Result<(u64, u64), 
     let high = match &args.high_water {
         Some(mark) => mark_in_bytes(mark, "--high-water", capacity)?,
         // Not 0, which would be pressured when nothing is held.
-        None if matches!(policy, Policy::Sample(_)) => share(capacity, 80).max(1),
+        None if matches!(policy, Policy::Sample(_) | Policy::Red { .. }) => {
+            share(capacity, 80).max(1)
+        }
         None => capacity,
     };
     let low = match &args.low_water {

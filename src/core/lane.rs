@@ -89,11 +89,12 @@ impl Chunk {
     }
 
     /// A chunk that holds just these bytes.
-    fn of(bytes: &[u8], delimiters: u64) -> Self {
+    fn of(bytes: Vec<u8>, delimiters: u64) -> Self {
+        let bytes = bytes.into_boxed_slice();
         Self {
-            bytes: Memory::Heap(bytes.into()),
             start: 0,
             end: bytes.len(),
+            bytes: Memory::Heap(bytes),
             counted: 0,
             delimiters,
         }
@@ -247,6 +248,59 @@ impl Lane {
         }
     }
 
+    /// Puts `bytes` in front of the last `behind` bytes; nothing there, or in the memory behind the
+    /// last byte, moves.
+    pub(super) fn insert(&mut self, behind: u64, bytes: Vec<u8>) {
+        let delimiters = count(self.delimiter, &bytes);
+        // Only the first chunk is looked at for what left, and it may be another after this.
+        if let Some(first) = self.chunks.front_mut() {
+            self.owed += first.settle(self.delimiter);
+        }
+        let at = self.part(behind);
+        self.len += bytes.len() as u64;
+        self.chunks.insert(at, Chunk::of(bytes, delimiters));
+    }
+
+    /// Makes a chunk begin with the last `behind` bytes, by copying what is before them in it;
+    /// returns its place. For none it is the last chunk, as bytes may have landed in that.
+    fn part(&mut self, behind: u64) -> usize {
+        let mut at = self.chunks.len().saturating_sub(1);
+        let mut left = behind as usize;
+        while let Some(chunk) = self.chunks.get(at)
+            && chunk.held().len() < left
+        {
+            left -= chunk.held().len();
+            at -= 1;
+        }
+        let Some(chunk) = self.chunks.get_mut(at) else {
+            return at;
+        };
+        let before = chunk.held().len() - left;
+        if before == 0 {
+            return at;
+        }
+        let part = chunk.held()[..before].to_vec();
+        let delimiters = count(self.delimiter, &part);
+        chunk.start += before;
+        chunk.counted = chunk.start;
+        chunk.delimiters -= delimiters;
+        self.chunks.insert(at, Chunk::of(part, delimiters));
+        at + 1
+    }
+
+    /// A copy of the last `bytes` bytes; None when the system has no memory left.
+    pub(super) fn last(&self, bytes: u64) -> Option<Vec<u8>> {
+        let mut before = self.len - bytes;
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(bytes as usize).ok()?;
+        for held in self.pieces() {
+            let passed_over = before.min(held.len() as u64);
+            before -= passed_over;
+            copy.extend_from_slice(&held[passed_over as usize..]);
+        }
+        Some(copy)
+    }
+
     // ---- the front --------------------------------------------------------------------------
 
     /// The oldest `bytes` bytes leave. What they held of delimiters is owed until [`Lane::settle`].
@@ -319,6 +373,7 @@ impl Lane {
             }
             let part = &chunk.held()[..left as usize];
             let delimiters = count(self.delimiter, part);
+            let part = part.to_vec();
             other.chunks.push_back(Chunk::of(part, delimiters));
             chunk.start += left as usize;
             chunk.counted = chunk.start;

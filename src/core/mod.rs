@@ -39,6 +39,7 @@ pub mod policy;
 pub mod pressure;
 pub mod queue;
 pub mod relay;
+pub mod reservoir;
 pub mod rng;
 pub mod snapshot;
 pub mod spill;

@@ -252,6 +252,40 @@ impl Queue {
         was_open
     }
 
+    /// A copy of the arriving bytes; None when the system has no memory left.
+    pub fn arriving_bytes(&self) -> Option<Vec<u8>> {
+        self.waiting.last(self.arriving)
+    }
+
+    /// Admits whole records that waited elsewhere: behind all others, before what arrives and what
+    /// landed. The last one may be the end of the input, without a delimiter.
+    pub fn append(&mut self, records: impl Iterator<Item = Box<[u8]>>) {
+        let mut gathered: Vec<u8> = Vec::new();
+        for record in records {
+            self.bare_tail |= record.last().copied() != self.delimiter;
+            let mut rest = &record[..];
+            while !rest.is_empty() {
+                if gathered.len() == self.spare.size {
+                    self.insert(std::mem::take(&mut gathered));
+                }
+                if gathered.try_reserve(1).is_err() {
+                    self.spare.reserve = Vec::new();
+                }
+                let room = self.spare.size - gathered.len();
+                let (here, behind) = rest.split_at(room.min(rest.len()));
+                gathered.extend_from_slice(here);
+                rest = behind;
+            }
+        }
+        self.insert(gathered);
+    }
+
+    fn insert(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.waiting.insert(self.arriving, bytes);
+        }
+    }
+
     // ---- eviction: whole records leave from the head --------------------------------------
 
     /// How many bytes the fewest oldest whole records have that together have at least
@@ -273,7 +307,27 @@ impl Queue {
         (bytes > 0).then_some(bytes)
     }
 
-    /// Evicts the first `bytes` bytes, as [`Queue::eviction_of`] found them.
+    /// How many bytes all whole records have of which no byte was written; None when there are none.
+    pub fn eviction_of_all(&mut self) -> Option<u64> {
+        self.set_begun_aside();
+        Some(self.evictable()).filter(|bytes| *bytes > 0)
+    }
+
+    /// How many bytes all whole records but the newest have of which no byte was written; None when
+    /// there are none.
+    pub fn eviction_of_all_but_newest(&mut self) -> Option<u64> {
+        self.set_begun_aside();
+        let records_out = self.waiting.settle();
+        self.waiting.owe(records_out);
+        if self.waiting.delimiters() + u64::from(self.bare_tail) < 2 {
+            return None;
+        }
+        // The newest begins behind the last delimiter but its own.
+        let end = self.evictable().checked_sub(1)?;
+        self.boundary_before(end)
+    }
+
+    /// Evicts the first `bytes` bytes, as an `eviction_...` found them.
     pub fn evict(&mut self, bytes: u64) -> Tally {
         debug_assert!(bytes <= self.evictable());
         let records_out = self.waiting.settle();
@@ -333,6 +387,24 @@ impl Queue {
                 }
             }
             before = after;
+        }
+        None
+    }
+
+    /// Bytes from the head to behind the last delimiter among the first `end` bytes; None when there
+    /// is none.
+    fn boundary_before(&self, end: u64) -> Option<u64> {
+        let delimiter = self.delimiter?;
+        let mut after = self.waiting.len();
+        for held in self.waiting.pieces().rev() {
+            let before = after - held.len() as u64;
+            if before < end {
+                let looked_at = &held[..(end.min(after) - before) as usize];
+                if let Some(found) = memchr::memrchr(delimiter, looked_at) {
+                    return Some(before + found as u64 + 1);
+                }
+            }
+            after = before;
         }
         None
     }
@@ -526,6 +598,47 @@ mod tests {
         assert_eq!(room.len(), 10);
         assert_eq!(room.as_ptr().wrapping_add(6), first);
         assert_eq!(queue.memory(), 10);
+    }
+
+    fn text(queue: &Queue) -> Vec<u8> {
+        queue.pieces().flatten().copied().collect()
+    }
+
+    #[test]
+    fn records_from_elsewhere_come_between_the_whole_ones_and_what_arrives_and_landed() {
+        for size in [1, 2, 3, 5, 8, 40] {
+            let mut queue = Queue::new(Some(b'\n'), size);
+            for byte in b"ab\ncd\nef" {
+                land(&mut queue, &[*byte]);
+                if *byte == b'\n' {
+                    queue.complete_arriving();
+                }
+            }
+            let room = queue.landing(1, false);
+            room[0] = b'g';
+            queue.land(1);
+            queue.append([b"1\n".to_vec().into(), b"2345\n".to_vec().into()].into_iter());
+            assert_eq!(text(&queue), b"ab\ncd\n1\n2345\nef");
+            assert_eq!((queue.arriving(), queue.landed()), (2, &b"g"[..]));
+            queue.keep(1, 0, 1);
+            assert!(queue.complete_tail());
+            assert_eq!(text(&queue), b"ab\ncd\n1\n2345\nefg");
+            assert_eq!(queue.records(), 5);
+            queue.advance(5);
+            assert_eq!((queue.settle(), queue.records()), (1, 4));
+        }
+    }
+
+    #[test]
+    fn what_went_out_is_counted_when_records_come_before_its_chunk() {
+        let mut queue = Queue::new(Some(b'\n'), 10);
+        land(&mut queue, b"a\n");
+        queue.complete_arriving();
+        queue.advance(2);
+        queue.append([b"b".to_vec().into()].into_iter());
+        assert_eq!((queue.settle(), queue.records()), (1, 1));
+        queue.advance(1);
+        assert_eq!((queue.settle(), queue.records()), (1, 0));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::fuzz;
 use super::values::{TOKENS, anything};
 
 /// Values that some option takes, and names that may be a FILE.
-const VALUES: [&str; 24] = [
+const VALUES: [&str; 29] = [
     "1",
     "64k",
     "1.5M",
@@ -23,6 +23,8 @@ const VALUES: [&str; 24] = [
     "10M/s",
     "1/10",
     "adaptive",
+    "first=10,then=5,per=1s",
+    "reservoir=10/1s",
     "5s",
     "250ms",
     "1m 30s",
@@ -34,6 +36,9 @@ const VALUES: [&str; 24] = [
     "bar",
     "sample",
     "drop-oldest",
+    "drop-buffer",
+    "latest",
+    "red",
     "block",
     "fail",
     "@Cargo.toml",
@@ -92,6 +97,11 @@ fn expect_bounds(config: &Config) {
     match relay.policy {
         Policy::Sample(Sample::Every(every)) => assert!(every >= 1),
         Policy::Sample(Sample::Chance(chance)) => assert!((0.0..=1.0).contains(&chance)),
+        Policy::Sample(Sample::First { per, .. }) => assert!(!per.is_zero()),
+        Policy::Sample(Sample::Reservoir { keep, per }) => {
+            assert!((1..=1_000_000).contains(&keep) && !per.is_zero());
+        }
+        Policy::Red { max_p } => assert!((0.0..=1.0).contains(&max_p)),
         _ => {}
     }
     match relay.fail_on_loss {

@@ -21,6 +21,9 @@ use super::model::{End, Model};
 
 const NOW: Duration = Duration::ZERO;
 
+/// No time passes, so it never ends.
+const WINDOW: Duration = Duration::from_secs(1);
+
 /// Enough that an offer of so many bytes never depends on how many chunks hold them.
 const SLOTS: usize = 64;
 
@@ -86,8 +89,16 @@ impl<'a> Run<'a> {
             Step::Write(most) => self.write(most),
             Step::HandOver(most) => self.hand_over(most),
         }
+        self.end_turn();
         self.compare_changes();
         self.compare();
+    }
+
+    /// As at the end of a turn of the loop.
+    fn end_turn(&mut self) {
+        let is_blocked = self.relay.is_blocked();
+        self.relay.expire(NOW);
+        self.model.expire(is_blocked, NOW);
     }
 
     /// As much as the relay wants, up to `most`.
@@ -185,9 +196,8 @@ impl<'a> Run<'a> {
         self.relay.input_ended(NOW);
         self.model.end_input(NOW);
         self.compare();
-        // As in a turn of the loop: with -S 0 nothing else ever happens.
-        self.relay.expire(NOW);
-        self.model.expire(NOW);
+        // With -S 0 nothing else ever happens.
+        self.end_turn();
         while self.relay.ended().is_none() {
             let before = self.output.len();
             self.step(Step::Write(7));
@@ -264,7 +274,14 @@ fn policies() -> impl Strategy<Value = Policy> {
         1 => Just(Policy::Fail),
         2 => Just(Policy::DropNewest),
         3 => Just(Policy::DropOldest),
+        2 => Just(Policy::DropBuffer),
+        2 => Just(Policy::Latest),
         1 => (1_u64..5).prop_map(|n| Policy::Sample(Sample::Every(n))),
+        1 => (0_u64..4, 0_u64..4).prop_map(|(first, then)| {
+            Policy::Sample(Sample::First { first, then, per: WINDOW })
+        }),
+        2 => (1_u64..5).prop_map(|keep| Policy::Sample(Sample::Reservoir { keep, per: WINDOW })),
+        2 => chances.clone().prop_map(|max_p| Policy::Red { max_p }),
         1 => chances.prop_map(|p| Policy::Sample(Sample::Chance(p))),
     ]
 }

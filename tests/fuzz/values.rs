@@ -29,6 +29,8 @@ struct Kind {
 const NUMBERS: &str = "([0-9]{1,3}|[0-9]{1,25})(\\.[0-9]{1,30})?\
                        (|%|k|K|M|G|T|KiB|MiB|GiB|TiB|kB|MB|GB|TB)(/s)?";
 const SHARES: &str = "(1/)?([0-9]{1,3}|[0-9]{18,22})(\\.[0-9]{1,20})?%?|adaptive";
+const WINDOWS: &str = "first=[0-9]{0,3},then=([0-9]|[0-9]{19,21}),per=[0-9]{1,3}(ms|s)?|\
+                       reservoir=([0-9]{1,3}|100000[01])/[0-9]{1,3}(ms|s)";
 const DURATIONS: &str = "([0-9]{1,3}|[0-9]{1,22})(\\.[0-9]{1,12})?( ?(|ns|us|µs|ms|s|sec|m|min|h|\
                          d|weeks|M|month|y) ?[0-9]{1,2})?( ?(|ns|us|ms|s|m|h|days|w|years))";
 const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|drop-oldest|\
@@ -36,7 +38,7 @@ const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|d
                      conflate|priority|red|signal|ok|bar|plain|json|summary|none";
 const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{2028}|\\n)){0,4}";
 
-const KINDS: [Kind; 28] = [
+const KINDS: [Kind; 30] = [
     kind("--buffer-size", NUMBERS, |text, config| {
         put_capacity(oracle::size(text)?, 100, config)
     }),
@@ -59,6 +61,16 @@ const KINDS: [Kind; 28] = [
     kind("--when-full", NAMES, put_policy),
     kind("--when-full sample --sample", SHARES, |text, config| {
         config.relay.policy = Policy::Sample(oracle::sample(text)?);
+        Some(())
+    }),
+    kind("--when-full sample --sample", WINDOWS, |text, config| {
+        config.relay.policy = Policy::Sample(oracle::sample(text)?);
+        Some(())
+    }),
+    kind("--when-full red --red-max", SHARES, |text, config| {
+        config.relay.policy = Policy::Red {
+            max_p: oracle::percent(text.strip_suffix('%')?)? / 100.0,
+        };
         Some(())
     }),
     kind("--seed", "[0-9]{1,22}", |text, config| {
@@ -213,6 +225,9 @@ fn put_policy(text: &str, config: &mut Config) -> Option<()> {
         "block" | "suspend" | "backpressure" => (Policy::Block, 100),
         "drop-newest" | "drop-new" | "tail-drop" => (Policy::DropNewest, 100),
         "drop-oldest" | "drop-head" => (Policy::DropOldest, 100),
+        "drop-buffer" => (Policy::DropBuffer, 100),
+        "latest" | "conflate" => (Policy::Latest, 100),
+        "red" => (Policy::Red { max_p: 0.1 }, 80),
         "sample" => (Policy::Sample(Sample::Adaptive), 80),
         "fail" | "error" => (Policy::Fail, 100),
         _ => return None,
@@ -236,7 +251,7 @@ fn put_rate(number: u64, unit: fn(u64) -> Amount, config: &mut Config) -> Option
 // ---- what is typed --------------------------------------------------------------------------
 
 /// Where numbers, words and rules end; whole values of some options are wrong for others.
-pub const TOKENS: [&str; 62] = [
+pub const TOKENS: [&str; 65] = [
     "",
     "0",
     "1",
@@ -289,6 +304,9 @@ pub const TOKENS: [&str; 62] = [
     "inf",
     "nan",
     "first=1",
+    ",then=2",
+    ",per=",
+    "reservoir=1",
     "{records}",
     "{size",
     "{",

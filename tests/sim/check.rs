@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use highwater::config::{Amount, ReportConfig, ReportMode};
+use highwater::config::{Amount, Policy, ReportConfig, ReportMode, Sample};
 use highwater::core::account::{Reason, Tally};
 use highwater::core::relay::{Change, Relay};
 use highwater::core::snapshot::{Snapshot, State};
@@ -53,6 +53,8 @@ impl Reporter for Listener {
             _ => snapshot.state,
         };
         assert_eq!(snapshot.state, state, "watermarks: told too late");
+        let account = snapshot.output.bytes + snapshot.lost.total().bytes + snapshot.held.bytes;
+        assert_eq!(snapshot.input.bytes, account, "balance in a picture");
         self.events.push(event);
     }
 
@@ -125,6 +127,13 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         follower.follow(&heard);
         follower.compare(&snapshot);
         let most = 2 * snapshot.held.bytes as usize + 14 * scenario.chunk;
+        // What is set aside has an index.
+        let most = match follower.model.overflow() {
+            Some(Policy::Sample(Sample::Reservoir { .. })) => {
+                most + 48 * (snapshot.held.records as usize + 2)
+            }
+            _ => most,
+        };
         let memory = engine.memory();
         assert!(
             memory <= most,
@@ -256,7 +265,6 @@ impl Follower {
         self.idle_turns = if moves { 0 } else { self.idle_turns + 1 };
         assert!(self.idle_turns < IDLE_TURNS, "spin: turns without progress");
         self.time_passes(*now);
-        self.model.observe(*now);
         self.model.await_demand(*now);
         for deadline in self.model.deadlines() {
             assert!(
@@ -264,6 +272,7 @@ impl Follower {
                 "deadline: {deadline:?} passed, it is {now:?}"
             );
         }
+        self.model.turn(*now);
         // Deadlines are judged when everything at hand was read and written: before the wait that
         // ends a turn, but after a look that a passed deadline gives rise to.
         // Whether there is such a look is decided when the signals are taken, before anything moves.
@@ -291,7 +300,11 @@ impl Follower {
     /// What is due happens, and the turn tells its changes; what the wait brings is told by
     /// the next turn.
     fn expire(&mut self) {
-        self.model.expire(self.now);
+        let lacks_credit = |bucket: &Bucket| !bucket.lets_out(self.model.waiting(), self.now);
+        let lacks_credit = self.bucket.as_ref().is_some_and(lacks_credit);
+        let may_go = self.model.has_output() && self.model.may_go();
+        let is_left = self.times.is_blocked() || lacks_credit || !may_go;
+        self.model.expire(is_left, self.now);
         self.reads_no_more = self.model.phase != Phase::Running;
         let goes_on = self.model.phase != Phase::Ended;
         let beat = self.beat.as_mut().filter(|_| goes_on);
@@ -674,10 +687,23 @@ impl Bucket {
         (self.credit, self.at) = (credit - spent, now);
     }
 
-    /// When there is credit for a fiftieth of a second, or the burst if that is less: hwm may
-    /// wait for so much, and not for more.
+    /// Whether there is credit for something of so many bytes to go out.
+    fn lets_out(&self, waiting: usize, now: Duration) -> bool {
+        let wanted = match self.rate.per_second {
+            Amount::Bytes(_) => self.enough().min(waiting as u64),
+            Amount::Records(_) => 1,
+        };
+        self.credit_at(now) >= u128::from(wanted) * 1_000_000_000
+    }
+
+    /// Credit for a fiftieth of a second, or the burst if that is less: hwm may wait for so much,
+    /// and not for more.
+    fn enough(&self) -> u64 {
+        (self.per_second() / 50).clamp(1, self.rate.burst)
+    }
+
     fn enough_at(&self, now: Duration) -> Duration {
-        let enough = (self.per_second() / 50).clamp(1, self.rate.burst);
+        let enough = self.enough();
         let missing = (u128::from(enough) * 1_000_000_000).saturating_sub(self.credit_at(now));
         now + Duration::from_nanos(missing.div_ceil(u128::from(self.per_second())) as u64)
     }

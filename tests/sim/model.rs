@@ -44,6 +44,29 @@ impl Rates {
     }
 }
 
+/// The average of random early detection and what it is made of.
+struct Average {
+    bytes: f64,
+    /// Records since the last early loss, the one that is looked at included.
+    count: Option<u32>,
+    nothing_since: Duration,
+    something_since: Option<Duration>,
+    something_in_all: Duration,
+    stayed: u32,
+}
+
+/// The records that `reservoir` has chosen in a window, each in its place.
+#[derive(Default)]
+struct Chosen {
+    places: Vec<(u64, Vec<u8>)>,
+    /// How many records the window had.
+    seen: u64,
+    ends: Duration,
+    /// Of Algorithm L: W, and the number of the record that is chosen next.
+    w: f64,
+    next: f64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     Running,
@@ -109,6 +132,10 @@ pub struct Model {
     seen: u64,
     rng: Rng,
     rates: Option<Rates>,
+    average: Average,
+    /// The window that `first` counts in, from 0, and how many records it had.
+    window: (u128, u64),
+    chosen: Chosen,
     pub phase: Phase,
     pub end: End,
     was_signalled: bool,
@@ -161,6 +188,16 @@ impl Model {
             peak: 0,
             seen: 0,
             rates: None,
+            window: (0, 0),
+            chosen: Chosen::default(),
+            average: Average {
+                bytes: 0.0,
+                count: None,
+                nothing_since: Duration::ZERO,
+                something_since: None,
+                something_in_all: Duration::ZERO,
+                stayed: 0,
+            },
             phase: if takes_nothing {
                 Phase::Draining(None)
             } else {
@@ -242,7 +279,8 @@ impl Model {
                 Item::Gap { .. } => 0,
             })
             .sum();
-        records - self.sent_of_first + self.arriving.len() + self.plain.len()
+        let chosen: usize = self.chosen.places.iter().map(|place| place.1.len()).sum();
+        records - self.sent_of_first + self.arriving.len() + self.plain.len() + chosen
     }
 
     /// Whole records held.
@@ -258,6 +296,7 @@ impl Model {
             .iter()
             .filter(|item| matches!(item, Item::Record(_)))
             .count() as u64
+            + self.chosen.places.len() as u64
     }
 
     /// Bytes that could go out now, were there room: marks count.
@@ -387,7 +426,7 @@ impl Model {
             *length += 1;
             self.doomed_text.push(byte);
             if ends {
-                self.close_doomed();
+                self.close_doomed(now);
             }
             return;
         }
@@ -416,7 +455,14 @@ impl Model {
 
     fn make_room(&mut self, now: Duration) {
         match (self.overflow(), self.first_free()) {
-            (Some(Policy::DropOldest), Some(at)) => self.evict(at, "queue_full", now),
+            (Some(Policy::DropOldest | Policy::Latest), Some(at)) => {
+                self.evict(at, "queue_full", now);
+            }
+            (Some(Policy::DropBuffer), Some(_)) => {
+                while let Some(at) = self.first_free() {
+                    self.evict(at, "queue_full", now);
+                }
+            }
             _ => {
                 self.doomed = Some(self.arriving.len());
                 if !self.arriving.is_empty() {
@@ -432,6 +478,16 @@ impl Model {
         let is_record = |(_, item): &(usize, &Item)| matches!(item, Item::Record(_));
         let mut records = self.items.iter().enumerate().filter(is_record);
         Some(records.nth(self.begun_records())?.0)
+    }
+
+    /// Of the records that a write left behind, and that are whole and not begun, one stays.
+    fn leave_newest(&mut self, now: Duration) {
+        let is_record = |item: &Item| matches!(item, Item::Record(_));
+        while let Some(at) = self.first_free()
+            && self.items.iter().skip(at + 1).any(is_record)
+        {
+            self.evict(at, "queue_full", now);
+        }
     }
 
     /// The record becomes a gap, and adjacent gaps become one.
@@ -502,12 +558,139 @@ impl Model {
         self.changes.push(Change::Loss);
     }
 
-    fn sampled_out(&mut self) -> bool {
+    /// Why the policy loses a whole record. `found` is held but for the record; `fits` if it has a
+    /// place.
+    fn judged(&mut self, found: usize, fits: bool, now: Duration) -> Option<&'static str> {
+        let judges = self.sheds() && !self.arrival_begun;
+        let policy = self.overflow().filter(|_| judges)?;
+        let is_red = matches!(policy, Policy::Red { .. });
+        let early = is_red && self.is_early(found, fits, now);
+        let sampled = !is_red && self.sampled_out(now);
+        match (early, sampled) {
+            (true, _) => Some("early"),
+            (_, true) => Some("sampled"),
+            _ => None,
+        }
+    }
+
+    fn is_early(&mut self, found: usize, fits: bool, now: Duration) -> bool {
+        let Some(Policy::Red { max_p }) = self.overflow() else {
+            unreachable!()
+        };
+        let (low, high) = (self.config.low_water as f64, self.config.high_water as f64);
+        let average = &mut self.average;
+        if found > 0 {
+            average.bytes = average.bytes * 0.998 + 0.002 * found as f64;
+        } else {
+            let idle = (now - average.nothing_since).as_secs_f64();
+            let busy = average.something_in_all.as_secs_f64();
+            let records = match (idle == 0.0, busy == 0.0) {
+                (true, _) => 0.0,
+                (false, true) => f64::INFINITY,
+                (false, false) => idle * f64::from(average.stayed) / busy,
+            };
+            average.bytes *= 0.998_f64.powf(records);
+            average.nothing_since = now;
+        }
+        let is_lost = if average.bytes >= high && average.bytes >= low {
+            average.count = Some(0);
+            true
+        } else if average.bytes >= low {
+            let count = average.count.map_or(0, |count| count + 1);
+            let base = max_p * (average.bytes - low) / (high - low);
+            let rest = 1.0 - f64::from(count) * base;
+            let chance = if rest > 0.0 { base / rest } else { 1.0 };
+            let is_lost = self.rng.chance(chance);
+            average.count = Some(if is_lost { 0 } else { count });
+            is_lost
+        } else {
+            average.count = None;
+            false
+        };
+        if fits && !is_lost {
+            average.stayed += 1;
+            average.something_since.get_or_insert(now);
+        }
+        is_lost
+    }
+
+    /// Whether `reservoir` shall choose among the records.
+    fn chooses(&self) -> bool {
+        let judges = self.sheds() && !self.arrival_begun;
+        let policy = self.overflow().filter(|_| judges);
+        self.pressured && matches!(policy, Some(Policy::Sample(Sample::Reservoir { .. })))
+    }
+
+    /// Algorithm L, as in Li's paper.
+    fn offer_to_reservoir(&mut self, record: Vec<u8>, now: Duration) {
+        let Some(Policy::Sample(Sample::Reservoir { keep, per })) = self.overflow() else {
+            unreachable!()
+        };
+        let (rng, chosen) = (&mut self.rng, &mut self.chosen);
+        if chosen.seen == 0 {
+            let windows = now.as_nanos() / per.as_nanos() + 1;
+            chosen.ends = Duration::from_nanos((windows * per.as_nanos()) as u64);
+            chosen.w = 1.0;
+        }
+        chosen.seen += 1;
+        let place = (chosen.seen, record);
+        let is_full = chosen.places.len() as u64 == keep;
+        if is_full && chosen.seen as f64 != chosen.next {
+            let length = place.1.len() as u64;
+            self.lost_records.push((place.1, true));
+            self.lose_at_tail("sampled", length);
+            return self.shrank(now);
+        }
+        let mut left = None;
+        if is_full {
+            let index = rng.below(keep) as usize;
+            left = Some(std::mem::replace(&mut chosen.places[index], place).1);
+        } else {
+            chosen.places.push(place);
+        }
+        if chosen.places.len() as u64 == keep {
+            chosen.w *= (rng.unit().ln() / keep as f64).exp();
+            let jump = (rng.unit().ln() / (-chosen.w).ln_1p()).floor();
+            chosen.next = chosen.seen as f64 + jump + 1.0;
+        }
+        if let Some(left) = left {
+            self.lose_at_tail("sampled", left.len() as u64);
+            self.lost_records.push((left, true));
+            self.shrank(now);
+        }
+    }
+
+    /// All that was chosen goes to the others.
+    fn end_window(&mut self, now: Duration) {
+        let mut chosen = std::mem::take(&mut self.chosen);
+        if chosen.places.is_empty() {
+            return;
+        }
+        chosen.places.sort_by_key(|place| place.0);
+        for (_, record) in chosen.places {
+            self.whole += record.len() as u64;
+            self.ends.push_back(self.whole);
+            self.items.push_back(Item::Record(record));
+        }
+        self.stamp(now);
+    }
+
+    fn sampled_out(&mut self, now: Duration) -> bool {
         let is_judged = self.pressured && self.sheds() && !self.arrival_begun;
         let Some(policy) = self.overflow().filter(|_| is_judged) else {
             return false;
         };
         match policy {
+            Policy::Sample(Sample::First { first, then, per }) => {
+                let window = now.as_nanos() / per.as_nanos();
+                let seen = if self.window.0 == window {
+                    self.window.1
+                } else {
+                    0
+                } + 1;
+                self.window = (window, seen);
+                seen > first && (then == 0 || !(seen - first).is_multiple_of(then))
+            }
             Policy::Sample(Sample::Every(stride)) => {
                 self.seen += 1;
                 !self.seen.is_multiple_of(stride)
@@ -543,8 +726,20 @@ impl Model {
         (ratio * pull).min(1.0)
     }
 
-    /// A turn begins: the rates are averaged over about a second, and looked at each 10 ms at most.
-    pub fn observe(&mut self, now: Duration) {
+    /// A turn begins.
+    pub fn turn(&mut self, now: Duration) {
+        self.observe(now);
+        if self.window_end().is_some_and(|end| now >= end) {
+            self.end_window(now);
+        }
+    }
+
+    fn window_end(&self) -> Option<Duration> {
+        (!self.chosen.places.is_empty()).then_some(self.chosen.ends)
+    }
+
+    /// The rates are averaged over about a second, and looked at each 10 ms at most.
+    fn observe(&mut self, now: Duration) {
         let totals = (self.input.0, self.output.0);
         let Some(rates) = &mut self.rates else {
             self.rates = Some(Rates::from(now, totals));
@@ -569,10 +764,14 @@ impl Model {
 
     fn complete(&mut self, now: Duration) {
         self.input.1 += 1;
-        let is_lost = self.sampled_out();
+        if self.chooses() {
+            let record = std::mem::take(&mut self.arriving);
+            return self.offer_to_reservoir(record, now);
+        }
+        let judged = self.judged(self.held() - self.arriving.len(), true, now);
         let record = std::mem::take(&mut self.arriving);
-        if is_lost {
-            self.lose_at_tail("sampled", record.len() as u64);
+        if let Some(reason) = judged {
+            self.lose_at_tail(reason, record.len() as u64);
             self.lost_records.push((record, true));
             self.shrank(now);
         } else {
@@ -588,17 +787,16 @@ impl Model {
         }
     }
 
-    fn close_doomed(&mut self) {
+    fn close_doomed(&mut self, now: Duration) {
         let Some(length) = self.doomed.take() else {
             return;
         };
         self.input.1 += 1;
         let reason = if length as u64 > self.config.capacity {
             "oversize"
-        } else if self.sampled_out() {
-            "sampled"
         } else {
-            "queue_full"
+            let judged = self.judged(self.held(), false, now);
+            judged.unwrap_or("queue_full")
         };
         let record = std::mem::take(&mut self.doomed_text);
         self.lost_records.push((record, true));
@@ -619,6 +817,15 @@ impl Model {
             if self.held() < held {
                 self.shrank(now);
             }
+        }
+        if !self
+            .items
+            .iter()
+            .any(|item| matches!(item, Item::Record(_)))
+            && let Some(since) = self.average.something_since.take()
+        {
+            self.average.something_in_all += now - since;
+            self.average.nothing_since = now;
         }
         out
     }
@@ -687,25 +894,43 @@ impl Model {
         let Some(Item::Gap { records, bytes }) = self.items.front() else {
             return;
         };
-        if let Some(mark) = &self.config.mark {
-            for piece in &mark.0 {
-                let text = match piece {
-                    MarkPiece::Text(text) => text.clone(),
-                    MarkPiece::Records => records.to_string(),
-                    MarkPiece::Bytes => bytes.to_string(),
-                    MarkPiece::Size => panic!("the simulator uses exact marks"),
-                };
-                self.mark_left.extend_from_slice(text.as_bytes());
-            }
-            self.mark_left.push(self.config.delimiter);
+        if self.config.mark.is_some() {
             self.marked = (self.marked.0 + bytes, self.marked.1 + records);
             self.claimed = true;
+            self.mark_left = self.first_mark();
         }
         self.items.pop_front();
         if self.items.is_empty() && !self.arriving.is_empty() {
             self.claimed = false;
             self.arrival_begun = true;
         }
+    }
+
+    /// The mark for the first gap, if that is what comes next.
+    fn first_mark(&self) -> Vec<u8> {
+        let (Some(mark), Some(Item::Gap { records, bytes })) =
+            (&self.config.mark, self.items.front())
+        else {
+            return Vec::new();
+        };
+        let text = mark.0.iter().map(|piece| match piece {
+            MarkPiece::Text(text) => text.clone(),
+            MarkPiece::Records => records.to_string(),
+            MarkPiece::Bytes => bytes.to_string(),
+            MarkPiece::Size => panic!("the simulator uses exact marks"),
+        });
+        let mut mark = text.collect::<String>().into_bytes();
+        mark.push(self.config.delimiter);
+        mark
+    }
+
+    /// Bytes that wait to go out, the next mark among them.
+    pub fn waiting(&self) -> usize {
+        let mark = match self.mark_left.len() {
+            0 if self.has_output() => self.first_mark().len(),
+            left => left,
+        };
+        self.held() + mark
     }
 
     fn send_byte(&mut self) -> u8 {
@@ -795,6 +1020,7 @@ impl Model {
             self.pressured = false;
             self.idle_since = now;
             self.changes.push(Change::Flowing);
+            self.end_window(now);
         }
     }
 
@@ -805,6 +1031,7 @@ impl Model {
             return;
         }
         self.close_tail(now);
+        self.end_window(now);
         self.stamp(now);
         self.begin();
         self.phase = Phase::Draining(None);
@@ -812,7 +1039,7 @@ impl Model {
     }
 
     fn close_tail(&mut self, now: Duration) {
-        self.close_doomed();
+        self.close_doomed(now);
         if !self.arriving.is_empty() {
             self.complete(now);
         } else if std::mem::take(&mut self.arrival_begun) {
@@ -855,7 +1082,7 @@ impl Model {
     }
 
     fn lose_arriving(&mut self, reason: &'static str, now: Duration) {
-        self.close_doomed();
+        self.close_doomed(now);
         if !self.arriving.is_empty() {
             self.input.1 += 1;
             let record = std::mem::take(&mut self.arriving);
@@ -914,6 +1141,7 @@ impl Model {
             let entry = self.lost.entry(reason).or_default();
             *entry = (entry.0 + bytes, entry.1 + records);
         }
+        self.end_window(now);
         self.lose_held_records();
         self.ends.clear();
         self.shrank(now);
@@ -975,12 +1203,16 @@ impl Model {
         let stall = self.stall_deadline();
         let idle = self.idle_deadline();
         let age = self.age_deadline();
-        let all = [stall, idle, farewell, drain, age, self.fills_until];
+        let window = self.window_end();
+        let all = [stall, idle, farewell, drain, age, window, self.fills_until];
         all.into_iter().flatten().collect()
     }
 
-    /// What is due happens.
-    pub fn expire(&mut self, now: Duration) {
+    /// A turn ends: what is due happens. `is_left` says that more could not be written.
+    pub fn expire(&mut self, is_left: bool, now: Duration) {
+        if is_left && self.sheds() && self.overflow() == Some(Policy::Latest) {
+            self.leave_newest(now);
+        }
         let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
         if self.phase != Phase::Ended && is_due(self.stall_deadline()) {
             if self.may_lose() {

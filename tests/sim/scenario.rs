@@ -172,21 +172,39 @@ impl Consistent for RelayConfig {
 }
 
 fn policy(dice: &mut Dice) -> Policy {
-    match dice.below(7) {
-        0 | 1 => Policy::Block,
-        2 => Policy::Fail,
+    match dice.below(12) {
+        0..=2 => Policy::Block,
+        3 => Policy::Fail,
         _ => lossy_policy(dice),
     }
 }
 
 fn lossy_policy(dice: &mut Dice) -> Policy {
-    match dice.below(5) {
+    match dice.below(12) {
         0 => Policy::DropNewest,
         1 => Policy::DropOldest,
-        2 => Policy::Sample(Sample::Every(dice.between(1, 6))),
-        3 => Policy::Sample(Sample::Adaptive),
+        2 => Policy::DropBuffer,
+        3 => Policy::Latest,
+        4 => Policy::Sample(Sample::First {
+            first: dice.below(4),
+            then: dice.below(4),
+            per: window(dice),
+        }),
+        5 | 6 => Policy::Sample(Sample::Reservoir {
+            keep: dice.of(&[1, 2, 5, 20, 1_000_000]),
+            per: window(dice),
+        }),
+        7 => Policy::Red {
+            max_p: dice.of(&[0.0, 0.1, 0.5, 1.0]),
+        },
+        8 => Policy::Sample(Sample::Every(dice.between(1, 6))),
+        9 => Policy::Sample(Sample::Adaptive),
         _ => Policy::Sample(Sample::Chance(dice.of(&[0.0, 0.1, 0.5, 0.9, 1.0]))),
     }
+}
+
+fn window(dice: &mut Dice) -> Duration {
+    Duration::from_micros(dice.of(&[1, 1_000, 10_000, 100_000, 100_000_000]))
 }
 
 fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {

@@ -304,6 +304,7 @@ fn check_reasons(round: &Round, outcome: &Outcome, account: &Account, came: &[u8
         "{}",
         context()
     );
+    assert!(lost("early") == 0 || round.policy == "red", "{}", context());
     assert!(
         lost("broken_pipe") == 0 || round.loses_consumer(),
         "{}",

@@ -96,6 +96,15 @@ impl Dice {
     }
 }
 
+const SAMPLES: [&str; 6] = [
+    "1/3",
+    "10%",
+    "adaptive",
+    "first=5,then=3,per=1ms",
+    "reservoir=3/1ms",
+    "reservoir=1000/100ms",
+];
+
 const STREAMS: [Stream; 6] = [
     Stream::Pipe,
     Stream::Pipe,
@@ -109,7 +118,16 @@ impl Round {
     /// Everything about the round of `seed`. The peers' processes ask for it again.
     pub fn of(seed: u64) -> Self {
         let dice = &mut Dice::new(seed);
-        let policy = dice.of(&["block", "fail", "drop-newest", "drop-oldest", "sample"]);
+        let policy = dice.of(&[
+            "block",
+            "fail",
+            "drop-newest",
+            "drop-oldest",
+            "drop-buffer",
+            "latest",
+            "red",
+            "sample",
+        ]);
         let times_out = policy == "block" && dice.one_in(4);
         let then = times_out && dice.one_in(2);
         let is_lossy = then || !matches!(policy, "block" | "fail");
@@ -118,15 +136,22 @@ impl Round {
         add(&["--when-full", policy, "--drain-timeout", "50ms"]);
         let capacity = dice.of(&["1", "100", "4k", "64k", "100000", "1M", "16M"]);
         add(&["-B", capacity]);
+        if policy == "red" {
+            add(&["--red-max", dice.of(&["0%", "10%", "100%"])]);
+        }
+        let mut marks_in_place = is_lossy;
         if policy == "sample" {
-            add(&["--sample", dice.of(&["1/3", "10%", "adaptive"])]);
+            let sample = dice.of(&SAMPLES);
+            // Its marks stand before a window's sample, not among it; the simulator looks at them.
+            marks_in_place = !sample.starts_with("reservoir");
+            add(&["--sample", sample]);
             add(&["--seed", &seed.to_string()]);
         }
         if dice.one_in(3) {
             add(&["--high-water", dice.of(&["1%", "50%", "100%"])]);
             add(&["--low-water", dice.of(&["0", "1%", "0%"])]);
         }
-        let mark = is_lossy && dice.one_in(2);
+        let mark = marks_in_place && dice.one_in(2);
         if mark {
             add(&["--mark=#{records} {bytes}#"]);
         }

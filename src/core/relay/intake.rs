@@ -11,8 +11,10 @@ use std::time::Duration;
 use super::{Change, Relay};
 use crate::config::Amount;
 use crate::core::account::{Reason, Tally};
-use crate::core::policy::{OnFull, View};
+use crate::core::policy::{OnFull, Verdict, View};
 use crate::core::queue::CHUNK;
+use crate::core::reservoir::{Former, NoMemory};
+use crate::core::snapshot::State;
 
 impl Relay {
     /// Room for the next read of at most `most` bytes (>= 1) and at most a chunk; [`Relay::received`]
@@ -71,12 +73,13 @@ impl Relay {
 
     /// Admits everything that landed.
     fn keep_landed(&mut self, now: Duration) {
-        self.admit_landed();
+        self.admit(self.queue.landed().len());
         self.grew(self.held(), now);
     }
 
-    fn admit_landed(&mut self) {
-        let (count, delimiters, unended) = self.survey_landed();
+    /// Admits the first `count` bytes that landed.
+    fn admit(&mut self, count: usize) {
+        let (delimiters, unended) = self.survey(&self.queue.landed()[..count]);
         self.meter.input += Tally {
             bytes: count as u64,
             records: delimiters,
@@ -84,15 +87,13 @@ impl Relay {
         self.queue.keep(count, delimiters, unended);
     }
 
-    /// How many bytes landed, how many delimiters are among them, and how many bytes follow the
-    /// last of these.
-    fn survey_landed(&self) -> (usize, u64, u64) {
-        let landed = self.queue.landed();
+    /// How many delimiters there are, and how many bytes follow the last of them.
+    fn survey(&self, bytes: &[u8]) -> (u64, u64) {
         if !self.counts_records {
-            return (landed.len(), 0, landed.len() as u64);
+            return (0, bytes.len() as u64);
         }
-        let (delimiters, end) = self.delimiters_and_end(landed);
-        (landed.len(), delimiters, landed.len() as u64 - end)
+        let (delimiters, end) = self.delimiters_and_end(bytes);
+        (delimiters, bytes.len() as u64 - end)
     }
 
     /// Lossy policies: decides on everything that landed.
@@ -126,12 +127,13 @@ impl Relay {
         match self.on_full() {
             OnFull::EvictOldest => self.evict_in_bulk(after - self.config.capacity, now),
             OnFull::LoseArrival => self.lose_in_bulk(now),
+            OnFull::EvictAll => self.fill_in_bulk(now),
         }
     }
 
     /// Whether what landed exceeds no bound of records.
     fn fit_as_records(&self) -> bool {
-        let (_, delimiters, unended) = self.survey_landed();
+        let (delimiters, unended) = self.survey(self.queue.landed());
         let records = delimiters + u64::from(unended > 0);
         self.records_left().is_none_or(|left| records <= left)
     }
@@ -157,9 +159,20 @@ impl Relay {
             return false;
         }
         self.grew(self.config.capacity, now);
-        self.admit_landed();
+        self.admit(self.queue.landed().len());
         self.evict(leaving, Reason::QueueFull, now);
         true
+    }
+
+    /// `EvictAll`: nobody is judged and nothing leaves before the queue is full, so what fits is
+    /// admitted at once.
+    fn fill_in_bulk(&mut self, now: Duration) -> bool {
+        let room = (self.config.capacity - self.held()) as usize;
+        if room > 0 {
+            self.admit(room);
+            self.grew(self.config.capacity, now);
+        }
+        room > 0
     }
 
     /// `LoseArrival` with little room: the records that come next and do not fit are lost together.
@@ -223,36 +236,126 @@ impl Relay {
         self.pressure.is_pressured() && self.held() > self.config.low_water
     }
 
-    /// Judges a record that landed whole and fits before it is kept: one that is lost need not be
-    /// taken back. False where that is not the next thing to do.
+    /// Judges records that landed whole and fit before they are kept, up to the first that does not
+    /// stay: that one need not be taken back. False where that is not the next thing to do.
     fn judge_in_place(&mut self, now: Duration) -> bool {
-        if self.is_amid_record() || !self.stays_pressured() {
+        if self.is_amid_record() {
             return false;
         }
-        let end = memchr::memchr(self.config.delimiter, self.queue.landed());
-        let Some(count) = end.map(|end| end + 1) else {
+        let found = self.held();
+        let most = self.records_left().unwrap_or(u64::MAX);
+        let mut view = View { now, ..self.view() };
+        let Some(overflow) = &mut self.overflow else {
             return false;
         };
-        let bytes = count as u64;
-        let held = self.held() + bytes;
-        if held > self.config.capacity || self.records_left() == Some(0) {
-            return false;
+        let mut stay = Tally::default();
+        let mut other = None;
+        for end in memchr::memchr_iter(self.config.delimiter, self.queue.landed()) {
+            let length = end as u64 + 1 - stay.bytes;
+            view.found = found + stay.bytes;
+            view.held = view.found + length;
+            view.length = length;
+            if view.held > self.config.capacity || stay.records == most {
+                break;
+            }
+            if view.held >= self.config.high_water {
+                view.state = State::Pressured;
+            }
+            let verdict = match overflow.judges(view.state) {
+                true => overflow.judge(&view),
+                false => Verdict::Stay,
+            };
+            if verdict != Verdict::Stay {
+                other = Some((verdict, length));
+                break;
+            }
+            stay += Tally {
+                bytes: length,
+                records: 1,
+            };
         }
-        self.grew(held, now);
+        if stay.records > 0 {
+            self.meter.input += stay;
+            self.queue.keep(stay.bytes as usize, stay.records, 0);
+            self.grew(self.held(), now);
+        }
+        if let Some((verdict, length)) = other {
+            self.take_out_landed(verdict, length, now);
+        }
+        stay.records > 0 || other.is_some()
+    }
+
+    /// The next so many bytes that landed are a record that had a place and does not stay.
+    fn take_out_landed(&mut self, verdict: Verdict, bytes: u64, now: Duration) {
         let record = Tally { bytes, records: 1 };
+        // First, as a picture of this moment has the account before it.
+        self.grew(self.held() + bytes, now);
         self.meter.input += record;
-        match self.judgement(bytes, held, now) {
-            None => {
-                self.queue.keep(count, 1, 0);
-                self.one_more_stays(now);
-            }
-            Some(reason) => {
-                self.spill_landed(count);
-                self.queue.discard(count);
+        match verdict {
+            Verdict::Stay => self.queue.keep(bytes as usize, 1, 0),
+            Verdict::Lose(reason) => {
+                self.spill_landed(bytes as usize);
+                self.queue.discard(bytes as usize);
                 self.lost_at_tail(reason, record, now);
+                self.shrank(now);
+            }
+            Verdict::SetAside { instead_of, until } => {
+                let bytes = bytes as usize;
+                let landed = &self.queue.landed()[..bytes];
+                let left = self.aside.put(landed, instead_of, until);
+                if left.is_err() {
+                    self.spill_landed(bytes);
+                }
+                self.queue.discard(bytes);
+                self.put_aside(record, left, now);
             }
         }
-        true
+    }
+
+    /// The whole arriving record does not stay.
+    fn take_out_arriving(&mut self, verdict: Verdict, now: Duration) {
+        match verdict {
+            Verdict::Stay => {}
+            Verdict::Lose(reason) => self.lose_whole_arriving(reason, now),
+            Verdict::SetAside { instead_of, until } => {
+                let arriving = self.queue.arriving_bytes().ok_or(NoMemory);
+                let left = arriving.and_then(|record| self.aside.put(&record, instead_of, until));
+                if left.is_err() {
+                    self.spill_arriving();
+                }
+                let bytes = self.queue.retract();
+                self.put_aside(Tally { bytes, records: 1 }, left, now);
+            }
+        }
+    }
+
+    /// A record was set aside: it may have taken another's place, or found no memory. Else as much is held
+    /// as before.
+    fn put_aside(&mut self, record: Tally, left: Result<Former, NoMemory>, now: Duration) {
+        match left {
+            Ok(None) => {}
+            Ok(Some(former)) => {
+                self.spill_record(&former);
+                let bytes = former.len() as u64;
+                self.lost_at_tail(Reason::Sampled, Tally { bytes, records: 1 }, now);
+                self.shrank(now);
+            }
+            Err(NoMemory) => {
+                self.lost_at_tail(Reason::QueueFull, record, now);
+                self.shrank(now);
+            }
+        }
+    }
+
+    /// What was set aside comes into the queue, and the next record begins another window.
+    pub(super) fn end_window(&mut self, now: Duration) {
+        if let Some(overflow) = &mut self.overflow {
+            overflow.window_ended();
+        }
+        if self.aside.until().is_some() {
+            self.queue.append(self.aside.take());
+            self.note_age(now);
+        }
     }
 
     /// The next piece that landed of one record, up to its end if that landed.
@@ -276,12 +379,26 @@ impl Relay {
 
     /// The arriving record needs a byte more than there is.
     fn make_room(&mut self, now: Duration) {
-        match self.on_full() {
-            OnFull::LoseArrival => self.doom(now),
-            OnFull::EvictOldest => match self.queue.eviction_of(1) {
-                Some(bytes) => self.evict(bytes, Reason::QueueFull, now),
-                None => self.doom(now),
-            },
+        let leaving = match self.on_full() {
+            OnFull::LoseArrival => None,
+            OnFull::EvictOldest => self.queue.eviction_of(1),
+            OnFull::EvictAll => self.queue.eviction_of_all(),
+        };
+        match leaving {
+            Some(bytes) => self.evict(bytes, Reason::QueueFull, now),
+            None => self.doom(now),
+        }
+    }
+
+    /// Where only the newest waits, the other whole records that a write left behind leave.
+    pub(super) fn leave_newest(&mut self, now: Duration) {
+        let overflow = self.overflow.as_ref();
+        if overflow.is_some_and(|o| o.only_newest_waits())
+            && self.sheds()
+            && (self.is_blocked || !self.write_wish(now))
+            && let Some(bytes) = self.queue.eviction_of_all_but_newest()
+        {
+            self.evict(bytes, Reason::QueueFull, now);
         }
     }
 
@@ -346,7 +463,10 @@ impl Relay {
         let so_far = self.reason_so_far(bytes);
         let reason = match so_far {
             Reason::Oversize => so_far,
-            _ => self.judgement(bytes, self.held(), now).unwrap_or(so_far),
+            _ => match self.judgement(bytes, false, now) {
+                Verdict::Lose(reason) => reason,
+                _ => so_far,
+            },
         };
         self.meter.input.records += 1;
         self.meter.lost[so_far].bytes -= bytes;
@@ -357,16 +477,16 @@ impl Relay {
     /// The arriving record is complete and has a place.
     fn judge_record(&mut self, now: Duration) {
         self.meter.input.records += 1;
-        let judgement = match self.arrival_is_begun() {
-            true => None,
-            false => self.judgement(self.queue.arriving(), self.held(), now),
+        let verdict = match self.arrival_is_begun() {
+            true => Verdict::Stay,
+            false => self.judgement(self.queue.arriving(), true, now),
         };
-        match judgement {
-            None => {
+        match verdict {
+            Verdict::Stay => {
                 self.queue.complete_arriving();
                 self.one_more_stays(now);
             }
-            Some(reason) => self.lose_whole_arriving(reason, now),
+            other => self.take_out_arriving(other, now),
         }
     }
 
@@ -390,11 +510,11 @@ impl Relay {
         self.close_doomed(now);
         if self.sheds() && !self.arrival_is_begun() && self.queue.arriving() > 0 {
             self.meter.input.records += 1;
-            match self.judgement(self.queue.arriving(), self.held(), now) {
-                None => {
+            match self.judgement(self.queue.arriving(), true, now) {
+                Verdict::Stay => {
                     self.queue.complete_tail();
                 }
-                Some(reason) => self.lose_whole_arriving(reason, now),
+                other => self.take_out_arriving(other, now),
             }
         } else if self.queue.complete_tail() {
             self.meter.input.records += 1;
@@ -429,22 +549,25 @@ impl Relay {
     }
 
     fn judges_pressured(&self) -> bool {
-        let state = crate::core::snapshot::State::Pressured;
+        let state = State::Pressured;
         self.overflow.as_ref().is_some_and(|o| o.judges(state))
     }
 
-    /// The judgement on a record of so many bytes, with which so much is held.
-    fn judgement(&mut self, length: u64, held: u64, now: Duration) -> Option<Reason> {
-        if !self.judges() {
-            return None;
-        }
+    /// The judgement on a record of so many bytes, which are held if it has a place.
+    fn judgement(&mut self, length: u64, has_place: bool, now: Duration) -> Verdict {
+        let own = if has_place { length } else { 0 };
         let view = View {
-            length,
-            held,
             now,
+            length,
+            found: self.held() - own,
+            has_place,
             ..self.view()
         };
-        self.overflow.as_mut()?.judge(&view)
+        let sheds = self.sheds();
+        match &mut self.overflow {
+            Some(overflow) if sheds && overflow.judges(view.state) => overflow.judge(&view),
+            _ => Verdict::Stay,
+        }
     }
 
     fn lost_at_tail(&mut self, reason: Reason, lost: Tally, now: Duration) {

@@ -32,6 +32,7 @@ use super::pipes::{PIPE, Pipes};
 use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
 use super::queue::{CHUNK, Queue};
+use super::reservoir::Reservoir;
 use super::snapshot::Snapshot;
 use super::spill::Spill;
 use crate::config::{Amount, Policy, RelayConfig};
@@ -44,6 +45,8 @@ pub struct Relay {
     /// What is held: in pipes, where bytes need not be seen, and behind that in memory.
     pipes: Option<Pipes>,
     queue: Queue,
+    /// Records that wait for the end of their window to come into the queue.
+    aside: Reservoir,
     pressure: Pressure,
     /// Who goes, for a policy that loses records.
     overflow: Option<Box<dyn Overflow>>,
@@ -157,6 +160,7 @@ impl Relay {
             counts_records,
             pipes: passage::pipes(&config, pipe_size),
             queue: Queue::new(counts_records.then_some(config.delimiter), chunk_size),
+            aside: Reservoir::default(),
             pressure: Pressure::new(config.high_water, config.low_water),
             overflow: policy::decider(config.then.unwrap_or(config.policy), config.seed),
             breaker: Breaker::default(),
@@ -241,7 +245,8 @@ impl Relay {
         earliest(self.deadline(), self.credit_at(now))
     }
 
-    /// When the run ends, or stops reading, unless something happens before.
+    /// When the run ends, or stops reading, or what is set aside comes out, unless something happens
+    /// before.
     pub fn deadline(&self) -> Option<Duration> {
         let drained = match self.phase {
             Phase::Draining { until } => until,
@@ -254,6 +259,7 @@ impl Relay {
             self.idle_deadline(),
             self.age_deadline(),
             self.start_deadline(),
+            self.aside.until(),
         ]
         .into_iter()
         .fold(None, earliest)
@@ -323,12 +329,16 @@ impl Relay {
         if let Some(overflow) = &mut self.overflow {
             overflow.observe(now, self.meter.input.bytes, self.meter.output.bytes);
         }
+        if self.aside.until().is_some_and(|until| now >= until) {
+            self.end_window(now);
+        }
     }
 
-    /// Acts on deadlines that have passed. To be called when the turn has read and written what
-    /// it could: after a pause of the process, what would have kept a deadline off may be
-    /// waiting on either side.
+    /// Acts on what the turn has left behind, and on deadlines that have passed. To be called when
+    /// the turn has read and written what it could: after a pause of the process, what would have
+    /// kept a deadline off may be waiting on either side.
     pub fn expire(&mut self, now: Duration) {
+        self.leave_newest(now);
         let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
         if is_due(self.stall_deadline()) {
             self.stalled_too_long(now);
@@ -426,6 +436,7 @@ impl Relay {
             return;
         }
         self.complete_tail(now);
+        self.end_window(now);
         self.paused_in_all = Some(self.read_paused(now));
         self.farewell = None;
         self.start = Start::Over;
@@ -490,7 +501,7 @@ impl Relay {
 
     /// Memory taken for what is held, in bytes.
     pub fn memory(&self) -> usize {
-        self.queue.memory()
+        self.queue.memory() + self.aside.memory()
     }
 
     /// Bytes that came in so far.
@@ -553,7 +564,7 @@ impl Relay {
             lost: self.meter.lost,
             held: Tally {
                 bytes: self.held(),
-                records: self.queue.records(),
+                records: self.queue.records() + self.aside.held().records,
             },
             marks: self.meter.marks,
             peak_held: self.meter.peak_held,
@@ -597,7 +608,7 @@ impl Relay {
 
     /// Bytes held.
     fn held(&self) -> u64 {
-        self.piped() + self.queue.len()
+        self.piped() + self.queue.len() + self.aside.held().bytes
     }
 
     /// Whether a record that does not fit is lost.
@@ -632,6 +643,8 @@ impl Relay {
         View {
             now: Duration::ZERO,
             length: 0,
+            found: 0,
+            has_place: true,
             state: self.pressure.state(),
             held: self.held(),
             capacity: self.config.capacity,
@@ -671,6 +684,7 @@ impl Relay {
             // Reading goes on from here: the producer was not idle before, it was held.
             self.idle_since = now;
             self.changed(Change::Flowing, now);
+            self.end_window(now);
         }
     }
 

@@ -152,6 +152,11 @@ impl Relay {
         if self.config.capacity_records.is_some() {
             self.settle();
         }
+        if let Some(overflow) = &mut self.overflow
+            && self.queue.complete() == 0
+        {
+            overflow.emptied(now);
+        }
         self.spend(count, before);
         if count > of_mark {
             self.shrank(now);

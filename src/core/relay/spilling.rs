@@ -39,6 +39,14 @@ impl Relay {
         }
     }
 
+    /// A whole record that is not in the queue is lost.
+    pub(super) fn spill_record(&mut self, record: &[u8]) {
+        if let Some(spill) = &mut self.spill {
+            spill.add(record);
+            spill.end();
+        }
+    }
+
     /// The arriving record is lost, and whole.
     pub(super) fn spill_arriving(&mut self) {
         if let Some(spill) = &mut self.spill {
