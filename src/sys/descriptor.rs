@@ -123,6 +123,19 @@ pub(super) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> 
     rustix::io::retry_on_intr(|| rustix::fs::open(path.as_str(), flags, Mode::empty()))
 }
 
+/// Another description, of our own, of what a descriptor refers to: what is done to it leaves the shared
+/// one alone. Made when it is first asked for; where that fails, there is none.
+#[derive(Debug, Default)]
+pub(super) struct Twin(Option<Option<OwnedFd>>);
+
+impl Twin {
+    /// That of `fd`; `access` is `RDONLY` or `WRONLY`.
+    pub(super) fn of(&mut self, fd: BorrowedFd<'_>, access: OFlags) -> Option<BorrowedFd<'_>> {
+        let twin = self.0.get_or_insert_with(|| reopen(fd, access).ok());
+        twin.as_ref().map(AsFd::as_fd)
+    }
+}
+
 /// Grows a pipe to at most `bound` bytes, 1 MiB and what the system allows; never shrinks it. A
 /// pipe that cannot grow works as well, only slower, so nothing is said. Returns its size now.
 pub(super) fn grow_pipe(fd: impl AsFd, bound: u64) -> usize {

@@ -26,10 +26,23 @@ pub(super) struct Pipes {
     is_refused: bool,
 }
 
+/// A pipe of our own.
 #[derive(Debug)]
-struct Pipe {
+pub(super) struct Pipe {
     reader: OwnedFd,
     writer: OwnedFd,
+}
+
+impl Pipe {
+    /// The end that empties it.
+    pub(super) fn reader(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    /// The end that fills it.
+    pub(super) fn writer(&self) -> BorrowedFd<'_> {
+        self.writer.as_fd()
+    }
 }
 
 impl Pipes {
@@ -50,12 +63,12 @@ impl Pipes {
                 None => self.is_refused = true,
             }
         }
-        self.pipes.get(number).map(|pipe| pipe.writer.as_fd())
+        self.pipes.get(number).map(Pipe::writer)
     }
 
     /// The end that empties the pipe of that number.
     pub(super) fn reader(&self, number: usize) -> Option<BorrowedFd<'_>> {
-        self.pipes.get(number).map(|pipe| pipe.reader.as_fd())
+        self.pipes.get(number).map(Pipe::reader)
     }
 }
 
@@ -67,7 +80,8 @@ pub(super) fn spare_pipe(flags: PipeFlags) -> Option<(OwnedFd, OwnedFd)> {
     is_spare.then_some((reader, writer))
 }
 
-fn make(bound: u64) -> Option<Pipe> {
+/// A new pipe of at most `bound` bytes, or of the usual size; None where that cannot be had.
+pub(super) fn make(bound: u64) -> Option<Pipe> {
     let (reader, writer) = spare_pipe(PipeFlags::CLOEXEC)?;
     if fcntl_getpipe_size(&writer).ok()? < USUAL {
         return None;

@@ -43,6 +43,8 @@ pub struct Relay {
     overflow: Option<Box<dyn Overflow>>,
     pacer: Option<Pacer>,
     gaps: Gaps,
+    /// The size of the queue's memory unit.
+    chunk: u64,
     marker: Option<Marker>,
     meter: Meter,
     /// The output took not all of what was last offered.
@@ -57,6 +59,8 @@ pub struct Relay {
     farewell: Option<Duration>,
     /// Since when input could have come and did not.
     idle_since: Duration,
+    /// What came in between the last two waits, and since the last.
+    came: (u64, u64),
     /// How long reading had been paused when it ended for good.
     paused_in_all: Option<Duration>,
     changes: Vec<(Change, Option<Box<Snapshot>>)>,
@@ -144,6 +148,8 @@ impl Relay {
             was_signalled: false,
             farewell: None,
             idle_since: Duration::ZERO,
+            came: (0, 0),
+            chunk: chunk_size as u64,
             paused_in_all: None,
             changes: Vec::new(),
             wants_pictures: false,
@@ -282,6 +288,7 @@ impl Relay {
             false => Activity::AwaitingInput,
         };
         self.meter.enter(activity, now);
+        self.came = (self.came.1, 0);
     }
 
     /// The input ended: a tail without a delimiter is a record too.

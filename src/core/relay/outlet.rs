@@ -210,7 +210,7 @@ impl Relay {
         self.overflow.is_none()
     }
 
-    fn mark_left(&self) -> usize {
+    pub(super) fn mark_left(&self) -> usize {
         self.marker.as_ref().map_or(0, |marker| marker.left().len())
     }
 

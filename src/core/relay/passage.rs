@@ -4,6 +4,8 @@
 //! The account is the same, and so are limits, watermarks and deadlines: only the road differs. What
 //! finds no room in the pipes goes to memory, and out again in its turn.
 
+use std::io::IoSlice;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::{ReadWish, Relay};
@@ -13,6 +15,12 @@ use crate::core::pipes::Pipes;
 /// With a buffer of less than this part of a pipe, 64 KiB, bytes are copied: small pieces that are not
 /// joined by that would take all the slots of the consumer's pipe.
 const LEAST_PART: u64 = 16;
+
+/// Less than this part of a chunk, 64 KiB, is cheaper to copy out than to keep.
+const LEAST_KEPT: u64 = 2;
+
+/// The most chunks to keep, 896 KiB: what fits into a pipe of 1 MiB with what was held before.
+const MOST_KEPT: u64 = 7;
 
 /// None where the bytes must be seen.
 pub(super) fn pipes(config: &RelayConfig, size: u64) -> Option<Pipes> {
@@ -97,6 +105,46 @@ impl Relay {
         }
         self.shrank(now);
         self.end_if_drained();
+    }
+
+    /// How much to take at once and keep besides for the output (>= 1 bytes); None where that is of no
+    /// use: little comes, or what comes will not go out as it came.
+    pub fn may_keep(&self) -> Option<u64> {
+        let least = self.chunk.div_ceil(LEAST_KEPT);
+        let is_dense = self.came.0.max(self.came.1) >= least;
+        let goes_out = !self.is_blocked && self.pacer.is_none() && self.held() <= least;
+        let is_seen = self.config.splice && self.counts_records && !self.judges();
+        let marks = self.marker.is_some() && self.gaps.first().is_some();
+        if !(is_dense && goes_out && is_seen) || marks {
+            return None;
+        }
+        let ReadWish::UpTo(most) = self.read_wish() else {
+            return None;
+        };
+        if matches!(self.config.stop_after, Some(Amount::Records(_))) {
+            return None;
+        }
+        // Taken at once, so it must not reach H on the way.
+        let below_high = self.config.high_water.saturating_sub(self.held() + 1);
+        let most = (most as u64).min(below_high).min(MOST_KEPT * self.chunk);
+        (most >= least).then_some(most)
+    }
+
+    /// Positions in the admitted stream of what is held in memory.
+    pub fn span(&self) -> Range<u64> {
+        self.queue.head()..self.queue.tail()
+    }
+
+    /// Fills `parts` with all that is held; None where they are too few.
+    pub fn all_held<'a>(&'a self, parts: &mut [IoSlice<'a>]) -> Option<usize> {
+        let used = self.queue.offer(parts, u64::MAX, true);
+        let bytes: usize = parts[..used].iter().map(|part| part.len()).sum();
+        (bytes as u64 == self.held()).then_some(used)
+    }
+
+    /// Whether what goes out next is what is held at these positions, and nothing before it.
+    pub fn holds_just(&self, span: &Range<u64>) -> bool {
+        self.span() == *span && self.queue.begun() == 0 && self.mark_left() == 0
     }
 
     /// How many bytes of memory may go out before the next pipe must.
