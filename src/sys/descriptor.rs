@@ -123,8 +123,8 @@ pub(super) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> 
     rustix::io::retry_on_intr(|| rustix::fs::open(path.as_str(), flags, Mode::empty()))
 }
 
-/// Another description, of our own, of what a descriptor refers to: what is done to it leaves the shared
-/// one alone. Made when it is first asked for; where that fails, there is none.
+/// Another description, of our own, of a pipe: what is done to it leaves the shared one alone. Made when
+/// it is first asked for; where that fails, there is none.
 #[derive(Debug, Default)]
 pub(super) struct Twin(Option<Option<OwnedFd>>);
 
@@ -210,6 +210,19 @@ mod tests {
             grow_pipe(&writer, bound);
             assert_eq!(fcntl_getpipe_size(&writer).unwrap(), large, "bound {bound}");
         }
+    }
+
+    #[test]
+    fn a_pipe_has_one_twin() {
+        let (reader, _writer) = pipe().unwrap();
+        let mut twin = Twin::default();
+        let mut number = || {
+            let twin = twin.of(reader.as_fd(), OFlags::RDONLY)?;
+            (twin.as_raw_fd() != reader.as_raw_fd()).then(|| twin.as_raw_fd())
+        };
+        let first = number();
+        assert!(first.is_some());
+        assert_eq!(number(), first);
     }
 
     #[test]

@@ -44,7 +44,7 @@ use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 
 use crate::config::Source;
-use crate::engine::{Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write};
+use crate::engine::{Interest, Place, Read, Ready, Signal, Splice, System, Write};
 
 use clock::Clock;
 use descriptor::duplicate;
@@ -194,11 +194,7 @@ impl System for RealSystem {
         {
             return match kept.read(room) {
                 Ok(count) => Read::Bytes(count),
-                Err(errno) => Read::Failed(SourceError {
-                    name: "a pipe".to_owned(),
-                    verb: "read",
-                    error: errno.into(),
-                }),
+                Err(_) => Read::WouldBlock,
             };
         }
         let answer = self.sources.read(room);
@@ -292,8 +288,10 @@ impl System for RealSystem {
     }
 
     fn drop_kept(&mut self) {
-        if let Some(Some(kept)) = &mut self.kept {
-            kept.drop_kept();
+        if let Some(Some(kept)) = &mut self.kept
+            && !kept.drop_kept()
+        {
+            self.kept = Some(None);
         }
     }
 

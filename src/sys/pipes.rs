@@ -58,7 +58,7 @@ impl Pipes {
     /// The end that fills the pipe of that number. Those before it were named before.
     pub(super) fn writer(&mut self, number: usize) -> Option<BorrowedFd<'_>> {
         if number == self.pipes.len() && !self.is_refused {
-            match make(self.bound) {
+            match make(PipeFlags::CLOEXEC, self.bound) {
                 Some(pipe) => self.pipes.push(pipe),
                 None => self.is_refused = true,
             }
@@ -81,8 +81,8 @@ pub(super) fn spare_pipe(flags: PipeFlags) -> Option<(OwnedFd, OwnedFd)> {
 }
 
 /// A new pipe of at most `bound` bytes, or of the usual size; None where that cannot be had.
-pub(super) fn make(bound: u64) -> Option<Pipe> {
-    let (reader, writer) = spare_pipe(PipeFlags::CLOEXEC)?;
+pub(super) fn make(flags: PipeFlags, bound: u64) -> Option<Pipe> {
+    let (reader, writer) = spare_pipe(flags)?;
     if fcntl_getpipe_size(&writer).ok()? < USUAL {
         return None;
     }

@@ -124,8 +124,8 @@ impl Relay {
         if matches!(self.config.stop_after, Some(Amount::Records(_))) {
             return None;
         }
-        // Taken at once, so it must not reach H on the way.
-        let below_high = self.config.high_water.saturating_sub(self.held() + 1);
+        // Taken at once, so it must not go beyond H, where less might be wanted, or not all of it.
+        let below_high = self.config.high_water.saturating_sub(self.held());
         let most = (most as u64).min(below_high).min(MOST_KEPT * self.chunk);
         (most >= least).then_some(most)
     }
