@@ -26,21 +26,23 @@ fn copied(child: &Child) -> (u64, u64) {
     (number("rchar: "), number("wchar: "))
 }
 
-/// Relays 8 MiB, and says how many of them were copied into memory, and out of it.
-fn copied_of_8_mib(args: &[&str]) -> (u64, u64) {
+/// Relays 8 MiB, of which so many are under way at a time, and says how many of them were copied into
+/// memory, and out of it.
+fn copied_of_8_mib(args: &[&str], at_a_time: usize) -> (u64, u64) {
     let mut child = hwm(args).spawn().expect("spawn");
     let mut stdin = child.stdin.take().expect("stdin");
     let mut stdout = child.stdout.take().expect("stdout");
     stdin.write_all(b"\n").expect("write");
     stdout.read_exact(&mut [0]).expect("read");
     let before = copied(&child);
-    let writer = std::thread::spawn(move || {
-        stdin.write_all(&vec![b'\n'; 8 * MIB]).expect("write");
-        stdin
-    });
-    stdout.read_exact(&mut vec![0; 8 * MIB]).expect("read");
+    for _ in 0..8 * MIB / at_a_time {
+        std::thread::scope(|scope| {
+            scope.spawn(|| stdin.write_all(&vec![b'\n'; at_a_time]).expect("write"));
+            stdout.read_exact(&mut vec![0; at_a_time]).expect("read");
+        });
+    }
     let after = copied(&child);
-    drop(writer.join().expect("writer"));
+    drop(stdin);
     finish(child, b"").expect(0);
     (after.0 - before.0, after.1 - before.1)
 }
@@ -54,11 +56,11 @@ fn what_need_not_be_seen_is_not_copied() {
         &["--when-full", "fail", "-B", "64M"],
         &["-L", "1G"],
     ] {
-        let (in_memory, out_of_it) = copied_of_8_mib(blind);
+        let (in_memory, out_of_it) = copied_of_8_mib(blind, 8 * MIB);
         assert!(is_little(in_memory) && is_little(out_of_it), "{blind:?}");
     }
     for copies in [&["-C"][..], &["-C", "--when-full", "drop-oldest"]] {
-        let (in_memory, out_of_it) = copied_of_8_mib(copies);
+        let (in_memory, out_of_it) = copied_of_8_mib(copies, MIB / 2);
         assert!(in_memory >= ALL && out_of_it >= ALL, "{copies:?}");
     }
 }
@@ -73,7 +75,7 @@ fn what_must_be_seen_is_not_copied_out_again_where_the_consumer_keeps_up() {
         &["--when-full", "drop-newest", "--mark"],
         &["--when-full", "sample"],
     ] {
-        let (in_memory, out_of_it) = copied_of_8_mib(sees);
+        let (in_memory, out_of_it) = copied_of_8_mib(sees, MIB / 2);
         assert!(in_memory >= ALL, "{sees:?}: {in_memory}");
         assert!(out_of_it < ALL / 2, "{sees:?}: {out_of_it}");
     }

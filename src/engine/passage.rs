@@ -1,5 +1,5 @@
 //! The roads on which bytes are moved without being copied: straight through while nothing is held,
-//! else into our own pipes and out of them.
+//! else into our own pipes and out of them; or read into memory, and out of what was kept besides.
 //!
 //! Whatever the system cannot do this way is read and written instead, in the same turn, so that
 //! nothing here needs to remember what it could not do.

@@ -3,6 +3,9 @@
 //!
 //! The account is the same, and so are limits, watermarks and deadlines: only the road differs. What
 //! finds no room in the pipes goes to memory, and out again in its turn.
+//!
+//! Bytes that must be seen come into memory, but need not be copied out again: while little is held,
+//! much at once may be kept besides, and goes out from there as long as it is what memory holds.
 
 use std::io::IoSlice;
 use std::ops::Range;
