@@ -68,7 +68,8 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
     }
 
-    /// One turn: at most one read (in parts, where much is kept besides), one write and one wait. Returns how the run ended when it has.
+    /// One turn: at most one read (in parts, where much is kept besides), one write and one wait.
+    /// Returns how the run ended when it has.
     pub fn turn(&mut self) -> Option<Ending> {
         let now = self.system.now();
         self.relay.turn(now);

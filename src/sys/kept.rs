@@ -39,6 +39,8 @@ pub(super) struct Kept {
     in_kept: usize,
     /// Where goes what is not written after all.
     null: OwnedFd,
+    /// The system does not do it: nothing more is to be taken.
+    is_refused: bool,
 }
 
 impl Kept {
@@ -52,30 +54,42 @@ impl Kept {
             kept: make()?,
             in_kept: 0,
             null: open_null(OFlags::WRONLY).ok()?,
+            is_refused: false,
         })
     }
 
-    /// Takes at most `most` bytes from a pipe; 0 is its end. Without room for `front`, or for some of
-    /// what came, that is not kept.
+    /// Takes at most `most` bytes from a pipe; 0 is its end, `None` means that it is to be read. Without
+    /// room for `front`, or for some of what came, that is not kept.
     ///
     /// # Errors
     ///
-    /// `AGAIN` when there is nothing now, else the system's.
+    /// `AGAIN` when there is nothing now.
     pub(super) fn take(
         &mut self,
         from: BorrowedFd<'_>,
         front: &[IoSlice<'_>],
         most: usize,
-    ) -> io::Result<usize> {
+    ) -> io::Result<Option<usize>> {
         debug_assert!(self.in_ahead == 0 && self.in_kept == 0);
-        self.in_ahead = splice::splice(from, self.ahead.writer(), most)?;
+        if self.is_refused {
+            return Ok(None);
+        }
+        self.in_ahead = match splice::splice(from, self.ahead.writer(), most) {
+            Ok(count) => count,
+            Err(Errno::AGAIN) => return Err(Errno::AGAIN),
+            Err(_) => {
+                self.is_refused = true;
+                return Ok(None);
+            }
+        };
         if self.in_ahead > 0 && self.put(front) {
             let flags = SpliceFlags::NONBLOCK;
             let (from, to) = (self.ahead.reader(), self.kept.writer());
             let teed = io::retry_on_intr(|| rustix::pipe::tee(from, to, self.in_ahead, flags));
+            self.is_refused = teed.is_err_and(|errno| errno != Errno::AGAIN);
             self.in_kept += teed.unwrap_or(0);
         }
-        Ok(self.in_ahead)
+        Ok(Some(self.in_ahead))
     }
 
     /// Whether all of it is kept. It is less than the smallest pipe takes.
@@ -128,21 +142,24 @@ impl Kept {
         self.in_kept
     }
 
-    /// Writes at most `most` bytes of what is kept to a pipe.
+    /// Writes at most `most` bytes of what is kept to a pipe. What fails is left to a write from memory
+    /// to tell.
     pub(super) fn write(&mut self, to: BorrowedFd<'_>, most: usize) -> Write {
         match splice::splice(self.kept.reader(), to, most) {
-            Ok(0) => Write::Failed(Errno::IO.into()),
-            Ok(count) => {
+            Ok(count) if count > 0 => {
                 self.in_kept -= count;
                 Write::Accepted(count)
             }
-            Err(Errno::AGAIN) => Write::WouldBlock,
             Err(Errno::PIPE) => Write::Gone,
-            Err(errno) => Write::Failed(errno.into()),
+            result => {
+                self.is_refused |= result != Err(Errno::AGAIN);
+                Write::WouldBlock
+            }
         }
     }
 
-    /// Lets go of what is kept. Returns whether that was possible: else nothing may be kept any more.
+    /// Lets go of what is kept. False where that fails: then this must not be used any more.
+    #[must_use]
     pub(super) fn drop_kept(&mut self) -> bool {
         while self.in_kept > 0 {
             let (from, to) = (self.kept.reader(), self.null.as_fd());
@@ -167,7 +184,7 @@ mod tests {
         let mut kept = Kept::new(1 << 20).unwrap();
         let front = [IoSlice::new(front)];
         let taken = kept.take(reader.as_fd(), &front, 1 << 20);
-        assert_eq!(taken, Ok(came.len()));
+        assert_eq!(taken, Ok(Some(came.len())));
         (kept, reader)
     }
 
@@ -194,16 +211,16 @@ mod tests {
         assert!(kept.drop_kept());
         assert_eq!(kept.len(), 0);
         // Nothing of it is left for the next.
-        let (_, more) = (kept.drop_kept(), b"more");
+        let more = b"more";
         let (reader, feed) = pipe().unwrap();
         io::write(&feed, more).unwrap();
-        assert_eq!(kept.take(reader.as_fd(), &[], 100), Ok(4));
+        assert_eq!(kept.take(reader.as_fd(), &[], 100), Ok(Some(4)));
         assert_eq!(read(&mut kept), more);
         assert!(matches!(kept.write(writer.as_fd(), 4), Write::Accepted(4)));
         let mut all = [0; 99];
         let count = io::read(&output, &mut all).unwrap();
         assert_eq!(&all[..count], b"one two more");
-        assert_eq!(kept.take(input.as_fd(), &[], 100), Ok(0), "its end");
+        assert_eq!(kept.take(input.as_fd(), &[], 100), Ok(Some(0)), "its end");
     }
 
     #[test]
@@ -213,12 +230,12 @@ mod tests {
         let mut kept = Kept::new(0).unwrap();
         let front = vec![b'f'; 64 * 1024];
         let taken = kept.take(reader.as_fd(), &[IoSlice::new(&front)], 100);
-        assert_eq!((taken, kept.len()), (Ok(1), front.len()));
+        assert_eq!((taken, kept.len()), (Ok(Some(1)), front.len()));
         assert_eq!(read(&mut kept), b"x");
         let too_long = [IoSlice::new(&front), IoSlice::new(b"more")];
         assert!(kept.drop_kept());
         io::write(&feed, b"y").unwrap();
-        assert_eq!(kept.take(reader.as_fd(), &too_long, 100), Ok(1));
+        assert_eq!(kept.take(reader.as_fd(), &too_long, 100), Ok(Some(1)));
         assert_eq!((read(&mut kept), kept.len()), (b"y".to_vec(), front.len()));
     }
 
@@ -247,7 +264,7 @@ mod tests {
             let (again, writer) = rustix::pipe::pipe().unwrap();
             let tee = rustix::pipe::tee(&reader, &writer, all.len(), SpliceFlags::empty());
             assert_eq!(tee, Ok(all.len()));
-            assert_eq!(kept.take(again.as_fd(), &[], 1 << 20), Ok(all.len()));
+            assert_eq!(kept.take(again.as_fd(), &[], 1 << 20), Ok(Some(all.len())));
             let mut bytes = Vec::new();
             while kept.is_ahead() {
                 let mut room = vec![0; size];
@@ -256,6 +273,17 @@ mod tests {
             }
             assert!(bytes == all, "{size}");
         }
+    }
+
+    #[test]
+    fn what_does_not_splice_is_left_alone() {
+        let file = tempfile::tempfile().unwrap();
+        let (mut kept, input) = kept(b"", b"abc");
+        let wrote = kept.write(input.as_fd(), 3);
+        assert!(matches!(wrote, Write::WouldBlock), "it is the wrong end");
+        assert_eq!(read(&mut kept), b"abc");
+        assert!(kept.drop_kept());
+        assert_eq!(kept.take(file.as_fd(), &[], 100), Ok(None));
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Sources {
     /// As [`crate::engine::System::keep`].
     pub(super) fn keep(&mut self, kept: &mut Kept, front: &[IoSlice<'_>], most: usize) -> Splice {
         self.splice_by(|input| match input.twin()? {
-            Some(from) => kept.take(from, front, most).map(Some),
+            Some(from) => kept.take(from, front, most),
             None => Ok(None),
         })
     }

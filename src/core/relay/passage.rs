@@ -117,8 +117,8 @@ impl Relay {
         let is_dense = self.came.0.max(self.came.1) >= least;
         let goes_out = !self.is_blocked && self.pacer.is_none() && self.held() <= least;
         let is_seen = self.config.splice && self.counts_records && !self.judges();
-        let marks = self.marker.is_some() && self.gaps.first().is_some();
-        if !(is_dense && goes_out && is_seen) || marks {
+        let owes_mark = self.marker.is_some() && self.gaps.first().is_some();
+        if !(is_dense && goes_out && is_seen) || owes_mark {
             return None;
         }
         let ReadWish::UpTo(most) = self.read_wish() else {
@@ -166,5 +166,62 @@ impl Relay {
         if self.config.stop_after == Some(Amount::Bytes(self.meter.input.bytes)) {
             self.input_ended(now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Mark, Policy, RelayConfig};
+
+    const NOW: Duration = Duration::ZERO;
+
+    /// A relay with a memory unit of 100 bytes that holds so many, and has met an output that takes
+    /// nothing before that.
+    fn holding(bytes: &[u8], capacity: u64) -> Relay {
+        let config = RelayConfig {
+            mark: Some(Mark(Vec::new())),
+            ..RelayConfig::new(Policy::DropOldest, capacity)
+        };
+        let mut relay = Relay::with_chunk_size(config, 100);
+        for byte in bytes {
+            relay.room(1)[0] = *byte;
+            relay.received(1, NOW);
+        }
+        relay
+    }
+
+    #[test]
+    fn much_is_kept_besides_while_much_comes_and_little_is_held() {
+        assert_eq!(holding(&[b'x'; 49], 1000).may_keep(), None);
+        let mut relay = holding(&[b'x'; 50], 1000);
+        assert_eq!(relay.may_keep(), Some(700));
+        relay.waits(NOW);
+        assert_eq!(relay.may_keep(), Some(700), "it came before the last wait");
+        relay.waits(NOW);
+        assert_eq!(relay.may_keep(), None, "and then nothing came");
+        assert_eq!(holding(&[b'x'; 51], 1000).may_keep(), None, "it is much");
+        assert_eq!(holding(&[b'x'; 50], 100).may_keep(), Some(50), "up to H");
+        assert_eq!(holding(&[b'x'; 50], 99).may_keep(), None);
+        relay = holding(&[b'x'; 50], 1000);
+        relay.output_blocked(NOW);
+        assert_eq!(relay.may_keep(), None);
+    }
+
+    #[test]
+    fn what_is_kept_is_what_is_held_until_some_of_that_is_lost() {
+        let mut relay = holding(b"1\n2\n3", 6);
+        assert!(relay.holds_just(&(0..5)));
+        assert!(!relay.holds_just(&(0..4)));
+        let mut parts = [IoSlice::new(&[]); 1];
+        assert_eq!(relay.all_held(&mut parts), Some(1));
+        assert_eq!(&*parts[0], b"1\n2\n3");
+        relay.room(2).copy_from_slice(b"\n4");
+        relay.received(2, NOW);
+        assert!(!relay.holds_just(&(0..5)) && !relay.holds_just(&(0..7)));
+        assert!(relay.holds_just(&(2..7)));
+        assert!(relay.write_wish(NOW));
+        assert!(!relay.holds_just(&(2..7)), "a mark goes out first");
+        assert_eq!(relay.may_keep(), None);
     }
 }
