@@ -76,8 +76,9 @@ pub(super) struct Args {
     /// Copy all data through memory
     ///
     /// Without it, block and fail move bytes that need not be looked at through the kernel by
-    /// splice(2), which is cheaper, wherever both sides allow it. What goes in and out is the same,
-    /// but for a FILE that is changed while it is read: the consumer may see the change.
+    /// splice(2), which is cheaper, wherever both sides allow it; and between two pipes, what must be
+    /// looked at is not copied out again while the consumer keeps up. What goes in and out is the
+    /// same, but for a FILE that is changed while it is read: the consumer may see the change.
     #[arg(help_heading = "Buffer", short = 'C', long)]
     pub(super) no_splice: bool,
 

@@ -35,6 +35,20 @@ pub trait System {
     /// [`RelayConfig::on_demand`].
     fn take_grant(&mut self) -> Granted;
 
+    /// Takes at most `most` (>= 1) bytes of input to where the next [`System::read`]s find them, and keeps
+    /// them, behind `front`, which was read before, without copying: as what [`System::write_kept`]
+    /// writes. Nothing may be kept yet.
+    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Splice;
+
+    /// How many bytes are kept, those of `front` among them: as many as there was room for.
+    fn kept(&self) -> u64;
+
+    /// Writes at most `most` (>= 1) bytes from the front of what is kept.
+    fn write_kept(&mut self, most: u64) -> Write;
+
+    /// Nothing is kept any more.
+    fn drop_kept(&mut self);
+
     /// Waits until something of `interest` can be done, a signal came, the output's reader went
     /// away, or the time is `until`; whichever is first. May return early with nothing ready.
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready;

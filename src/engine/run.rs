@@ -7,6 +7,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
+use super::passage::Kept;
 use super::{Event, Granted, Interest, Read, Reporter, Signal, System, Write};
 use crate::config::{RelayConfig, ReportConfig};
 use crate::core::demand::MixedUnits;
@@ -20,7 +21,7 @@ use crate::units::reason;
 const GRANTS: usize = 64;
 
 /// Parts of one write: a mark and some chunks. More would not make a write cheaper.
-const PARTS: usize = 8;
+pub(super) const PARTS: usize = 8;
 
 /// Relays until the end, says the last word, and returns what a shell shall see.
 pub fn run<S: System, R: Reporter>(
@@ -49,6 +50,8 @@ pub struct Engine<'a, S, R> {
     demand_ready: bool,
     /// So much was handed to a helper thread: what is accepted next is of it, not of the offer.
     under_way: Option<usize>,
+    /// What the system keeps a second time.
+    pub(super) kept: Option<Kept>,
 }
 
 impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
@@ -68,10 +71,12 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             input_ready: true,
             demand_ready: true,
             under_way: None,
+            kept: None,
         }
     }
 
-    /// One turn: at most one read, one write and one wait. Returns how the run ended when it has.
+    /// One turn: at most one read (in parts, where much is kept besides), one write and one wait.
+    /// Returns how the run ended when it has.
     pub fn turn(&mut self) -> Option<Ending> {
         let now = self.system.now();
         self.relay.turn(now);
@@ -98,6 +103,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             self.read(now);
             self.write(now)
         };
+        self.drop_kept();
         self.relay.expire(now);
         self.close_unwanted_input();
         self.hand_lost_over();
@@ -199,7 +205,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         match self.relay.read_wish() {
             ReadWish::Nothing => {}
             ReadWish::UpTo(most) => {
-                if !self.fill_pipe(most, now) {
+                if !self.fill_pipe(most, now) && !self.keep(now) {
                     self.read_up_to(most, now);
                 }
             }
@@ -224,7 +230,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     }
 
     /// What is held still goes out.
-    fn stop_without_memory(&mut self, now: Duration) {
+    pub(super) fn stop_without_memory(&mut self, now: Duration) {
         let after = self.relay.input_bytes();
         self.reporter.message(format!(
             "cannot get more memory for the buffer (after {after} bytes of input)"
@@ -276,11 +282,19 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         if let Some(wrote) = self.empty_pipe(now) {
             return wrote;
         }
+        let kept = self.kept_just_what_is_held();
         let mut parts = [IoSlice::new(&[]); PARTS];
         let used = self.relay.offer(now, &mut parts);
         let parts = &parts[..used];
-        let offered: usize = parts.iter().map(|part| part.len()).sum();
-        match self.system.write(parts) {
+        let mut offered: usize = parts.iter().map(|part| part.len()).sum();
+        let answer = match kept {
+            Some(kept) => {
+                offered = offered.min(kept);
+                self.system.write_kept(offered as u64)
+            }
+            None => self.system.write(parts),
+        };
+        match answer {
             Write::Accepted(count) => {
                 let rest = self.under_way.unwrap_or(offered) - count;
                 self.under_way = self.under_way.map(|_| rest).filter(|rest| *rest > 0);

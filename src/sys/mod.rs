@@ -10,6 +10,7 @@
 //! ferry        a helper thread for what only knows blocking calls
 //! pipes        our own, for bytes that need not be seen
 //! splice       moving bytes between pipes and the rest
+//! kept         what was read, kept as pages for the output
 //! flow         how long a dense stream may be left alone
 //! poll         one wait for all of these
 //! signals      as flags, and as one more descriptor to wait for
@@ -26,6 +27,7 @@ mod descriptor;
 mod ferry;
 mod flow;
 mod input;
+mod kept;
 mod output;
 mod pipes;
 mod poll;
@@ -51,6 +53,7 @@ use demand::Demand;
 use descriptor::duplicate;
 use flow::Flows;
 use input::Input;
+use kept::Kept;
 use output::{Output, Watch};
 use pipes::Pipes;
 use poll::PollSet;
@@ -77,6 +80,9 @@ pub struct RealSystem {
     /// The way back from splicing, made before the first splice. None within the option: it cannot be
     /// had.
     scratch: Option<Option<Rc<Scratch>>>,
+    /// None within the option: it cannot be had.
+    kept: Option<Option<Kept>>,
+    pipe_bound: u64,
     flows: Flows,
     reads_stdin: bool,
     demand: Option<Demand>,
@@ -136,6 +142,8 @@ impl RealSystem {
             sources: Sources::new(sources, output_file, pipe_bound),
             pipes: Pipes::new(pipe_bound),
             scratch: None,
+            kept: None,
+            pipe_bound,
             flows: Flows::default(),
             demand,
             output: Some(output),
@@ -203,6 +211,14 @@ impl System for RealSystem {
     }
 
     fn read(&mut self, room: &mut [u8]) -> Read {
+        if let Some(Some(kept)) = &mut self.kept
+            && kept.is_ahead()
+        {
+            return match kept.read(room) {
+                Ok(count) => Read::Bytes(count),
+                Err(_) => Read::WouldBlock,
+            };
+        }
         let answer = self.sources.read(room);
         if let Read::Bytes(count) = answer {
             self.flows.input.moved(count as u64);
@@ -259,6 +275,50 @@ impl System for RealSystem {
 
     fn take_grant(&mut self) -> Granted {
         self.demand.as_mut().map_or(Granted::End, Demand::take)
+    }
+
+    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Splice {
+        let from_pipe = self.sources.pipe_size() > 0;
+        if !from_pipe || self.output.as_mut().and_then(Output::twin).is_none() {
+            return Splice::Unable;
+        }
+        let bound = self.pipe_bound;
+        let Some(kept) = self.kept.get_or_insert_with(|| Kept::new(bound)) else {
+            return Splice::Unable;
+        };
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let answer = self.sources.keep(kept, front, most);
+        if let Splice::Moved(count) = answer {
+            self.flows.input.moved(count);
+        }
+        answer
+    }
+
+    fn kept(&self) -> u64 {
+        match &self.kept {
+            Some(Some(kept)) => kept.len() as u64,
+            _ => 0,
+        }
+    }
+
+    fn write_kept(&mut self, most: u64) -> Write {
+        let output = self.output.as_mut().and_then(Output::twin);
+        let (Some(output), Some(Some(kept))) = (output, &mut self.kept) else {
+            return Write::Gone;
+        };
+        let answer = kept.write(output, usize::try_from(most).unwrap_or(usize::MAX));
+        if let Write::Accepted(count) = answer {
+            self.flows.output.moved(count as u64);
+        }
+        answer
+    }
+
+    fn drop_kept(&mut self) {
+        if let Some(Some(kept)) = &mut self.kept
+            && !kept.drop_kept()
+        {
+            self.kept = Some(None);
+        }
     }
 
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {

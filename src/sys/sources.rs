@@ -4,7 +4,7 @@
 //! because one of them failed.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
@@ -17,6 +17,7 @@ use crate::engine::{Read, SourceError, Splice};
 
 use super::descriptor::{FileId, duplicate, grow_pipe};
 use super::input::Input;
+use super::kept::Kept;
 use super::splice::{self, Scratch};
 use super::startup::{SAME_FILE, source_name};
 
@@ -59,9 +60,17 @@ impl Sources {
         most: usize,
         scratch: &Rc<Scratch>,
     ) -> Splice {
+        self.splice_by(|input| splice::from_input(input, pipe, most, scratch))
+    }
+
+    /// As [`Sources::take_by`], where `None` means that it is to be read.
+    fn splice_by(
+        &mut self,
+        mut take: impl FnMut(&mut Input) -> rustix::io::Result<Option<usize>>,
+    ) -> Splice {
         let mut is_to_be_read = false;
         let answer = self.take_by(|input| {
-            let taken = splice::from_input(input, pipe, most, scratch)?;
+            let taken = take(input)?;
             is_to_be_read = taken.is_none();
             taken.ok_or(Errno::AGAIN)
         });
@@ -72,6 +81,14 @@ impl Sources {
             Read::End => Splice::End,
             Read::Failed(error) => Splice::SourceFailed(error),
         }
+    }
+
+    /// As [`crate::engine::System::keep`].
+    pub(super) fn keep(&mut self, kept: &mut Kept, front: &[IoSlice<'_>], most: usize) -> Splice {
+        self.splice_by(|input| match input.twin()? {
+            Some(from) => kept.take(from, front, most),
+            None => Ok(None),
+        })
     }
 
     /// Takes bytes from the current source by `take`, of which 0 is the end of that source; opens the

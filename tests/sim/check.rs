@@ -145,6 +145,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
             memory + piped >= snapshot.held.bytes as usize,
             "memory: {memory} bytes and {piped} in pipes"
         );
+        assert_eq!(engine.system().left_over(), 0, "memory: kept twice");
         if follower.reads_no_more {
             assert!(engine.system().input_is_closed(), "end: stdin stays open");
         }

@@ -30,6 +30,7 @@ impl Relay {
     /// The first `count` (>= 1) bytes of the room were filled.
     pub fn received(&mut self, count: usize, now: Duration) {
         self.idle_since = now;
+        self.came.1 += count as u64;
         self.queue.land(count);
         let is_last = self.cut_landed();
         if self.doomed.is_some() {
@@ -543,7 +544,7 @@ impl Relay {
     }
 
     /// Whether the policy would judge a record that completes now.
-    fn judges(&self) -> bool {
+    pub(super) fn judges(&self) -> bool {
         let state = self.pressure.state();
         self.overflow.as_ref().is_some_and(|o| o.judges(state))
     }

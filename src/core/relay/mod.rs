@@ -56,6 +56,8 @@ pub struct Relay {
     demand: Option<Demand>,
     ages: Option<Ages>,
     gaps: Gaps,
+    /// The size of the queue's memory unit.
+    chunk: u64,
     marker: Option<Marker>,
     spill: Option<Spill>,
     meter: Meter,
@@ -73,6 +75,8 @@ pub struct Relay {
     farewell: Option<Duration>,
     /// Since when input could have come and did not.
     idle_since: Duration,
+    /// What came in between the last two waits, and since the last.
+    came: (u64, u64),
     /// How long reading had been paused when it ended for good.
     paused_in_all: Option<Duration>,
     changes: Vec<(Change, Option<Box<Snapshot>>)>,
@@ -187,6 +191,8 @@ impl Relay {
             was_signalled: false,
             farewell: None,
             idle_since: Duration::ZERO,
+            came: (0, 0),
+            chunk: chunk_size as u64,
             paused_in_all: None,
             changes: Vec::new(),
             forgotten: 0,
@@ -404,6 +410,7 @@ impl Relay {
             false => Activity::AwaitingInput,
         };
         self.meter.enter(activity, now);
+        self.came = (self.came.1, 0);
     }
 
     /// The consumer asked for more.

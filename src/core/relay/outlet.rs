@@ -246,7 +246,7 @@ impl Relay {
         !self.sheds() || self.arrival_is_begun()
     }
 
-    fn mark_left(&self) -> usize {
+    pub(super) fn mark_left(&self) -> usize {
         self.marker.as_ref().map_or(0, |marker| marker.left().len())
     }
 
