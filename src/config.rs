@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::classes::Classes;
+
 /// Everything a run is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -39,6 +41,8 @@ pub struct RelayConfig {
     pub delimiter: u8,
     /// What happens when an arriving record does not fit.
     pub policy: Policy,
+    /// `--priority`: the classes of records; with the policy `priority` at least one expression.
+    pub classes: Classes,
     /// Count records although the policy does not need them (`-l`).
     pub count_records: bool,
     /// With `block`: the longest that one stall may last.
@@ -73,6 +77,7 @@ impl RelayConfig {
             low_water: capacity,
             delimiter: b'\n',
             policy,
+            classes: Classes::none(),
             count_records: false,
             block_timeout: None,
             idle_timeout: None,
@@ -99,6 +104,9 @@ pub enum Policy {
     DropOldest,
     /// While pressured only chosen records are admitted.
     Sample(Sample),
+    /// While pressured arrivals of the lowest class are lost; at C the oldest of the lowest class
+    /// leaves.
+    Priority,
     /// Stop reading, write what was accepted, exit 4.
     Fail,
 }
@@ -111,6 +119,7 @@ impl Policy {
             Policy::DropNewest => "drop-newest",
             Policy::DropOldest => "drop-oldest",
             Policy::Sample(_) => "sample",
+            Policy::Priority => "priority",
             Policy::Fail => "fail",
         }
     }

@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
 use super::watermark::{self, Watermark};
 use super::{duration, loss_limit, mark, rate, sample, size};
+use crate::classes::Classes;
 use crate::config::{LossLimit, Mark, Sample};
 
 /// relay standard input to standard output through a bounded buffer with watermarks
@@ -37,7 +38,7 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = size::parse_positive)]
     pub(super) buffer_size: Option<u64>,
 
-    /// Become pressured when so much is held [default: 100%; 80% with sample]
+    /// Become pressured when so much is held [default: 100%; 80% with sample, priority]
     ///
     /// The high-water mark, as a size or as a percentage of the capacity.
     #[arg(help_heading = "Buffer", long, value_name = "SIZE|%",
@@ -73,6 +74,15 @@ pub(super) struct Args {
     #[arg(help_heading = "Overflow policy", long, value_name = "SPEC",
           allow_hyphen_values = true, value_parser = sample::parse)]
     pub(super) sample: Option<Sample>,
+
+    /// With priority: records that match are worth more than others; repeatable, best first
+    ///
+    /// The first REGEX that matches a record, without its delimiter, is its class; a record that
+    /// matches none is in the lowest class. The syntax is that of Rust's regex crate, for bytes:
+    /// ERROR, ^<[0-3]>, (?i)warn. See POLICIES in hwm(1).
+    #[arg(help_heading = "Overflow policy", long, value_name = "REGEX",
+          allow_hyphen_values = true, value_parser = parse_regex)]
+    pub(super) priority: Vec<String>,
 
     /// Make random choices repeatable
     ///
@@ -242,6 +252,8 @@ pub(super) enum PolicyName {
     DropOldest,
     /// while pressured let only some records pass
     Sample,
+    /// lose the records that --priority says are worth least
+    Priority,
     /// stop reading, write what was accepted, exit 4
     #[value(alias = "error")]
     Fail,
@@ -288,6 +300,11 @@ fn parse_expected(text: &str) -> Result<Expected, String> {
     }
 }
 
+/// A mistake is told together with the one expression that has it.
+fn parse_regex(text: &str) -> Result<String, String> {
+    Classes::new(&[text]).map(|_| text.to_owned())
+}
+
 fn parse_seed(text: &str) -> Result<u64, String> {
     // Rust would let a '+' pass, which no other number of hwm's may have.
     let number = text.parse().ok().filter(|_| !text.starts_with('+'));
@@ -307,7 +324,7 @@ fn parse_name(text: &str) -> Result<String, String> {
 struct PolicyParser;
 
 const AMBIGUOUS: [&str; 2] = ["drop-latest", "drop-tail"];
-const TO_COME: [&str; 5] = ["drop-buffer", "latest", "conflate", "priority", "red"];
+const TO_COME: [&str; 4] = ["drop-buffer", "latest", "conflate", "red"];
 
 impl TypedValueParser for PolicyParser {
     type Value = PolicyName;
@@ -338,7 +355,8 @@ fn refuse(name: &str) -> Result<(), &'static str> {
     }
     if TO_COME.contains(&name) {
         return Err(
-            "this policy is not built yet; there are block, drop-newest, drop-oldest, sample, fail",
+            "this policy is not built yet; there are block, drop-newest, drop-oldest, sample, \
+             priority, fail",
         );
     }
     Ok(())

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
 use super::expected;
 use super::watermark::Watermark;
+use crate::classes::Classes;
 use crate::config::{
     Amount, BrokenPipe, Config, Mark, MarkPiece, Policy, Rate, RelayConfig, ReportConfig,
     ReportMode, Sample, Source,
@@ -46,6 +47,11 @@ fn policy(args: &Args) -> Result<Policy, String> {
         PolicyName::DropNewest => Policy::DropNewest,
         PolicyName::DropOldest => Policy::DropOldest,
         PolicyName::Sample => Policy::Sample(args.sample.unwrap_or(Sample::Adaptive)),
+        PolicyName::Priority if args.priority.is_empty() => {
+            let example = "as in --priority ERROR --priority WARN";
+            return Err(format!("--when-full priority needs --priority, {example}"));
+        }
+        PolicyName::Priority => Policy::Priority,
         PolicyName::Fail => Policy::Fail,
     })
 }
@@ -60,6 +66,8 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
     let delimiter = if args.null { 0 } else { b'\n' };
     Ok(RelayConfig {
         splice: !args.no_splice,
+        classes: Classes::new(&args.priority)
+            .map_err(|error| format!("the values of --priority together: {error}"))?,
         capacity,
         high_water,
         low_water,
@@ -86,7 +94,9 @@ fn watermarks(args: &Args, policy: Policy, capacity: u64) -> Result<(u64, u64), 
     let high = match &args.high_water {
         Some(mark) => mark_in_bytes(mark, "--high-water", capacity)?,
         // Not 0, which would be pressured when nothing is held.
-        None if matches!(policy, Policy::Sample(_)) => share(capacity, 80).max(1),
+        None if matches!(policy, Policy::Sample(_) | Policy::Priority) => {
+            share(capacity, 80).max(1)
+        }
         None => capacity,
     };
     let low = match &args.low_water {

@@ -98,7 +98,11 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         }
         follower.follow(&heard);
         follower.compare(&snapshot);
-        let most = 2 * snapshot.held.bytes as usize + 14 * scenario.chunk;
+        let held = snapshot.held.bytes as usize;
+        // With classes: two chunks for each, and where survivors stood, a few bytes for a record.
+        let levels = scenario.config.classes.lowest();
+        let sorting = if levels > 0 { 8 * held + 64 } else { 0 };
+        let most = 2 * held + 14 * scenario.chunk + levels * (2 * scenario.chunk + sorting);
         let memory = engine.memory();
         assert!(
             memory <= most,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use highwater::config::{Amount, BrokenPipe, MarkPiece, Policy, RelayConfig, Sample};
 use highwater::core::relay::Change;
 use highwater::core::rng::Rng;
+use regex::bytes::{Regex, RegexBuilder};
 
 /// A consumer that has everything and closes may be followed by the end of input this long.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -34,6 +35,11 @@ impl Rates {
             output: 0.0,
         }
     }
+}
+
+fn regex(expression: &str) -> Regex {
+    let mut builder = RegexBuilder::new(expression);
+    builder.unicode(false).build().expect("an expression")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +83,8 @@ pub struct Model {
     pub peak: usize,
     seen: u64,
     rng: Rng,
+    /// What `--priority` was told, most valuable first.
+    classes: Vec<Regex>,
     rates: Option<Rates>,
     pub phase: Phase,
     pub end: End,
@@ -102,6 +110,7 @@ impl Model {
         );
         Self {
             rng: Rng::new(config.seed),
+            classes: config.classes.expressions().map(regex).collect(),
             config,
             items: VecDeque::new(),
             sent_of_first: 0,
@@ -279,8 +288,10 @@ impl Model {
                 is_free
             }
         });
-        match (self.config.policy, first_whole) {
-            (Policy::DropOldest, Some(at)) => self.evict(at, now),
+        let lowest = self.oldest_of_lowest_class(first_whole);
+        match (self.config.policy, first_whole, lowest) {
+            (Policy::DropOldest, Some(at), _) => self.evict(at, "queue_full", now),
+            (Policy::Priority, _, Some(at)) => self.evict(at, "priority", now),
             _ => {
                 self.doomed = Some(self.arriving.len());
                 if !self.arriving.is_empty() {
@@ -291,13 +302,42 @@ impl Model {
         }
     }
 
+    /// Of the whole records from `first` on, if any of them is not of the most valuable class.
+    fn oldest_of_lowest_class(&self, first: Option<usize>) -> Option<usize> {
+        let mut found: Option<(usize, usize)> = None;
+        for (at, item) in self.items.iter().enumerate().skip(first?) {
+            if let Item::Record(record) = item {
+                let class = self.class_of(record);
+                if class > found.map_or(0, |(_, lowest)| lowest) {
+                    found = Some((at, class));
+                }
+            }
+        }
+        found.map(|(at, _)| at)
+    }
+
+    /// The number of the first expression that matches, or of expressions.
+    fn class_of(&self, record: &[u8]) -> usize {
+        let content = match record.split_last() {
+            Some((last, content)) if *last == self.config.delimiter => content,
+            _ => record,
+        };
+        let first = self.classes.iter().position(|one| one.is_match(content));
+        first.unwrap_or(self.classes.len())
+    }
+
+    fn is_shed(&self, record: &[u8]) -> bool {
+        let is_priority = self.config.policy == Policy::Priority;
+        is_priority && self.pressured && self.class_of(record) == self.classes.len()
+    }
+
     /// The record becomes a gap, and adjacent gaps become one.
-    fn evict(&mut self, at: usize, now: Duration) {
+    fn evict(&mut self, at: usize, reason: &'static str, now: Duration) {
         let Item::Record(record) = &self.items[at] else {
             unreachable!()
         };
         let length = record.len() as u64;
-        self.lose("queue_full", length);
+        self.lose(reason, length);
         let (mut records, mut bytes) = (1, length);
         let mut is_new = true;
         if let Some(Item::Gap {
@@ -306,6 +346,8 @@ impl Model {
         }) = self.items.get(at + 1)
         {
             (records, bytes) = (records + r, bytes + b);
+            // From the head it is a new run of losses that will meet the other.
+            is_new = self.config.policy == Policy::DropOldest;
             self.items.remove(at + 1);
         }
         self.items.remove(at);
@@ -416,10 +458,15 @@ impl Model {
 
     fn complete(&mut self, now: Duration) {
         self.input.1 += 1;
-        let is_lost = self.sampled_out();
+        let is_sampled_out = self.sampled_out();
         let record = std::mem::take(&mut self.arriving);
-        if is_lost {
-            self.lose_at_tail("sampled", record.len() as u64);
+        if is_sampled_out || self.is_shed(&record) {
+            let reason = if is_sampled_out {
+                "sampled"
+            } else {
+                "priority"
+            };
+            self.lose_at_tail(reason, record.len() as u64);
             self.shrank(now);
         } else {
             self.items.push_back(Item::Record(record));

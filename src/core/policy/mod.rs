@@ -9,6 +9,7 @@
 
 mod drop_newest;
 mod drop_oldest;
+mod priority;
 mod sample;
 
 use std::time::Duration;
@@ -25,6 +26,9 @@ pub enum OnFull {
     LoseArrival,
     /// The oldest whole record that was not begun; the arriving one where there is none.
     EvictOldest,
+    /// The oldest whole record of the lowest class present that was not begun; the arriving one where
+    /// there is none but of the most valuable class.
+    EvictLowest,
 }
 
 /// What a policy may know when it judges a record.
@@ -34,6 +38,8 @@ pub struct View {
     pub now: Duration,
     /// Bytes of the judged record, its delimiter among them.
     pub length: u64,
+    /// With `priority`: it is in the lowest class. False where its bytes are not at hand.
+    pub is_lowest: bool,
     /// The state, the judged record's bytes counted.
     pub state: State,
     /// Bytes held, those of the judged record included.
@@ -77,5 +83,6 @@ pub fn decider(policy: Policy, seed: u64) -> Option<Box<dyn Overflow>> {
         Policy::DropNewest => Some(Box::new(drop_newest::DropNewest)),
         Policy::DropOldest => Some(Box::new(drop_oldest::DropOldest)),
         Policy::Sample(spec) => Some(Box::new(sample::Sampler::new(spec, Rng::new(seed)))),
+        Policy::Priority => Some(Box::new(priority::Priority)),
     }
 }

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::{Change, Relay};
-use crate::config::Amount;
+use crate::config::{Amount, Policy};
 use crate::core::account::{Reason, Tally};
 use crate::core::policy::{OnFull, View};
 use crate::core::queue::CHUNK;
@@ -21,7 +21,8 @@ impl Relay {
         let most = most.min(CHUNK);
         let room = self.config.capacity - self.held();
         let loses_arrivals = self.overflow.is_some() && self.on_full() == OnFull::LoseArrival;
-        let for_loss = loses_arrivals && room < most as u64 / 2;
+        let loses_most = self.config.policy == Policy::Priority && self.pressure.is_pressured();
+        let for_loss = loses_most || (loses_arrivals && room < most as u64 / 2);
         self.queue.landing(most, for_loss)
     }
 
@@ -112,6 +113,7 @@ impl Relay {
         match self.on_full() {
             OnFull::EvictOldest => self.evict_in_bulk(after - self.config.capacity, now),
             OnFull::LoseArrival => self.lose_in_bulk(now),
+            OnFull::EvictLowest => false,
         }
     }
 
@@ -202,7 +204,8 @@ impl Relay {
         self.grew(held, now);
         let record = Tally { bytes, records: 1 };
         self.meter.input += record;
-        match self.judgement(bytes, held, now) {
+        let is_lowest = self.judges_by_class() && self.is_lowest(&self.queue.landed()[..count]);
+        match self.judgement(bytes, is_lowest, held, now) {
             None => self.queue.keep(count, 1, 0),
             Some(reason) => {
                 self.queue.discard(count);
@@ -240,6 +243,22 @@ impl Relay {
                 Some(bytes) => self.evict(bytes, now),
                 None => self.doom(now),
             },
+            OnFull::EvictLowest => self.evict_lowest(now),
+        }
+    }
+
+    fn evict_lowest(&mut self, now: Duration) {
+        self.queue.set_begun_aside();
+        // As in an eviction from the head.
+        self.gaps.passed(self.queue.head());
+        match self.queue.evict_lowest(&self.config.classes) {
+            Some(hole) => {
+                self.meter.lost[Reason::Priority] += hole.lost;
+                let is_new = self.gaps.lost_between(hole.from, hole.to, hole.lost);
+                self.count_episode(is_new, now);
+                self.shrank(now);
+            }
+            None => self.doom(now),
         }
     }
 
@@ -299,7 +318,10 @@ impl Relay {
         let so_far = self.reason_so_far(bytes);
         let reason = match so_far {
             Reason::Oversize => so_far,
-            _ => self.judgement(bytes, self.held(), now).unwrap_or(so_far),
+            // What came of it is gone, and so its class is not known.
+            _ => self
+                .judgement(bytes, false, self.held(), now)
+                .unwrap_or(so_far),
         };
         self.meter.input.records += 1;
         self.meter.lost[so_far].bytes -= bytes;
@@ -310,10 +332,19 @@ impl Relay {
     /// The arriving record is complete and has a place.
     fn judge_record(&mut self, now: Duration) {
         self.meter.input.records += 1;
-        match self.judgement(self.queue.arriving(), self.held(), now) {
+        match self.judgement_of_arriving(now) {
             None => self.queue.complete_arriving(),
             Some(reason) => self.lose_whole_arriving(reason, now),
         }
+    }
+
+    fn judgement_of_arriving(&mut self, now: Duration) -> Option<Reason> {
+        let is_lowest = self.judges_by_class()
+            && self
+                .queue
+                .arriving_bytes()
+                .is_some_and(|record| self.is_lowest(&record));
+        self.judgement(self.queue.arriving(), is_lowest, self.held(), now)
     }
 
     fn lose_whole_arriving(&mut self, reason: Reason, now: Duration) {
@@ -328,7 +359,7 @@ impl Relay {
         self.close_doomed(now);
         if self.overflow.is_some() && self.queue.arriving() > 0 {
             self.meter.input.records += 1;
-            match self.judgement(self.queue.arriving(), self.held(), now) {
+            match self.judgement_of_arriving(now) {
                 None => {
                     self.queue.complete_tail();
                 }
@@ -368,13 +399,32 @@ impl Relay {
         self.overflow.as_ref().is_some_and(|o| o.judges(state))
     }
 
+    /// Whether the class of a record that completes now decides.
+    fn judges_by_class(&self) -> bool {
+        self.config.policy == Policy::Priority && self.judges()
+    }
+
+    /// Whether a whole record is in the lowest class.
+    fn is_lowest(&self, record: &[u8]) -> bool {
+        let classes = &self.config.classes;
+        let content = record.strip_suffix(&[self.config.delimiter]);
+        classes.of(content.unwrap_or(record)) == classes.lowest()
+    }
+
     /// The judgement on a record of so many bytes, with which so much is held.
-    fn judgement(&mut self, length: u64, held: u64, now: Duration) -> Option<Reason> {
+    fn judgement(
+        &mut self,
+        length: u64,
+        is_lowest: bool,
+        held: u64,
+        now: Duration,
+    ) -> Option<Reason> {
         if !self.judges() {
             return None;
         }
         let view = View {
             length,
+            is_lowest,
             held,
             now,
             ..self.view()

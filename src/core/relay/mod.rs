@@ -456,6 +456,7 @@ impl Relay {
         View {
             now: Duration::ZERO,
             length: 0,
+            is_lowest: false,
             state: self.pressure.state(),
             held: self.held(),
             capacity: self.config.capacity,

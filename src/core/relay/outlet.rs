@@ -258,7 +258,7 @@ impl Relay {
         // out before its mark can.
         let skips = !marker.is_begun && self.gaps.first() == Some(head) && self.queue.begun() == 0;
         match self.gaps.position(usize::from(skips)) {
-            Some(position) => self.queue.begun() + (position - head),
+            Some(position) => self.queue.begun() + self.queue.bytes_before(position),
             None => u64::MAX,
         }
     }

@@ -1,0 +1,257 @@
+//! Records that an eviction by class has looked at and left in place, between those that begin to
+//! go out and those that nobody has looked at yet.
+//!
+//! ```text
+//!          level 0       level 1            ...       unsorted
+//!   <-   [ class 0 ] <- [ classes 0, 1 ] <- ... <- [ any class ]   <- arrivals
+//!           older                                      newer
+//! ```
+//!
+//! The record to evict is the oldest of the lowest class present. Only the unsorted can hold the
+//! lowest class of all: they are swept from their front, where the first of that class leaves and
+//! those before it move to the back of the level before. When none is left there, the highest level
+//! is swept for its own lowest class in the same way, and so on. So each record is looked at once a
+//! class at most, the order is that of the levels, and no record needs an index.
+//!
+//! Refuses to evict the most valuable class. What lies between survivors in the admitted stream is
+//! remembered (`runs`), so that a position there means the same for as long as it is held.
+
+use super::lane::{Chunk, Lane};
+use super::runs::Runs;
+use crate::classes::Classes;
+
+/// See the module's header.
+pub(super) struct Sorted {
+    delimiter: Option<u8>,
+    /// Oldest first; level k holds classes 0 to k. As many as were ever needed.
+    levels: Vec<Level>,
+}
+
+struct Level {
+    lane: Lane,
+    runs: Runs,
+}
+
+/// A record that left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Evicted {
+    /// Position of its first byte in the admitted stream.
+    pub(super) at: u64,
+    pub(super) bytes: u64,
+    /// Position of the first held byte behind it, or of what will come next.
+    pub(super) next: u64,
+}
+
+/// The records that were never looked at.
+pub(super) struct Unsorted<'a> {
+    pub(super) lane: &'a mut Lane,
+    /// Position of the first byte.
+    pub(super) at: &'a mut u64,
+    /// Bytes of whole records.
+    pub(super) whole: u64,
+}
+
+/// Where chunks come from and go to.
+pub(super) trait Memory {
+    /// None when the system has none left.
+    fn take(&mut self) -> Option<Chunk>;
+    /// Takes a chunk back.
+    fn retire(&mut self, chunk: Chunk);
+}
+
+/// What became of the first record of a lane.
+enum Step {
+    /// It was of the class that leaves, and had so many bytes.
+    Left(u64),
+    /// It moved, and had so many bytes.
+    Moved(u64),
+    /// There was no memory to move it.
+    Stuck,
+}
+
+/// Looks at the first record of `lane`, which must be settled: one of `class` or below leaves, another
+/// moves to the back of `older`.
+fn step(
+    lane: &mut Lane,
+    older: &mut Lane,
+    class: usize,
+    classes: &Classes,
+    memory: &mut impl Memory,
+) -> Step {
+    let bytes = lane.first_record().expect("a whole record");
+    let Some(record) = lane.part(0, bytes - 1) else {
+        return Step::Stuck;
+    };
+    let leaves = classes.of(&record) >= class;
+    if !leaves && !lane.copy_record(bytes, older, || memory.take()) {
+        return Step::Stuck;
+    }
+    lane.drop_record(bytes, |chunk| memory.retire(chunk));
+    if leaves {
+        Step::Left(bytes)
+    } else {
+        Step::Moved(bytes)
+    }
+}
+
+impl Sorted {
+    pub(super) fn new(delimiter: Option<u8>) -> Self {
+        Self {
+            delimiter,
+            levels: Vec::new(),
+        }
+    }
+
+    // ---- what is in it ----------------------------------------------------------------------
+
+    /// Bytes held.
+    pub(super) fn len(&self) -> u64 {
+        self.levels.iter().map(|level| level.lane.len()).sum()
+    }
+
+    /// Memory taken, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let of = |level: &Level| level.lane.memory() + level.runs.memory();
+        self.levels.iter().map(of).sum()
+    }
+
+    /// The bytes, oldest first.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.levels.iter().flat_map(|level| level.lane.pieces())
+    }
+
+    /// Position in the admitted stream of the first byte.
+    pub(super) fn head(&self) -> Option<u64> {
+        self.levels.iter().find_map(|level| level.runs.head())
+    }
+
+    /// How many bytes have a position below `position`.
+    pub(super) fn before(&self, position: u64) -> u64 {
+        let before = |level: &Level| level.runs.before(position);
+        self.levels.iter().map(before).sum()
+    }
+
+    /// Delimiters in it; [`Sorted::settle`] must come first.
+    pub(super) fn delimiters(&self) -> u64 {
+        self.levels
+            .iter()
+            .map(|level| level.lane.delimiters())
+            .sum()
+    }
+
+    // ---- what leaves ------------------------------------------------------------------------
+
+    /// The delimiters that left and were not returned before.
+    pub(super) fn settle(&mut self) -> u64 {
+        self.levels
+            .iter_mut()
+            .map(|level| level.lane.settle())
+            .sum()
+    }
+
+    /// The oldest `bytes` bytes leave. Emptied chunks go to `memory`.
+    pub(super) fn advance(&mut self, bytes: u64, memory: &mut impl Memory) {
+        let mut left = bytes;
+        for level in &mut self.levels {
+            let here = left.min(level.lane.len());
+            level.lane.advance(here, |chunk| memory.retire(chunk));
+            level.runs.advance(here);
+            left -= here;
+        }
+    }
+
+    /// Moves the oldest `bytes` bytes to the back of `other`. Both must be settled.
+    pub(super) fn move_front(&mut self, bytes: u64, other: &mut Lane) {
+        let mut left = bytes;
+        for level in &mut self.levels {
+            let here = left.min(level.lane.len());
+            level.lane.move_front(here, other);
+            level.runs.advance(here);
+            left -= here;
+        }
+    }
+
+    /// Evicts the oldest record of the lowest class present; None when only the most
+    /// valuable class is left, or no memory to sort in. All must be settled, and no record begun.
+    pub(super) fn evict(
+        &mut self,
+        mut unsorted: Unsorted<'_>,
+        classes: &Classes,
+        memory: &mut impl Memory,
+    ) -> Option<Evicted> {
+        while self.levels.len() < classes.lowest() {
+            self.levels.push(Level {
+                lane: Lane::new(self.delimiter),
+                runs: Runs::default(),
+            });
+        }
+        let evicted = self.evict_unsorted(&mut unsorted, classes, memory);
+        if evicted.is_some() || unsorted.whole > 0 {
+            return evicted;
+        }
+        // A level is swept only when those behind it are empty.
+        for level in (1..self.levels.len()).rev() {
+            let evicted = self.evict_from(level, *unsorted.at, classes, memory);
+            let is_stuck = self.levels[level].lane.len() > 0;
+            if evicted.is_some() || is_stuck {
+                return evicted;
+            }
+        }
+        None
+    }
+
+    fn evict_unsorted(
+        &mut self,
+        unsorted: &mut Unsorted<'_>,
+        classes: &Classes,
+        memory: &mut impl Memory,
+    ) -> Option<Evicted> {
+        let level = self.levels.last_mut()?;
+        while unsorted.whole > 0 {
+            let at = *unsorted.at;
+            let lane = &mut *unsorted.lane;
+            match step(lane, &mut level.lane, classes.lowest(), classes, memory) {
+                Step::Left(bytes) => {
+                    *unsorted.at += bytes;
+                    let next = *unsorted.at;
+                    return Some(Evicted { at, bytes, next });
+                }
+                Step::Moved(bytes) => {
+                    *unsorted.at += bytes;
+                    unsorted.whole -= bytes;
+                    level.runs.push(at, bytes);
+                }
+                Step::Stuck => return None,
+            }
+        }
+        None
+    }
+
+    /// Evicts the oldest record of class `level`, the lowest there, of level `level`. At `behind`
+    /// begins what is held behind this level.
+    fn evict_from(
+        &mut self,
+        level: usize,
+        behind: u64,
+        classes: &Classes,
+        memory: &mut impl Memory,
+    ) -> Option<Evicted> {
+        let (older, newer) = self.levels.split_at_mut(level);
+        let (to, from) = (older.last_mut()?, newer.first_mut()?);
+        while let Some(at) = from.runs.head() {
+            match step(&mut from.lane, &mut to.lane, level, classes, memory) {
+                Step::Left(bytes) => {
+                    from.runs.advance(bytes);
+                    let next = from.runs.head().unwrap_or(behind);
+                    return Some(Evicted { at, bytes, next });
+                }
+                Step::Moved(bytes) => {
+                    from.runs.advance(bytes);
+                    to.runs.push(at, bytes);
+                }
+                Step::Stuck => return None,
+            }
+        }
+        None
+    }
+}
