@@ -66,8 +66,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
     let delimiter = if args.null { 0 } else { b'\n' };
     Ok(RelayConfig {
         splice: !args.no_splice,
-        classes: Classes::new(&args.priority)
-            .map_err(|error| format!("the values of --priority together: {error}"))?,
+        classes: Classes::new(&args.priority)?,
         capacity,
         high_water,
         low_water,

@@ -273,7 +273,7 @@ fn policies() -> impl Strategy<Value = Policy> {
 
 /// By bytes and lengths that `inputs` has, and that match all or nothing.
 fn classes() -> impl Strategy<Value = Classes> {
-    let expressions = [
+    const EXPRESSIONS: [&str; 7] = [
         r"[\x00-\x3f]",
         r"[\x80-\xff]",
         "^.{1,5}$",
@@ -282,7 +282,7 @@ fn classes() -> impl Strategy<Value = Classes> {
         "",
         "never",
     ];
-    vec(select(&expressions[..]), 1..4)
+    vec(select(&EXPRESSIONS[..]), 1..4)
         .prop_map(|expressions| Classes::new(&expressions).expect("expressions"))
 }
 
