@@ -23,11 +23,12 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
         'hwm' {
             [CompletionResult]::new('-B', '-B ', [CompletionResultType]::ParameterName, 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]')
             [CompletionResult]::new('--buffer-size', '--buffer-size', [CompletionResultType]::ParameterName, 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]')
-            [CompletionResult]::new('--high-water', '--high-water', [CompletionResultType]::ParameterName, 'Become pressured when so much is held [default: 100%; 80% with sample]')
+            [CompletionResult]::new('--high-water', '--high-water', [CompletionResultType]::ParameterName, 'Become pressured when so much is held [default: 100%; 80% with sample, priority]')
             [CompletionResult]::new('--low-water', '--low-water', [CompletionResultType]::ParameterName, 'Flow again when no more is held [default: 75% of the high-water mark]')
             [CompletionResult]::new('--when-full', '--when-full', [CompletionResultType]::ParameterName, 'What happens when an arriving record does not fit [default: block]')
             [CompletionResult]::new('--overflow', '--overflow', [CompletionResultType]::ParameterName, 'What happens when an arriving record does not fit [default: block]')
             [CompletionResult]::new('--sample', '--sample', [CompletionResultType]::ParameterName, 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]')
+            [CompletionResult]::new('--priority', '--priority', [CompletionResultType]::ParameterName, 'With priority: records that match are worth more than others; repeatable, best first')
             [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Make random choices repeatable')
             [CompletionResult]::new('--mark', '--mark', [CompletionResultType]::ParameterName, 'Put a record into the output where records are missing')
             [CompletionResult]::new('--fail-on-loss', '--fail-on-loss', [CompletionResultType]::ParameterName, 'Exit 3 when N records (default 1) or P% of them were lost')

@@ -23,7 +23,7 @@ _hwm() {
 
     case "${cmd}" in
         hwm)
-            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -h -V --buffer-size --high-water --low-water --no-splice --overflow --when-full --sample --seed --mark --fail-on-loss --rate-limit --burst --line-mode --null --size --stop-at-size --block-timeout --idle-timeout --drain-timeout --broken-pipe --report --report-to --interval --name --force --quiet --stats --help --version"
+            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -h -V --buffer-size --high-water --low-water --no-splice --overflow --when-full --sample --priority --seed --mark --fail-on-loss --rate-limit --burst --line-mode --null --size --stop-at-size --block-timeout --idle-timeout --drain-timeout --broken-pipe --report --report-to --interval --name --force --quiet --stats --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -46,14 +46,18 @@ _hwm() {
                     return 0
                     ;;
                 --when-full)
-                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest sample fail" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest sample priority fail" -- "${cur}"))
                     return 0
                     ;;
                 --overflow)
-                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest sample fail" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest sample priority fail" -- "${cur}"))
                     return 0
                     ;;
                 --sample)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --priority)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -20,11 +20,12 @@ set edit:completion:arg-completer[hwm] = {|@words|
         &'hwm'= {
             cand -B 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]'
             cand --buffer-size 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]'
-            cand --high-water 'Become pressured when so much is held [default: 100%; 80% with sample]'
+            cand --high-water 'Become pressured when so much is held [default: 100%; 80% with sample, priority]'
             cand --low-water 'Flow again when no more is held [default: 75% of the high-water mark]'
             cand --when-full 'What happens when an arriving record does not fit [default: block]'
             cand --overflow 'What happens when an arriving record does not fit [default: block]'
             cand --sample 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]'
+            cand --priority 'With priority: records that match are worth more than others; repeatable, best first'
             cand --seed 'Make random choices repeatable'
             cand --mark 'Put a record into the output where records are missing'
             cand --fail-on-loss 'Exit 3 when N records (default 1) or P% of them were lost'

@@ -1,12 +1,14 @@
 complete -c hwm -s B -l buffer-size -d 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]' -r
-complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample]' -r
+complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample, priority]' -r
 complete -c hwm -l low-water -d 'Flow again when no more is held [default: 75% of the high-water mark]' -r
 complete -c hwm -l when-full -l overflow -d 'What happens when an arriving record does not fit [default: block]' -r -f -a "block\t'stop reading until there is room; nothing is lost'
 drop-newest\t'lose the arriving record'
 drop-oldest\t'lose the records that waited longest'
 sample\t'while pressured let only some records pass'
+priority\t'lose the records that --priority says are worth least'
 fail\t'stop reading, write what was accepted, exit 4'"
 complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% or adaptive [default: adaptive]' -r
+complete -c hwm -l priority -d 'With priority: records that match are worth more than others; repeatable, best first' -r
 complete -c hwm -l seed -d 'Make random choices repeatable' -r
 complete -c hwm -l mark -d 'Put a record into the output where records are missing' -r
 complete -c hwm -l fail-on-loss -d 'Exit 3 when N records (default 1) or P% of them were lost' -r

@@ -1,7 +1,7 @@
 module completions {
 
   def "nu-complete hwm when_full" [] {
-    [ "block" "drop-newest" "drop-oldest" "sample" "fail" ]
+    [ "block" "drop-newest" "drop-oldest" "sample" "priority" "fail" ]
   }
 
   def "nu-complete hwm broken_pipe" [] {
@@ -15,12 +15,13 @@ module completions {
   # relay standard input to standard output through a bounded buffer with watermarks
   export extern hwm [
     --buffer-size(-B): string # Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]
-    --high-water: string      # Become pressured when so much is held [default: 100%; 80% with sample]
+    --high-water: string      # Become pressured when so much is held [default: 100%; 80% with sample, priority]
     --low-water: string       # Flow again when no more is held [default: 75% of the high-water mark]
     --no-splice(-C)           # Copy all data through memory
     --when-full: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
     --overflow: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
     --sample: string          # With sample: which records pass, 1/N, P% or adaptive [default: adaptive]
+    --priority: string        # With priority: records that match are worth more than others; repeatable, best first
     --seed: string            # Make random choices repeatable
     --mark: string            # Put a record into the output where records are missing
     --fail-on-loss: string    # Exit 3 when N records (default 1) or P% of them were lost

@@ -302,6 +302,9 @@ fn parse_expected(text: &str) -> Result<Expected, String> {
 
 /// A mistake is told together with the one expression that has it.
 fn parse_regex(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it is empty, and would match every record".into());
+    }
     Classes::new(&[text]).map(|_| text.to_owned())
 }
 

@@ -14,7 +14,7 @@ use super::fuzz;
 use super::values::{TOKENS, anything};
 
 /// Values that some option takes, and names that may be a FILE.
-const VALUES: [&str; 24] = [
+const VALUES: [&str; 26] = [
     "1",
     "64k",
     "1.5M",
@@ -34,6 +34,8 @@ const VALUES: [&str; 24] = [
     "bar",
     "sample",
     "drop-oldest",
+    "priority",
+    "ERROR|^$",
     "block",
     "fail",
     "@Cargo.toml",
@@ -91,6 +93,7 @@ fn expect_bounds(config: &Config) {
     assert!(relay.low_water <= relay.high_water && relay.high_water <= relay.capacity);
     match relay.policy {
         Policy::Sample(Sample::Every(every)) => assert!(every >= 1),
+        Policy::Priority => assert!(relay.classes.lowest() >= 1),
         Policy::Sample(Sample::Chance(chance)) => assert!((0.0..=1.0).contains(&chance)),
         _ => {}
     }

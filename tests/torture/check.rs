@@ -75,6 +75,21 @@ pub fn check(round: &Round, source: &[u8], outcome: &Outcome) {
         check_sums(round, outcome, &account, came, &seen);
     }
     check_reasons(round, outcome, &account, came);
+    if round.policy == "priority" && has_ended_well(round, outcome) && !round.loses_consumer() {
+        check_most_valuable(round, &account, came, &outcome.output);
+    }
+}
+
+/// Of the most valuable class, each tenth record, none gives its place to another.
+fn check_most_valuable(round: &Round, account: &Account, came: &[u8], output: &[u8]) {
+    let count = |bytes| {
+        let records = split(bytes, round.delimiter);
+        let is_one = |record: &&&[u8]| record[0] != b'#' && record.get(7..9) == Some(b"0 ");
+        records.iter().filter(is_one).count() as u64
+    };
+    let missing = count(came) - count(output);
+    let most = account.lost("queue_full").1 + account.lost("oversize").1;
+    assert!(missing <= most, "{missing} missing: {}", account.0);
 }
 
 /// The summary, if there is one. Each line is an account, and each account must balance.
@@ -256,6 +271,11 @@ fn check_reasons(round: &Round, outcome: &Outcome, account: &Account, came: &[u8
     assert!(abrupt == all || round.is_lossy(), "{}", context());
     assert!(
         lost("sampled") == 0 || round.policy == "sample",
+        "{}",
+        context()
+    );
+    assert!(
+        lost("priority") == 0 || round.policy == "priority",
         "{}",
         context()
     );

@@ -107,7 +107,14 @@ impl Round {
     /// Everything about the round of `seed`. The peers' processes ask for it again.
     pub fn of(seed: u64) -> Self {
         let dice = &mut Dice::new(seed);
-        let policy = dice.of(&["block", "fail", "drop-newest", "drop-oldest", "sample"]);
+        let policy = dice.of(&[
+            "block",
+            "fail",
+            "drop-newest",
+            "drop-oldest",
+            "sample",
+            "priority",
+        ]);
         let is_lossy = !matches!(policy, "block" | "fail");
         let mut args = Vec::new();
         let mut add = |words: &[&str]| args.extend(words.iter().map(ToString::to_string));
@@ -117,6 +124,15 @@ impl Round {
         if policy == "sample" {
             add(&["--sample", dice.of(&["1/3", "10%", "adaptive"])]);
             add(&["--seed", &seed.to_string()]);
+        }
+        if policy == "priority" {
+            // By the number that a record begins with, and by what may be anywhere in it.
+            add(&[
+                "--priority",
+                "^[0-9]{7}0 ",
+                "--priority",
+                dice.of(&["x", "^[0-9]{7}[1-5]"]),
+            ]);
         }
         if dice.one_in(3) {
             add(&["--high-water", dice.of(&["1%", "50%", "100%"])]);
