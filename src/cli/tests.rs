@@ -385,10 +385,6 @@ fn each_wrong_usage_gets_its_line() {
             format!("invalid value 'conflate' for --when-full: {to_come}"),
         ),
         (
-            "--when-full priority",
-            format!("invalid value 'priority' for --when-full: {to_come}"),
-        ),
-        (
             "--when-full red",
             format!("invalid value 'red' for --when-full: {to_come}"),
         ),
