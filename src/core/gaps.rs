@@ -88,7 +88,7 @@ impl Gaps {
 
     /// Position of the first gap.
     pub fn first(&self) -> Option<u64> {
-        self.position(0)
+        self.0.first_key_value().map(|(position, _)| *position)
     }
 
     /// Position of the gap number `index`, from 0.

@@ -13,7 +13,8 @@
 //! is swept for its own lowest class in the same way, and so on. So each record is looked at once a
 //! class at most, the order is that of the levels, and no record needs an index.
 //!
-//! Refuses to evict the most valuable class. What lies between survivors in the admitted stream is
+//! Refuses to evict the most valuable class, and to evict at all where there is no memory to move a
+//! record into: then it is not known who is lowest. What lies between survivors in the admitted stream is
 //! remembered (`runs`), so that a position there means the same for as long as it is held.
 
 use super::lane::{Chunk, Lane};
@@ -253,5 +254,104 @@ impl Sorted {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Chunks of four bytes, as long as there are any.
+    struct Budget(usize);
+
+    impl Memory for Budget {
+        fn take(&mut self) -> Option<Chunk> {
+            self.0 = self.0.checked_sub(1)?;
+            Chunk::new(4)
+        }
+
+        fn retire(&mut self, _chunk: Chunk) {}
+    }
+
+    /// Records without their ends, each from its position on.
+    struct Case {
+        sorted: Sorted,
+        lane: Lane,
+        at: u64,
+    }
+
+    impl Case {
+        fn of(records: &str) -> Self {
+            let mut lane = Lane::new(Some(b' '));
+            let bytes = format!("{records} ").into_bytes();
+            let mut chunk = Chunk::new(bytes.len()).expect("memory");
+            chunk.clear();
+            lane.extend(chunk);
+            let (from, room) = lane.spare();
+            room.copy_from_slice(&bytes);
+            let delimiters = super::super::lane::count(Some(b' '), &bytes);
+            lane.keep(from, bytes.len(), delimiters);
+            Self {
+                sorted: Sorted::new(Some(b' ')),
+                lane,
+                at: 0,
+            }
+        }
+
+        /// Where the record was that left, and what is behind it.
+        fn evict(&mut self, chunks: usize) -> Option<(u64, u64)> {
+            let unsorted = Unsorted {
+                whole: self.lane.len(),
+                lane: &mut self.lane,
+                at: &mut self.at,
+            };
+            let classes = Classes::new(&["a", "b"]).expect("expressions");
+            let evicted = self.sorted.evict(unsorted, &classes, &mut Budget(chunks));
+            evicted.map(|evicted| (evicted.at, evicted.next))
+        }
+
+        fn left(&self) -> String {
+            let pieces = self.sorted.pieces().chain(self.lane.pieces());
+            String::from_utf8(pieces.collect::<Vec<_>>().concat()).expect("text")
+        }
+    }
+
+    #[test]
+    fn the_lowest_leaves_from_wherever_it_stands() {
+        let mut case = Case::of("a1 b1 c1 b2 a2 c2 a3 b3");
+        // The last gap but one is between a1 and b2, then right before a2, then at the end.
+        for (evicted, left) in [
+            (Some((6, 9)), "a1 b1 b2 a2 c2 a3 b3 "),
+            (Some((15, 18)), "a1 b1 b2 a2 a3 b3 "),
+            (Some((3, 9)), "a1 b2 a2 a3 b3 "),
+            (Some((9, 12)), "a1 a2 a3 b3 "),
+            (Some((21, 24)), "a1 a2 a3 "),
+            (None, "a1 a2 a3 "),
+        ] {
+            assert_eq!(case.evict(100), evicted, "{left}");
+            assert_eq!(case.left(), left);
+        }
+        assert_eq!(case.sorted.head(), Some(0));
+        let before = [3, 12, 13, 18, 21].map(|position| case.sorted.before(position));
+        assert_eq!(before, [3, 3, 4, 6, 9]);
+        assert_eq!(case.sorted.delimiters(), 3);
+    }
+
+    #[test]
+    fn without_memory_nobody_is_evicted_and_nobody_is_lost() {
+        let mut case = Case::of("abcdef bbbbbb c");
+        // The first takes two chunks of four bytes, and there is one.
+        for chunks in [0, 1] {
+            assert_eq!(case.evict(chunks), None);
+            assert_eq!(case.left(), "abcdef bbbbbb c ");
+        }
+        // The first moves, the second does not, and is not evicted for it.
+        assert_eq!(case.evict(2), None);
+        assert_eq!(case.left(), "abcdef bbbbbb c ");
+        assert_eq!(case.evict(100), Some((14, 16)));
+        // b's level is known, a's takes its memory.
+        assert_eq!(case.evict(0), None);
+        assert_eq!(case.evict(2), Some((7, 16)));
+        assert_eq!(case.left(), "abcdef ");
     }
 }

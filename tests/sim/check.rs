@@ -99,10 +99,12 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         follower.follow(&heard);
         follower.compare(&snapshot);
         let held = snapshot.held.bytes as usize;
-        // With classes: two chunks for each, and where survivors stood, a few bytes for a record.
+        // With classes: two chunks for each, and where survivors stood three bytes for a run of
+        // them, in memory that is used by a quarter at least.
         let levels = scenario.config.classes.lowest();
-        let sorting = if levels > 0 { 8 * held + 64 } else { 0 };
-        let most = 2 * held + 14 * scenario.chunk + levels * (2 * scenario.chunk + sorting);
+        let sorting = if levels > 0 { 4 * 3 * held } else { 0 };
+        let sorting = sorting + levels * (2 * scenario.chunk + 64);
+        let most = 2 * held + 14 * scenario.chunk + sorting;
         let memory = engine.memory();
         assert!(
             memory <= most,
