@@ -175,9 +175,10 @@ impl Queue {
     }
 
     /// How many of the bytes that wait have a position in the admitted stream below `position`
-    /// (at most the tail): fewer than the positions where records between them were evicted.
-    pub fn bytes_before(&self, position: u64) -> u64 {
-        self.sorted.before(position) + position.saturating_sub(self.waiting_at)
+    /// (at most the tail): fewer than the positions where records between them were evicted. What is
+    /// beyond `enough` may not be counted, for that takes time.
+    pub fn bytes_before(&self, position: u64, enough: u64) -> u64 {
+        self.sorted.before(position, enough) + position.saturating_sub(self.waiting_at)
     }
 
     /// Memory taken for all this, in bytes.

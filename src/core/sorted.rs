@@ -126,10 +126,12 @@ impl Sorted {
         self.levels.iter().find_map(|level| level.runs.head())
     }
 
-    /// How many bytes have a position below `position`.
-    pub(super) fn before(&self, position: u64) -> u64 {
-        let before = |level: &Level| level.runs.before(position);
-        self.levels.iter().map(before).sum()
+    /// How many bytes have a position below `position`; what is beyond `enough` may not be counted.
+    pub(super) fn before(&self, position: u64, enough: u64) -> u64 {
+        self.levels.iter().fold(0, |sum, level| {
+            let missing = enough.saturating_sub(sum);
+            sum + level.runs.before(position, missing)
+        })
     }
 
     /// Delimiters in it; [`Sorted::settle`] must come first.
@@ -332,7 +334,7 @@ mod tests {
             assert_eq!(case.left(), left);
         }
         assert_eq!(case.sorted.head(), Some(0));
-        let before = [3, 12, 13, 18, 21].map(|position| case.sorted.before(position));
+        let before = [3, 12, 13, 18, 21].map(|position| case.sorted.before(position, 100));
         assert_eq!(before, [3, 3, 4, 6, 9]);
         assert_eq!(case.sorted.delimiters(), 3);
     }
