@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::{Change, Relay};
-use crate::config::{Amount, Policy};
+use crate::config::Amount;
 use crate::core::account::{Reason, Tally};
 use crate::core::policy::{OnFull, View};
 use crate::core::queue::CHUNK;
@@ -21,7 +21,7 @@ impl Relay {
         let most = most.min(CHUNK);
         let room = self.config.capacity - self.held();
         let loses_arrivals = self.overflow.is_some() && self.on_full() == OnFull::LoseArrival;
-        let loses_most = self.config.policy == Policy::Priority && self.pressure.is_pressured();
+        let loses_most = self.judges_by_class();
         let for_loss = loses_most || (loses_arrivals && room < most as u64 / 2);
         self.queue.landing(most, for_loss)
     }
@@ -401,7 +401,7 @@ impl Relay {
 
     /// Whether the class of a record that completes now decides.
     fn judges_by_class(&self) -> bool {
-        self.config.policy == Policy::Priority && self.judges()
+        self.on_full() == OnFull::EvictLowest && self.judges()
     }
 
     /// Whether a whole record is in the lowest class.
