@@ -23,7 +23,7 @@ _hwm() {
 
     case "${cmd}" in
         hwm)
-            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -h -V --buffer-size --buffer-records --high-water --low-water --start-fill --start-timeout --no-splice --overflow --when-full --sample --red-max --seed --max-age --mark --lost-to --fail-on-loss --rate-limit --burst --demand --line-mode --null --size --stop-at-size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --report --report-to --events --on-pressure --on-flow --interval --name --force --quiet --stats --help --version"
+            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -h -V --buffer-size --buffer-records --high-water --low-water --start-fill --start-timeout --no-splice --overflow --when-full --sample --red-max --priority --seed --max-age --mark --lost-to --fail-on-loss --rate-limit --burst --demand --line-mode --null --size --stop-at-size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --report --report-to --events --on-pressure --on-flow --interval --name --force --quiet --stats --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -58,11 +58,11 @@ _hwm() {
                     return 0
                     ;;
                 --when-full)
-                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red fail" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red priority fail" -- "${cur}"))
                     return 0
                     ;;
                 --overflow)
-                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red fail" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red priority fail" -- "${cur}"))
                     return 0
                     ;;
                 --sample)
@@ -70,6 +70,10 @@ _hwm() {
                     return 0
                     ;;
                 --red-max)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --priority)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -144,7 +148,7 @@ _hwm() {
                     return 0
                     ;;
                 --then)
-                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red fail" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red priority fail" -- "${cur}"))
                     return 0
                     ;;
                 --idle-timeout)

@@ -1,6 +1,6 @@
 complete -c hwm -s B -l buffer-size -d 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]' -r
 complete -c hwm -l buffer-records -d 'Hold at most N records, too' -r
-complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample and red]' -r
+complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample, priority and red]' -r
 complete -c hwm -l low-water -d 'Flow again when no more is held [default: 75% of the high-water mark]' -r
 complete -c hwm -l start-fill -d 'Write nothing before so much is held' -r
 complete -c hwm -l start-timeout -d 'With --start-fill: begin to write so long after the first byte came at the latest [default: 10s]' -r
@@ -11,9 +11,11 @@ drop-buffer\t'lose everything that waits and start over'
 latest\t'let only the newest record wait'
 sample\t'while pressured let only some records pass'
 red\t'lose more arrivals the more is held on average'
+priority\t'lose the records that --priority says are worth least'
 fail\t'stop reading, write what was accepted, exit 4'"
 complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% and so on [default: adaptive]' -r
 complete -c hwm -l red-max -d 'With red: the chance to lose an arrival right below the high-water mark [default: 10%]' -r
+complete -c hwm -l priority -d 'With priority: records that match are worth more than others; repeatable, best first' -r
 complete -c hwm -l seed -d 'Make random choices repeatable' -r
 complete -c hwm -l max-age -d 'Lose what has waited for longer, with a policy that loses records' -r
 complete -c hwm -l mark -d 'Put a record into the output where records are missing' -r
@@ -31,6 +33,7 @@ drop-buffer\t'lose everything that waits and start over'
 latest\t'let only the newest record wait'
 sample\t'while pressured let only some records pass'
 red\t'lose more arrivals the more is held on average'
+priority\t'lose the records that --priority says are worth least'
 fail\t'stop reading, write what was accepted, exit 4'"
 complete -c hwm -l idle-timeout -d 'End with exit status 6 when no input came for so long' -r
 complete -c hwm -l drain-timeout -d 'After SIGINT, SIGTERM or SIGHUP write for at most so long' -r

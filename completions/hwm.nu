@@ -1,11 +1,11 @@
 module completions {
 
   def "nu-complete hwm when_full" [] {
-    [ "block" "drop-newest" "drop-oldest" "drop-buffer" "latest" "sample" "red" "fail" ]
+    [ "block" "drop-newest" "drop-oldest" "drop-buffer" "latest" "sample" "red" "priority" "fail" ]
   }
 
   def "nu-complete hwm then" [] {
-    [ "block" "drop-newest" "drop-oldest" "drop-buffer" "latest" "sample" "red" "fail" ]
+    [ "block" "drop-newest" "drop-oldest" "drop-buffer" "latest" "sample" "red" "priority" "fail" ]
   }
 
   def "nu-complete hwm broken_pipe" [] {
@@ -20,7 +20,7 @@ module completions {
   export extern hwm [
     --buffer-size(-B): string # Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]
     --buffer-records: string  # Hold at most N records, too
-    --high-water: string      # Become pressured when so much is held [default: 100%; 80% with sample and red]
+    --high-water: string      # Become pressured when so much is held [default: 100%; 80% with sample, priority and red]
     --low-water: string       # Flow again when no more is held [default: 75% of the high-water mark]
     --start-fill: string      # Write nothing before so much is held
     --start-timeout: string   # With --start-fill: begin to write so long after the first byte came at the latest [default: 10s]
@@ -29,6 +29,7 @@ module completions {
     --overflow: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
     --sample: string          # With sample: which records pass, 1/N, P% and so on [default: adaptive]
     --red-max: string         # With red: the chance to lose an arrival right below the high-water mark [default: 10%]
+    --priority: string        # With priority: records that match are worth more than others; repeatable, best first
     --seed: string            # Make random choices repeatable
     --max-age: string         # Lose what has waited for longer, with a policy that loses records
     --mark: string            # Put a record into the output where records are missing

@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::classes::Classes;
+
 /// Everything a run is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -45,6 +47,8 @@ pub struct RelayConfig {
     pub delimiter: u8,
     /// What happens when an arriving record does not fit.
     pub policy: Policy,
+    /// `--priority`: the classes of records; with the policy `priority` at least one expression.
+    pub classes: Classes,
     /// Count records although the policy does not need them (`-l`).
     pub count_records: bool,
     /// Write only what the consumer has asked for.
@@ -92,6 +96,7 @@ impl RelayConfig {
             low_water: capacity,
             delimiter: b'\n',
             policy,
+            classes: Classes::none(),
             count_records: false,
             on_demand: false,
             start: None,
@@ -155,6 +160,9 @@ pub enum Policy {
         /// The chance to lose an arrival right below H, 0.0 to 1.0.
         max_p: f64,
     },
+    /// While pressured arrivals of the lowest class are lost; at C the oldest of the lowest class
+    /// leaves.
+    Priority,
     /// Stop reading, write what was accepted, exit 4.
     Fail,
 }
@@ -170,6 +178,7 @@ impl Policy {
             Policy::Latest => "latest",
             Policy::Sample(_) => "sample",
             Policy::Red { .. } => "red",
+            Policy::Priority => "priority",
             Policy::Fail => "fail",
         }
     }

@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
 use super::watermark::{self, Watermark};
 use super::{duration, loss_limit, mark, percent, rate, sample, size};
+use crate::classes::Classes;
 use crate::config::{LossLimit, Mark, Sample};
 
 /// relay standard input to standard output through a bounded buffer with watermarks
@@ -45,7 +46,7 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = size::parse_positive)]
     pub(super) buffer_records: Option<u64>,
 
-    /// Become pressured when so much is held [default: 100%; 80% with sample and red]
+    /// Become pressured when so much is held [default: 100%; 80% with sample, priority and red]
     ///
     /// The high-water mark, as a size or as a percentage of the capacity.
     #[arg(help_heading = "Buffer", long, value_name = "SIZE|%",
@@ -105,6 +106,15 @@ pub(super) struct Args {
     #[arg(help_heading = "Overflow policy", long, value_name = "P%",
           allow_hyphen_values = true, value_parser = parse_chance)]
     pub(super) red_max: Option<f64>,
+
+    /// With priority: records that match are worth more than others; repeatable, best first
+    ///
+    /// The first REGEX that matches a record, without its delimiter, is its class; a record that
+    /// matches none is in the lowest class. The syntax is that of Rust's regex crate, for bytes:
+    /// ERROR, ^<[0-3]>, (?i)warn. See POLICIES in hwm(1).
+    #[arg(help_heading = "Overflow policy", long, value_name = "REGEX",
+          allow_hyphen_values = true, value_parser = parse_regex)]
+    pub(super) priority: Vec<String>,
 
     /// Make random choices repeatable
     ///
@@ -337,6 +347,8 @@ pub(super) enum PolicyName {
     Sample,
     /// lose more arrivals the more is held on average
     Red,
+    /// lose the records that --priority says are worth least
+    Priority,
     /// stop reading, write what was accepted, exit 4
     #[value(alias = "error")]
     Fail,
@@ -389,6 +401,14 @@ fn parse_chance(text: &str) -> Result<f64, String> {
     Ok(percent::parse(number)? / 100.0)
 }
 
+/// A mistake is told together with the one expression that has it.
+fn parse_regex(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it is empty, and would match every record".into());
+    }
+    Classes::new(&[text]).map(|_| text.to_owned())
+}
+
 fn parse_seed(text: &str) -> Result<u64, String> {
     // Rust would let a '+' pass, which no other number of hwm's may have.
     let number = text.parse().ok().filter(|_| !text.starts_with('+'));
@@ -415,7 +435,6 @@ fn parse_command(text: &str) -> Result<String, &'static str> {
 struct PolicyParser;
 
 const AMBIGUOUS: [&str; 2] = ["drop-latest", "drop-tail"];
-const TO_COME: [&str; 1] = ["priority"];
 
 impl TypedValueParser for PolicyParser {
     type Value = PolicyName;
@@ -442,12 +461,6 @@ fn refuse(name: &str) -> Result<(), &'static str> {
         return Err(
             "some tools lose the arriving record under this name, others one that already waits; \
              say drop-newest (lose the arrival) or drop-oldest (lose the longest waiting)",
-        );
-    }
-    if TO_COME.contains(&name) {
-        return Err(
-            "this policy is not built yet; there are block, drop-newest, drop-oldest, drop-buffer, \
-             latest, sample, red, fail",
         );
     }
     Ok(())

@@ -109,11 +109,13 @@ fn every_policy_has_its_names_and_its_defaults() {
             16 * MI,
             16 * MI * 80 / 100,
         ),
+        (&["priority"], Policy::Priority, 16 * MI, 16 * MI * 80 / 100),
         (&["fail", "error"], Policy::Fail, 4 * MI, 4 * MI),
     ] {
         for name in names {
             for option in ["--when-full", "--overflow"] {
-                let relay = config(&format!("{option} {name}")).relay;
+                // Without effect but for priority, which needs it.
+                let relay = config(&format!("{option} {name} --priority ERROR")).relay;
                 assert_eq!(relay.policy, policy, "{name}");
                 assert_eq!(relay.capacity, capacity, "{name}");
                 assert_eq!(relay.high_water, high, "{name}");
@@ -349,19 +351,26 @@ fn the_report_depends_on_the_terminal_unless_told() {
 }
 
 #[test]
+fn priorities_are_all_kept_in_their_order() {
+    let line = "--priority=a --when-full block --priority b|-x --when-full priority --priority -y";
+    let relay = config(line).relay;
+    assert_eq!(relay.policy, Policy::Priority);
+    let expressions: Vec<&str> = relay.classes.expressions().collect();
+    assert_eq!(expressions, ["a", "b|-x", "-y"]);
+}
+
+#[test]
 fn without_a_seed_runs_differ() {
     assert_ne!(config("").relay.seed, config("").relay.seed);
 }
 
 #[test]
 fn each_wrong_usage_gets_its_line() {
-    let policies =
-        "expected one of block, drop-newest, drop-oldest, drop-buffer, latest, sample, red, fail";
+    let policies = "expected one of block, drop-newest, drop-oldest, drop-buffer, latest, sample, \
+                    red, priority, fail";
     let ambiguous = "some tools lose the arriving record under this name, others one that \
          already waits; say drop-newest (lose the arrival) or drop-oldest (lose the longest \
          waiting)";
-    let to_come = "this policy is not built yet; there are block, drop-newest, drop-oldest, \
-         drop-buffer, latest, sample, red, fail";
     for (line, expected) in [
         (
             "-B 0",
@@ -412,10 +421,6 @@ fn each_wrong_usage_gets_its_line() {
             format!("invalid value 'drop-tail' for --when-full: {ambiguous}"),
         ),
         (
-            "--when-full priority",
-            format!("invalid value 'priority' for --when-full: {to_come}"),
-        ),
-        (
             "--when-full drop_oldest",
             format!(
                 "invalid value 'drop_oldest' for --when-full: {policies}; did you mean 'drop-oldest'?"
@@ -441,6 +446,25 @@ fn each_wrong_usage_gets_its_line() {
              reservoir=K/DUR, as in 1/10 or 5%"
                 .into(),
         ),
+        (
+            "--when-full priority",
+            "--when-full priority needs --priority, as in --priority ERROR --priority WARN".into(),
+        ),
+        (
+            "--when-full priority --priority ok --priority a(b",
+            "invalid value 'a(b' for --priority: not a regular expression: unclosed group".into(),
+        ),
+        (
+            "--priority *",
+            "invalid value '*' for --priority: not a regular expression: \
+             repetition operator missing expression"
+                .into(),
+        ),
+        (
+            "--priority=",
+            "invalid value '' for --priority: it is empty, and would match every record".into(),
+        ),
+        ("--priority", "--priority needs a value".into()),
         (
             "--seed -1",
             "invalid value '-1' for --seed: expected a whole number from 0 to 18446744073709551615"

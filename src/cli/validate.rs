@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
 use super::expected;
 use super::watermark::Watermark;
+use crate::classes::Classes;
 use crate::config::{
     Amount, BrokenPipe, Config, Mark, MarkPiece, Policy, Rate, RelayConfig, ReportConfig,
     ReportMode, Sample, Sideways, Source, StartFill,
@@ -54,6 +55,10 @@ fn policy(args: &Args) -> Result<Policy, String> {
     if args.block_timeout.is_some() && args.when_full != PolicyName::Block {
         return Err("--block-timeout works only with --when-full block".into());
     }
+    if uses(PolicyName::Priority) && args.priority.is_empty() {
+        let example = "as in --priority ERROR --priority WARN";
+        return Err(format!("--when-full priority needs --priority, {example}"));
+    }
     let policy = policy_named(args.when_full, args);
     if args.max_age.is_some() && !policy.is_lossy() {
         return Err(format!(
@@ -75,6 +80,7 @@ fn policy_named(name: PolicyName, args: &Args) -> Policy {
             max_p: args.red_max.unwrap_or(RED_MAX),
         },
         PolicyName::Sample => Policy::Sample(args.sample.unwrap_or(Sample::Adaptive)),
+        PolicyName::Priority => Policy::Priority,
         PolicyName::Fail => Policy::Fail,
     }
 }
@@ -110,6 +116,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
         start: start(args, capacity, high_water)?,
         keeps_lost: args.lost_to.is_some(),
         splice: !args.no_splice,
+        classes: Classes::new(&args.priority)?,
         capacity,
         capacity_records: args.buffer_records,
         high_water,
@@ -140,7 +147,11 @@ fn watermarks(args: &Args, policy: Policy, capacity: u64) -> Result<(u64, u64), 
     let high = match &args.high_water {
         Some(mark) => mark_in_bytes(mark, "--high-water", capacity)?,
         // Not 0, which would be pressured when nothing is held.
-        None if matches!(policy, Policy::Sample(_) | Policy::Red { .. }) => {
+        None if matches!(
+            policy,
+            Policy::Sample(_) | Policy::Red { .. } | Policy::Priority
+        ) =>
+        {
             share(capacity, 80).max(1)
         }
         None => capacity,

@@ -1,7 +1,7 @@
 //! The relay as a pure state machine: no I/O, no clock, no threads. Time comes in as `now`, the
 //! time since the run began without the time the process was stopped. What is held lies in memory
-//! (`queue`, made of `lane`s) or, where nobody needs to see it, in pipes (`pipes`) that the core only
-//! counts.
+//! (`queue`, made of `lane`s; `sorted`, with its `runs`, where records leave by class) or, where nobody
+//! needs to see it, in pipes (`pipes`) that the core only counts.
 //!
 //! What always holds, after every call (the names are those of the checks in the tests):
 //!
@@ -41,5 +41,7 @@ pub mod queue;
 pub mod relay;
 pub mod reservoir;
 pub mod rng;
+mod runs;
 pub mod snapshot;
+mod sorted;
 pub mod spill;

@@ -1,9 +1,9 @@
 //! The bounded FIFO of bytes in which records wait, in chunks of memory taken as needed.
 //!
 //! ```text
-//!   begun             waiting
-//!  [======]      ->  [####|####] -> ... -> [######|##] -> [####|##|aaaa......llllllll    ]
-//!   set aside         ^head                                        ^arriving  ^landed
+//!   begun         sorted        waiting
+//!  [======]  ->  [##|####] ->  [####|####] -> ... -> [######|##] -> [####|##|aaaa......llllllll    ]
+//!   set aside     ^head                                                      ^arriving  ^landed
 //! ```
 //!
 //! - `landed`: bytes just read, not judged yet; they lie in the last chunk, in place, so that what
@@ -11,15 +11,19 @@
 //! - `arriving`: the admitted part of the record whose delimiter has not come.
 //! - `begun`: the unwritten rest of a record of which a byte was written, or that was promised to go
 //!   out next; set aside only when records behind it must leave.
+//! - `sorted`: what an eviction by class left in place; empty unless one took place.
 //!
 //! Knows nothing of limits and policies, and keeps no index of records: a boundary is found by
 //! looking for the delimiter, so that memory stays proportional to the bytes, however short the
 //! records.
 
+use std::borrow::Cow;
 use std::io::IoSlice;
 
 use super::account::Tally;
 use super::lane::{Chunk, Lane};
+use super::sorted::{Look, Memory, Sorted, Unsorted};
+use crate::classes::Classes;
 
 /// The memory unit, and so the largest single read: big enough that system calls do not show
 /// (128 KiB is two default pipes), small enough to stay in the second-level cache when the queue
@@ -38,15 +42,16 @@ const SPARE_CHUNKS: usize = 8;
 pub struct Queue {
     delimiter: Option<u8>,
     begun: Lane,
+    sorted: Sorted,
     waiting: Lane,
     spare: Spare,
     /// Bytes read but not judged: `landed_start..landed_end` of the last chunk's memory.
     landed_start: usize,
     landed_end: usize,
     arriving: u64,
-    /// Position in the admitted stream of the first byte that waits.
-    head: u64,
-    /// The first record of `waiting` may not be evicted: a byte of it went out, or it was
+    /// Position in the admitted stream of the first byte of `waiting`.
+    waiting_at: u64,
+    /// The first record behind `begun` may not be evicted: a byte of it went out, or it was
     /// claimed.
     is_begun: bool,
     /// Bytes at the front that a helper thread is writing.
@@ -59,9 +64,12 @@ pub struct Queue {
     is_torn: bool,
 }
 
-/// Shows the first piece of what is in `lane`; returns its length.
-fn see_first(lane: &Lane, see: &mut impl FnMut(&[u8])) -> Option<u64> {
-    let piece = lane.pieces().find(|piece| !piece.is_empty())?;
+/// Shows the first of these pieces that is not empty; returns its length.
+fn see_first<'a>(
+    mut pieces: impl Iterator<Item = &'a [u8]>,
+    see: &mut impl FnMut(&[u8]),
+) -> Option<u64> {
+    let piece = pieces.find(|piece| !piece.is_empty())?;
     see(piece);
     Some(piece.len() as u64)
 }
@@ -85,8 +93,18 @@ fn reserve() -> Vec<u8> {
     reserve
 }
 
-impl Spare {
-    /// None when the system has no memory left.
+/// An evicted record that stood anywhere in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// Position in the admitted stream of its first byte.
+    pub from: u64,
+    /// Position of the first held byte behind it, or of what will come next.
+    pub to: u64,
+    /// The record.
+    pub lost: Tally,
+}
+
+impl Memory for Spare {
     fn take(&mut self) -> Option<Chunk> {
         let chunk = self.chunks.pop().or_else(|| Chunk::new(self.size));
         if chunk.is_none() {
@@ -111,6 +129,7 @@ impl Queue {
         Self {
             delimiter,
             begun: Lane::new(delimiter),
+            sorted: Sorted::new(delimiter),
             waiting: Lane::new(delimiter),
             spare: Spare {
                 size: chunk_size,
@@ -120,7 +139,7 @@ impl Queue {
             landed_start: 0,
             landed_end: 0,
             arriving: 0,
-            head: 0,
+            waiting_at: 0,
             is_begun: false,
             under_way: 0,
             open: false,
@@ -131,7 +150,11 @@ impl Queue {
 
     /// Bytes held.
     pub fn len(&self) -> u64 {
-        self.begun.len() + self.waiting.len()
+        self.begun.len() + self.len_behind_begun()
+    }
+
+    fn len_behind_begun(&self) -> u64 {
+        self.sorted.len() + self.waiting.len()
     }
 
     /// Whether nothing is held.
@@ -162,18 +185,25 @@ impl Queue {
 
     /// Position in the admitted stream of the first byte that waits.
     pub fn head(&self) -> u64 {
-        self.head
+        self.sorted.head().unwrap_or(self.waiting_at)
     }
 
     /// Position in the admitted stream behind the last held byte.
     pub fn tail(&self) -> u64 {
-        self.head + self.waiting.len()
+        self.waiting_at + self.waiting.len()
+    }
+
+    /// How many of the bytes that wait have a position in the admitted stream below `position`
+    /// (at most the tail): fewer than the positions where records between them were evicted. What is
+    /// beyond `enough` may not be counted, for that takes time.
+    pub fn bytes_before(&self, position: u64, enough: u64) -> u64 {
+        self.sorted.before(position, enough) + position.saturating_sub(self.waiting_at)
     }
 
     /// Memory taken for all this, in bytes.
     pub fn memory(&self) -> usize {
         let spare: usize = self.spare.chunks.iter().map(Chunk::size).sum();
-        self.begun.memory() + self.waiting.memory() + spare
+        self.begun.memory() + self.sorted.memory() + self.waiting.memory() + spare
     }
 
     // ---- arrival: land, judge, keep or discard -------------------------------------------
@@ -243,6 +273,12 @@ impl Queue {
         self.open = false;
     }
 
+    /// The arriving bytes, in one piece; None when the system has no memory for that.
+    pub fn arriving_bytes(&self) -> Option<Cow<'_, [u8]>> {
+        let whole = self.waiting.len() - self.arriving;
+        self.waiting.part(whole, self.arriving)
+    }
+
     /// The input ended: what came behind the last delimiter is a whole record too. Returns whether
     /// there was any.
     pub fn complete_tail(&mut self) -> bool {
@@ -250,11 +286,6 @@ impl Queue {
         let was_open = std::mem::take(&mut self.open) && self.delimiter.is_some();
         self.bare_tail |= was_open;
         was_open
-    }
-
-    /// A copy of the arriving bytes; None when the system has no memory left.
-    pub fn arriving_bytes(&self) -> Option<Vec<u8>> {
-        self.waiting.last(self.arriving)
     }
 
     /// Admits whole records that waited elsewhere: behind all others, before what arrives and what
@@ -303,7 +334,8 @@ impl Queue {
     /// ends, and of which no byte was written; None when there are none.
     pub fn eviction_up_to(&mut self, position: u64) -> Option<u64> {
         self.set_begun_aside();
-        let bytes = position.saturating_sub(self.head).min(self.evictable());
+        let bytes = self.bytes_before(position, u64::MAX);
+        let bytes = bytes.min(self.evictable());
         (bytes > 0).then_some(bytes)
     }
 
@@ -330,41 +362,67 @@ impl Queue {
     /// Evicts the first `bytes` bytes, as an `eviction_...` found them.
     pub fn evict(&mut self, bytes: u64) -> Tally {
         debug_assert!(bytes <= self.evictable());
-        let records_out = self.waiting.settle();
+        let records_out = self.settle_behind_begun();
         self.leave(bytes);
         // The tail is the last that waits, and what was set aside may still be there.
-        let tail = self.bare_tail && self.waiting.len() == 0;
+        let tail = self.bare_tail && self.len_behind_begun() == 0;
         self.bare_tail &= !tail;
-        let records = self.waiting.settle() + u64::from(tail);
+        let records = self.settle_behind_begun() + u64::from(tail);
         self.waiting.owe(records_out);
         Tally { bytes, records }
     }
 
+    /// Evicts the oldest whole record of the lowest class present of which no byte was written, unless
+    /// that is the most valuable class; None when there is nothing to evict. After
+    /// [`Queue::set_begun_aside`].
+    /// `see` is shown the record without its delimiter before it leaves.
+    pub fn evict_lowest(&mut self, classes: &Classes, see: impl FnMut(&[u8])) -> Option<Hole> {
+        let records_out = self.settle_behind_begun();
+        self.waiting.owe(records_out);
+        let unsorted = Unsorted {
+            whole: self.waiting.len() - self.arriving,
+            lane: &mut self.waiting,
+            at: &mut self.waiting_at,
+        };
+        let look = Look { classes, see };
+        let evicted = self.sorted.evict(unsorted, look, &mut self.spare)?;
+        Some(Hole {
+            from: evicted.at,
+            to: evicted.next,
+            lost: Tally {
+                bytes: evicted.bytes,
+                records: 1,
+            },
+        })
+    }
+
+    /// Delimiters that left and were not returned before, but for those of `begun`.
+    fn settle_behind_begun(&mut self) -> u64 {
+        self.sorted.settle() + self.waiting.settle()
+    }
+
     /// Bytes of whole records that wait. Valid when no begun record is among them.
     fn evictable(&self) -> u64 {
-        self.waiting.len() - self.arriving
+        self.len_behind_begun() - self.arriving
     }
 
     /// Moves what is left of a begun record away, so that a whole one is at the head.
-    fn set_begun_aside(&mut self) {
+    pub fn set_begun_aside(&mut self) {
         let bytes = self.begun_at_head();
         if self.evictable() == 0 || bytes == 0 {
             return;
         }
-        let records_out = self.waiting.settle();
+        let records_out = self.settle_behind_begun();
         self.waiting.owe(records_out);
-        self.waiting.move_front(bytes, &mut self.begun);
-        self.head += bytes;
+        let of_sorted = bytes.min(self.sorted.len());
+        self.sorted.move_front(of_sorted, &mut self.begun);
+        self.waiting.move_front(bytes - of_sorted, &mut self.begun);
+        self.waiting_at += bytes - of_sorted;
         self.is_begun = false;
     }
 
-    /// Position of the first waiting record that has not begun to go out.
-    pub fn first_free(&self) -> u64 {
-        self.head + self.begun_at_head()
-    }
-
     /// How many of the bytes that wait are of records that have begun to go out.
-    fn begun_at_head(&self) -> u64 {
+    pub fn begun_at_head(&self) -> u64 {
         let under_way = self.under_way.saturating_sub(self.begun.len());
         if under_way == 0 && !self.is_begun {
             return 0;
@@ -378,7 +436,7 @@ impl Queue {
     fn boundary_at(&self, least: u64) -> Option<u64> {
         let delimiter = self.delimiter?;
         let mut before = 0;
-        for held in self.waiting.pieces() {
+        for held in self.pieces_behind_begun() {
             let after = before + held.len() as u64;
             if after >= least {
                 let from = least.saturating_sub(before + 1) as usize;
@@ -414,7 +472,7 @@ impl Queue {
     /// Shows the oldest `bytes` bytes that wait.
     pub fn first(&self, bytes: u64, mut see: impl FnMut(&[u8])) {
         let mut left = bytes as usize;
-        for piece in self.waiting.pieces() {
+        for piece in self.pieces_behind_begun() {
             let here = left.min(piece.len());
             see(&piece[..here]);
             left -= here;
@@ -442,7 +500,11 @@ impl Queue {
     }
 
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        self.begun.pieces().chain(self.waiting.pieces())
+        self.begun.pieces().chain(self.pieces_behind_begun())
+    }
+
+    fn pieces_behind_begun(&self) -> impl Iterator<Item = &[u8]> {
+        self.sorted.pieces().chain(self.waiting.pieces())
     }
 
     /// Fills `parts` from its front with the oldest bytes, at most `most`, arriving ones only
@@ -507,10 +569,10 @@ impl Queue {
         let of_begun = count.min(self.begun.len());
         self.begun
             .advance(of_begun, |chunk| self.spare.retire(chunk));
-        let of_waiting = count - of_begun;
-        if of_waiting > 0 {
+        let of_others = count - of_begun;
+        if of_others > 0 {
             self.is_begun = self.is_torn;
-            self.leave(of_waiting);
+            self.leave(of_others);
         }
         self.arriving = self.arriving.min(self.waiting.len());
     }
@@ -533,20 +595,24 @@ impl Queue {
     }
 
     fn leave(&mut self, bytes: u64) {
-        self.head += bytes;
+        let of_sorted = bytes.min(self.sorted.len());
+        self.sorted.advance(of_sorted, &mut self.spare);
+        let of_waiting = bytes - of_sorted;
+        self.waiting_at += of_waiting;
         self.waiting
-            .advance(bytes, |chunk| self.spare.retire(chunk));
+            .advance(of_waiting, |chunk| self.spare.retire(chunk));
     }
 
     /// Counts what [`Queue::advance`] left uncounted: the records that ended in bytes that went
     /// out of a chunk's front. Cheap: at most two chunks are looked at.
     pub fn settle(&mut self) -> u64 {
-        self.begun.settle() + self.waiting.settle() + self.take_bare_tail()
+        self.begun.settle() + self.settle_behind_begun() + self.take_bare_tail()
     }
 
     /// Whole records held. Call [`Queue::settle`] first.
     pub fn records(&self) -> u64 {
-        self.begun.delimiters() + self.waiting.delimiters() + u64::from(self.bare_tail)
+        let behind_begun = self.sorted.delimiters() + self.waiting.delimiters();
+        self.begun.delimiters() + behind_begun + u64::from(self.bare_tail)
     }
 
     /// Everything leaves, oldest first; each piece is seen by `see` before its memory goes. An arriving
@@ -556,14 +622,14 @@ impl Queue {
             bytes: self.len(),
             records: self.records(),
         };
-        while let Some(count) = see_first(&self.begun, &mut see) {
+        while let Some(count) = see_first(self.begun.pieces(), &mut see) {
             self.begun.advance(count, drop);
         }
-        while let Some(count) = see_first(&self.waiting, &mut see) {
+        while let Some(count) = see_first(self.pieces_behind_begun(), &mut see) {
             self.leave(count);
         }
         self.begun.settle();
-        self.waiting.settle();
+        self.settle_behind_begun();
         self.arriving = 0;
         self.under_way = 0;
         self.bare_tail = false;

@@ -14,7 +14,7 @@ use super::fuzz;
 use super::values::{TOKENS, anything};
 
 /// Values that some option takes, and names that may be a FILE.
-const VALUES: [&str; 29] = [
+const VALUES: [&str; 31] = [
     "1",
     "64k",
     "1.5M",
@@ -39,6 +39,8 @@ const VALUES: [&str; 29] = [
     "drop-buffer",
     "latest",
     "red",
+    "priority",
+    "ERROR|^$",
     "block",
     "fail",
     "@Cargo.toml",
@@ -96,6 +98,7 @@ fn expect_bounds(config: &Config) {
     assert!(relay.low_water <= relay.high_water && relay.high_water <= relay.capacity);
     match relay.policy {
         Policy::Sample(Sample::Every(every)) => assert!(every >= 1),
+        Policy::Priority => assert!(relay.classes.lowest() >= 1),
         Policy::Sample(Sample::Chance(chance)) => assert!((0.0..=1.0).contains(&chance)),
         Policy::Sample(Sample::First { per, .. }) => assert!(!per.is_zero()),
         Policy::Sample(Sample::Reservoir { keep, per }) => {

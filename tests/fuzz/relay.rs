@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::IoSlice;
 use std::time::Duration;
 
+use highwater::classes::Classes;
 use highwater::config::{Amount, Mark, MarkPiece, Policy, RelayConfig, Sample};
 use highwater::core::account::{Reason, Tally};
 use highwater::core::ending::Ending;
@@ -283,7 +284,23 @@ fn policies() -> impl Strategy<Value = Policy> {
         2 => (1_u64..5).prop_map(|keep| Policy::Sample(Sample::Reservoir { keep, per: WINDOW })),
         2 => chances.clone().prop_map(|max_p| Policy::Red { max_p }),
         1 => chances.prop_map(|p| Policy::Sample(Sample::Chance(p))),
+        3 => Just(Policy::Priority),
     ]
+}
+
+/// By bytes and lengths that `inputs` has, and that match all or nothing.
+fn classes() -> impl Strategy<Value = Classes> {
+    const EXPRESSIONS: [&str; 7] = [
+        r"[\x00-\x3f]",
+        r"[\x80-\xff]",
+        "^.{1,5}$",
+        "^$",
+        r"\r$",
+        "",
+        "never",
+    ];
+    vec(select(&EXPRESSIONS[..]), 1..4)
+        .prop_map(|expressions| Classes::new(&expressions).expect("expressions"))
 }
 
 fn count_mark() -> Mark {
@@ -306,19 +323,27 @@ fn configs() -> impl Strategy<Value = RelayConfig> {
     let flags = (any::<bool>(), any::<bool>());
     (
         (capacities, percents(), percents()),
-        policies(),
+        (policies(), classes()),
         select(&b"\n\0"[..]),
         flags,
         cuts(),
         any::<u64>(),
     )
         .prop_map(
-            |((capacity, high, low), policy, delimiter, (marks, counts), stop_after, seed)| {
+            |(
+                (capacity, high, low),
+                (policy, classes),
+                delimiter,
+                (marks, counts),
+                stop_after,
+                seed,
+            )| {
                 let high_water = capacity * high / 100;
                 RelayConfig {
                     high_water,
                     low_water: high_water * low / 100,
                     delimiter,
+                    classes,
                     count_records: counts || matches!(stop_after, Some(Amount::Records(_))),
                     mark: marks.then(count_mark),
                     stop_after,

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
+use highwater::classes::Classes;
 use highwater::cli;
 use highwater::config::{Amount, BrokenPipe, Config, Policy, Rate, ReportMode, Sample, StartFill};
 use proptest::collection::vec;
@@ -38,7 +39,10 @@ const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|d
                      conflate|priority|red|signal|ok|bar|plain|json|summary|none";
 const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{2028}|\\n)){0,4}";
 
-const KINDS: [Kind; 30] = [
+const REGEXES: &str =
+    "(a|é|\\(|\\)|\\[a-c|\\]|\\*|\\{2|,3\\}|\\^|\\$|\\.|\\\\(d|x|n|p)|\\?|\n|-){0,6}";
+
+const KINDS: [Kind; 31] = [
     kind("--buffer-size", NUMBERS, |text, config| {
         put_capacity(oracle::size(text)?, 100, config)
     }),
@@ -72,6 +76,12 @@ const KINDS: [Kind; 30] = [
             max_p: oracle::percent(text.strip_suffix('%')?)? / 100.0,
         };
         Some(())
+    }),
+    kind("--priority a --priority", REGEXES, |text, config| {
+        let mut regex = regex::bytes::RegexBuilder::new(text);
+        let is_good = !text.is_empty() && regex.unicode(false).build().is_ok();
+        config.relay.classes = Classes::new(&["a", text]).ok()?;
+        is_good.then_some(())
     }),
     kind("--seed", "[0-9]{1,22}", |text, config| {
         config.relay.seed = oracle::whole(text)?;

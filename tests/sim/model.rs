@@ -8,6 +8,7 @@ use highwater::config::{Amount, BrokenPipe, MarkPiece, Policy, RelayConfig, Samp
 use highwater::core::demand::Grant;
 use highwater::core::relay::Change;
 use highwater::core::rng::Rng;
+use regex::bytes::{Regex, RegexBuilder};
 
 /// A consumer that has everything and closes may be followed by the end of input this long.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -53,6 +54,11 @@ struct Average {
     something_since: Option<Duration>,
     something_in_all: Duration,
     stayed: u32,
+}
+
+fn regex(expression: &str) -> Regex {
+    let mut builder = RegexBuilder::new(expression);
+    builder.unicode(false).build().expect("an expression")
 }
 
 /// The records that `reservoir` has chosen in a window, each in its place.
@@ -131,6 +137,8 @@ pub struct Model {
     pub peak: usize,
     seen: u64,
     rng: Rng,
+    /// What `--priority` was told, most valuable first.
+    classes: Vec<Regex>,
     rates: Option<Rates>,
     average: Average,
     /// The window that `first` counts in, from 0, and how many records it had.
@@ -160,6 +168,7 @@ impl Model {
         );
         Self {
             rng: Rng::new(config.seed),
+            classes: config.classes.expressions().map(regex).collect(),
             items: VecDeque::new(),
             sent_of_first: 0,
             under_way: 0,
@@ -454,7 +463,12 @@ impl Model {
     }
 
     fn make_room(&mut self, now: Duration) {
-        match (self.overflow(), self.first_free()) {
+        let first = self.first_free();
+        let lowest = self.oldest_of_lowest_class(first);
+        match (self.overflow(), first) {
+            (Some(Policy::Priority), _) if lowest.is_some() => {
+                self.evict(lowest.unwrap_or(0), "priority", now);
+            }
             (Some(Policy::DropOldest | Policy::Latest), Some(at)) => {
                 self.evict(at, "queue_full", now);
             }
@@ -490,6 +504,36 @@ impl Model {
         }
     }
 
+    /// Of the whole records from `first` on, if any of them is not of the most valuable class.
+    fn oldest_of_lowest_class(&self, first: Option<usize>) -> Option<usize> {
+        let mut found: Option<(usize, usize)> = None;
+        for (at, item) in self.items.iter().enumerate().skip(first?) {
+            if let Item::Record(record) = item {
+                let class = self.class_of(record);
+                if class > found.map_or(0, |(_, lowest)| lowest) {
+                    found = Some((at, class));
+                }
+            }
+        }
+        found.map(|(at, _)| at)
+    }
+
+    /// The number of the first expression that matches, or of expressions.
+    fn class_of(&self, record: &[u8]) -> usize {
+        let content = match record.split_last() {
+            Some((last, content)) if *last == self.config.delimiter => content,
+            _ => record,
+        };
+        let first = self.classes.iter().position(|one| one.is_match(content));
+        first.unwrap_or(self.classes.len())
+    }
+
+    fn is_shed(&self, record: &[u8]) -> bool {
+        let is_priority = self.overflow() == Some(Policy::Priority);
+        let judges = self.sheds() && !self.arrival_begun && self.pressured;
+        is_priority && judges && self.class_of(record) == self.classes.len()
+    }
+
     /// The record becomes a gap, and adjacent gaps become one.
     fn evict(&mut self, at: usize, reason: &'static str, now: Duration) {
         let Item::Record(record) = &self.items[at] else {
@@ -511,6 +555,8 @@ impl Model {
         }) = self.items.get(at + 1)
         {
             (records, bytes) = (records + r, bytes + b);
+            // From the head it is a new run of losses that will meet the other.
+            is_new = reason != "priority";
             self.items.remove(at + 1);
         }
         self.items.remove(at);
@@ -770,6 +816,7 @@ impl Model {
         }
         let judged = self.judged(self.held() - self.arriving.len(), true, now);
         let record = std::mem::take(&mut self.arriving);
+        let judged = judged.or(self.is_shed(&record).then_some("priority"));
         if let Some(reason) = judged {
             self.lose_at_tail(reason, record.len() as u64);
             self.lost_records.push((record, true));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use highwater::classes::Classes;
 use highwater::config::{
     Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, RelayConfig, Sample, StartFill,
 };
@@ -68,13 +69,57 @@ impl Scenario {
             0 => u64::MAX,
             _ => dice.below(200),
         };
-        Self {
+        let mut scenario = Self {
             config,
             setting,
             chunk,
             interval,
             room_for_lost,
+        };
+        // Its own generator: what the others draw stays the same.
+        let mut dice = Dice(Rng::new(seed ^ 0x5052_494f));
+        if dice.one_in(5) {
+            prioritize(&mut dice, &mut scenario);
         }
+        scenario
+    }
+}
+
+/// Classes by letters, as records have them, by length, and by nothing at all.
+fn prioritize(dice: &mut Dice, scenario: &mut Scenario) {
+    const EXPRESSIONS: [&str; 9] = [
+        "a",
+        "[a-m]",
+        "b|n|x",
+        "^$",
+        "^.{1,3}$",
+        "(?i)[N-Z]{4}",
+        "[f-q]$",
+        "",
+        "never",
+    ];
+    let expressions: Vec<&str> = (0..dice.between(1, 4))
+        .map(|_| dice.of(&EXPRESSIONS))
+        .collect();
+    scenario.config.classes = Classes::new(&expressions).expect("expressions");
+    if scenario.config.then.is_some() {
+        scenario.config.then = Some(Policy::Priority);
+    } else {
+        scenario.config.policy = Policy::Priority;
+        scenario.config.block_timeout = None;
+    }
+    if dice.one_in(2) {
+        // Letters next to each other rather than some apart.
+        let delimiter = scenario.config.delimiter;
+        for byte in &mut scenario.setting.source {
+            if *byte != delimiter {
+                *byte = dice.of(b"abnx");
+            }
+        }
+    }
+    if dice.one_in(2) {
+        // Nothing is shed before the buffer is full.
+        scenario.config.high_water = scenario.config.capacity;
     }
 }
 
@@ -110,6 +155,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
         low_water,
         delimiter: dice.of(b"\n\0"),
         policy,
+        classes: Classes::none(),
         count_records: dice.one_in(2),
         on_demand: dice.one_in(6),
         start: dice

@@ -127,6 +127,7 @@ impl Round {
             "latest",
             "red",
             "sample",
+            "priority",
         ]);
         let times_out = policy == "block" && dice.one_in(4);
         let then = times_out && dice.one_in(2);
@@ -146,6 +147,15 @@ impl Round {
             marks_in_place = !sample.starts_with("reservoir");
             add(&["--sample", sample]);
             add(&["--seed", &seed.to_string()]);
+        }
+        if policy == "priority" {
+            // By the number that a record begins with, and by what may be anywhere in it.
+            add(&[
+                "--priority",
+                "^[0-9]{7}0 ",
+                "--priority",
+                dice.of(&["x", "^[0-9]{7}[1-5]"]),
+            ]);
         }
         if dice.one_in(3) {
             add(&["--high-water", dice.of(&["1%", "50%", "100%"])]);

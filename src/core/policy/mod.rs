@@ -11,6 +11,7 @@ mod drop_buffer;
 mod drop_newest;
 mod drop_oldest;
 mod latest;
+mod priority;
 mod red;
 mod reservoir;
 mod sample;
@@ -32,6 +33,9 @@ pub enum OnFull {
     EvictOldest,
     /// Every whole record that was not begun; the arriving one where there is none.
     EvictAll,
+    /// The oldest whole record of the lowest class present that was not begun; the arriving one where
+    /// there is none but of the most valuable class.
+    EvictLowest,
 }
 
 /// What becomes of a record.
@@ -63,6 +67,8 @@ pub struct View {
     pub found: u64,
     /// Whether there was room for the judged record. One that stays has it.
     pub has_place: bool,
+    /// With `priority`: it is in the lowest class. False where its bytes are not at hand.
+    pub is_lowest: bool,
     /// The state, the judged record's bytes counted.
     pub state: State,
     /// Bytes held, those of the judged record included where it has a place.
@@ -121,5 +127,6 @@ pub fn decider(policy: Policy, seed: u64) -> Option<Box<dyn Overflow>> {
         Policy::Latest => Some(Box::new(latest::Latest)),
         Policy::Red { max_p } => Some(Box::new(red::Red::new(max_p, Rng::new(seed)))),
         Policy::Sample(spec) => Some(Box::new(sample::Sampler::new(spec, Rng::new(seed)))),
+        Policy::Priority => Some(Box::new(priority::Priority)),
     }
 }

@@ -140,6 +140,7 @@ mod tests {
 
     fn view(found: u64, now: Duration) -> View {
         View {
+            is_lowest: false,
             now,
             length: 10,
             found,

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::{Change, Relay};
-use crate::config::Amount;
+use crate::config::{Amount, RelayConfig};
 use crate::core::account::{Reason, Tally};
 use crate::core::policy::{OnFull, Verdict, View};
 use crate::core::queue::CHUNK;
@@ -23,7 +23,8 @@ impl Relay {
         let most = most.min(CHUNK);
         let room = self.config.capacity - self.held();
         let loses_arrivals = self.sheds() && self.on_full() == OnFull::LoseArrival;
-        let for_loss = loses_arrivals && room < most as u64 / 2;
+        let loses_most = self.judges_by_class();
+        let for_loss = loses_most || (loses_arrivals && room < most as u64 / 2);
         self.queue.landing(most, for_loss)
     }
 
@@ -129,6 +130,7 @@ impl Relay {
             OnFull::EvictOldest => self.evict_in_bulk(after - self.config.capacity, now),
             OnFull::LoseArrival => self.lose_in_bulk(now),
             OnFull::EvictAll => self.fill_in_bulk(now),
+            OnFull::EvictLowest => false,
         }
     }
 
@@ -246,6 +248,7 @@ impl Relay {
         let found = self.held();
         let most = self.records_left().unwrap_or(u64::MAX);
         let mut view = View { now, ..self.view() };
+        let by_class = self.sheds() && self.on_full() == OnFull::EvictLowest;
         let Some(overflow) = &mut self.overflow else {
             return false;
         };
@@ -262,7 +265,10 @@ impl Relay {
             if view.held >= self.config.high_water {
                 view.state = State::Pressured;
             }
-            let verdict = match overflow.judges(view.state) {
+            let judges = overflow.judges(view.state);
+            let record = &self.queue.landed()[stay.bytes as usize..=end];
+            view.is_lowest = judges && by_class && is_lowest(&self.config, record);
+            let verdict = match judges {
                 true => overflow.judge(&view),
                 false => Verdict::Stay,
             };
@@ -384,9 +390,33 @@ impl Relay {
             OnFull::LoseArrival => None,
             OnFull::EvictOldest => self.queue.eviction_of(1),
             OnFull::EvictAll => self.queue.eviction_of_all(),
+            OnFull::EvictLowest => return self.evict_lowest(now),
         };
         match leaving {
             Some(bytes) => self.evict(bytes, Reason::QueueFull, now),
+            None => self.doom(now),
+        }
+    }
+
+    fn evict_lowest(&mut self, now: Duration) {
+        self.queue.set_begun_aside();
+        // As in an eviction from the head.
+        self.gaps.passed(self.queue.head());
+        let (spill, delimiter) = (&mut self.spill, self.config.delimiter);
+        let keep = |record: &[u8]| {
+            if let Some(spill) = spill {
+                spill.add(record);
+                spill.add(&[delimiter]);
+                spill.end();
+            }
+        };
+        match self.queue.evict_lowest(&self.config.classes, keep) {
+            Some(hole) => {
+                self.meter.lost[Reason::Priority] += hole.lost;
+                let is_new = self.gaps.lost_between(hole.from, hole.to, hole.lost);
+                self.count_episode(is_new, now);
+                self.shrank(now);
+            }
             None => self.doom(now),
         }
     }
@@ -464,7 +494,8 @@ impl Relay {
         let so_far = self.reason_so_far(bytes);
         let reason = match so_far {
             Reason::Oversize => so_far,
-            _ => match self.judgement(bytes, false, now) {
+            // What came of it is gone, and so its class is not known.
+            _ => match self.judgement(bytes, false, false, now) {
                 Verdict::Lose(reason) => reason,
                 _ => so_far,
             },
@@ -480,7 +511,7 @@ impl Relay {
         self.meter.input.records += 1;
         let verdict = match self.arrival_is_begun() {
             true => Verdict::Stay,
-            false => self.judgement(self.queue.arriving(), true, now),
+            false => self.judgement_of_arriving(now),
         };
         match verdict {
             Verdict::Stay => {
@@ -511,7 +542,7 @@ impl Relay {
         self.close_doomed(now);
         if self.sheds() && !self.arrival_is_begun() && self.queue.arriving() > 0 {
             self.meter.input.records += 1;
-            match self.judgement(self.queue.arriving(), true, now) {
+            match self.judgement_of_arriving(now) {
                 Verdict::Stay => {
                     self.queue.complete_tail();
                 }
@@ -554,10 +585,33 @@ impl Relay {
         self.overflow.as_ref().is_some_and(|o| o.judges(state))
     }
 
+    /// Whether the class of a record that completes now decides.
+    fn judges_by_class(&self) -> bool {
+        self.sheds() && self.on_full() == OnFull::EvictLowest && self.judges()
+    }
+
+    /// The judgement on the record that is arriving, now whole. Where there is no memory to look at it,
+    /// it is not taken for one of the lowest class.
+    fn judgement_of_arriving(&mut self, now: Duration) -> Verdict {
+        let is_lowest = self.judges_by_class()
+            && self
+                .queue
+                .arriving_bytes()
+                .is_some_and(|record| is_lowest(&self.config, &record));
+        self.judgement(self.queue.arriving(), true, is_lowest, now)
+    }
+
     /// The judgement on a record of so many bytes, which are held if it has a place.
-    fn judgement(&mut self, length: u64, has_place: bool, now: Duration) -> Verdict {
+    fn judgement(
+        &mut self,
+        length: u64,
+        has_place: bool,
+        is_lowest: bool,
+        now: Duration,
+    ) -> Verdict {
         let own = if has_place { length } else { 0 };
         let view = View {
+            is_lowest,
             now,
             length,
             found: self.held() - own,
@@ -583,4 +637,11 @@ impl Relay {
             self.changed(Change::Loss, now);
         }
     }
+}
+
+/// Whether a whole record is in the lowest class.
+fn is_lowest(config: &RelayConfig, record: &[u8]) -> bool {
+    let content = record.strip_suffix(&[config.delimiter]);
+    let class = config.classes.of(content.unwrap_or(record));
+    class == config.classes.lowest()
 }

@@ -280,7 +280,9 @@ impl Relay {
     }
 
     fn age_deadline(&self) -> Option<Duration> {
-        self.ages.as_ref()?.due_at(self.queue.first_free())
+        let ages = self.ages.as_ref()?;
+        let begun = self.queue.begun_at_head();
+        ages.due_at(|position| self.queue.bytes_before(position, begun + 1) <= begun)
     }
 
     fn start_deadline(&self) -> Option<Duration> {
@@ -652,6 +654,7 @@ impl Relay {
             length: 0,
             found: 0,
             has_place: true,
+            is_lowest: false,
             state: self.pressure.state(),
             held: self.held(),
             capacity: self.config.capacity,

@@ -298,7 +298,8 @@ impl Relay {
         // out before its mark can.
         let skips = !marker.is_begun && self.gaps.first() == Some(head) && self.queue.begun() == 0;
         match self.gaps.position(usize::from(skips)) {
-            Some(position) => self.queue.begun() + (position - head),
+            // It is asked before each write, and needs not know more than a write may take.
+            Some(position) => self.queue.begun() + self.queue.bytes_before(position, CHUNK as u64),
             None => u64::MAX,
         }
     }
