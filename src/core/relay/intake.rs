@@ -8,12 +8,11 @@
 
 use std::time::Duration;
 
-use super::{Change, Relay};
+use super::Relay;
 use crate::config::{Amount, RelayConfig};
 use crate::core::account::{Reason, Tally};
 use crate::core::policy::{OnFull, Verdict, View};
 use crate::core::queue::CHUNK;
-use crate::core::reservoir::{Former, NoMemory};
 use crate::core::snapshot::State;
 
 impl Relay {
@@ -49,7 +48,7 @@ impl Relay {
     }
 
     /// What is whole now has come by now.
-    fn note_age(&mut self, now: Duration) {
+    pub(super) fn note_age(&mut self, now: Duration) {
         if let Some(ages) = &mut self.ages {
             ages.came(self.queue.tail() - self.queue.arriving(), now);
         }
@@ -222,7 +221,7 @@ impl Relay {
     }
 
     /// How many delimiters there are, and how many bytes up to the last of them.
-    fn delimiters_and_end(&self, bytes: &[u8]) -> (u64, u64) {
+    pub(super) fn delimiters_and_end(&self, bytes: &[u8]) -> (u64, u64) {
         let delimiter = self.config.delimiter;
         let delimiters = memchr::memchr_iter(delimiter, bytes).count() as u64;
         let end = memchr::memrchr(delimiter, bytes).map_or(0, |last| last + 1);
@@ -230,7 +229,7 @@ impl Relay {
     }
 
     /// Whether the next byte that comes belongs to a record of which some came before.
-    fn is_amid_record(&self) -> bool {
+    pub(super) fn is_amid_record(&self) -> bool {
         self.queue.arriving() > 0 || self.arrival_is_begun()
     }
 
@@ -292,79 +291,6 @@ impl Relay {
         stay.records > 0 || other.is_some()
     }
 
-    /// The next so many bytes that landed are a record that had a place and does not stay.
-    fn take_out_landed(&mut self, verdict: Verdict, bytes: u64, now: Duration) {
-        let record = Tally { bytes, records: 1 };
-        // First, as a picture of this moment has the account before it.
-        self.grew(self.held() + bytes, now);
-        self.meter.input += record;
-        match verdict {
-            Verdict::Stay => self.queue.keep(bytes as usize, 1, 0),
-            Verdict::Lose(reason) => {
-                self.spill_landed(bytes as usize);
-                self.queue.discard(bytes as usize);
-                self.lost_at_tail(reason, record, now);
-                self.shrank(now);
-            }
-            Verdict::SetAside { instead_of, until } => {
-                let bytes = bytes as usize;
-                let landed = &self.queue.landed()[..bytes];
-                let left = self.aside.put(landed, instead_of, until);
-                if left.is_err() {
-                    self.spill_landed(bytes);
-                }
-                self.queue.discard(bytes);
-                self.put_aside(record, left, now);
-            }
-        }
-    }
-
-    /// The whole arriving record does not stay.
-    fn take_out_arriving(&mut self, verdict: Verdict, now: Duration) {
-        match verdict {
-            Verdict::Stay => {}
-            Verdict::Lose(reason) => self.lose_whole_arriving(reason, now),
-            Verdict::SetAside { instead_of, until } => {
-                let arriving = self.queue.arriving_bytes().ok_or(NoMemory);
-                let left = arriving.and_then(|record| self.aside.put(&record, instead_of, until));
-                if left.is_err() {
-                    self.spill_arriving();
-                }
-                let bytes = self.queue.retract();
-                self.put_aside(Tally { bytes, records: 1 }, left, now);
-            }
-        }
-    }
-
-    /// A record was set aside: it may have taken another's place, or found no memory. Else as much is held
-    /// as before.
-    fn put_aside(&mut self, record: Tally, left: Result<Former, NoMemory>, now: Duration) {
-        match left {
-            Ok(None) => {}
-            Ok(Some(former)) => {
-                self.spill_record(&former);
-                let bytes = former.len() as u64;
-                self.lost_at_tail(Reason::Sampled, Tally { bytes, records: 1 }, now);
-                self.shrank(now);
-            }
-            Err(NoMemory) => {
-                self.lost_at_tail(Reason::QueueFull, record, now);
-                self.shrank(now);
-            }
-        }
-    }
-
-    /// What was set aside comes into the queue, and the next record begins another window.
-    pub(super) fn end_window(&mut self, now: Duration) {
-        if let Some(overflow) = &mut self.overflow {
-            overflow.window_ended();
-        }
-        if self.aside.until().is_some() {
-            self.queue.append(self.aside.take());
-            self.note_age(now);
-        }
-    }
-
     /// The next piece that landed of one record, up to its end if that landed.
     fn judge_fragment(&mut self, now: Duration) {
         let landed = self.queue.landed();
@@ -382,128 +308,6 @@ impl Relay {
         } else if end.is_some() {
             self.judge_record(now);
         }
-    }
-
-    /// The arriving record needs a byte more than there is.
-    fn make_room(&mut self, now: Duration) {
-        let leaving = match self.on_full() {
-            OnFull::LoseArrival => None,
-            OnFull::EvictOldest => self.queue.eviction_of(1),
-            OnFull::EvictAll => self.queue.eviction_of_all(),
-            OnFull::EvictLowest => return self.evict_lowest(now),
-        };
-        match leaving {
-            Some(bytes) => self.evict(bytes, Reason::QueueFull, now),
-            None => self.doom(now),
-        }
-    }
-
-    fn evict_lowest(&mut self, now: Duration) {
-        self.queue.set_begun_aside();
-        // As in an eviction from the head.
-        self.gaps.passed(self.queue.head());
-        let (spill, delimiter) = (&mut self.spill, self.config.delimiter);
-        let keep = |record: &[u8]| {
-            if let Some(spill) = spill {
-                spill.add(record);
-                spill.add(&[delimiter]);
-                spill.end();
-            }
-        };
-        match self.queue.evict_lowest(&self.config.classes, keep) {
-            Some(hole) => {
-                self.meter.lost[Reason::Priority] += hole.lost;
-                let is_new = self.gaps.lost_between(hole.from, hole.to, hole.lost);
-                self.count_episode(is_new, now);
-                self.shrank(now);
-            }
-            None => self.doom(now),
-        }
-    }
-
-    /// Where only the newest waits, the other whole records that a write left behind leave.
-    pub(super) fn leave_newest(&mut self, now: Duration) {
-        let overflow = self.overflow.as_ref();
-        if overflow.is_some_and(|o| o.only_newest_waits())
-            && self.sheds()
-            && (self.is_blocked || !self.write_wish(now))
-            && let Some(bytes) = self.queue.eviction_of_all_but_newest()
-        {
-            self.evict(bytes, Reason::QueueFull, now);
-        }
-    }
-
-    /// The oldest records leave, so many bytes.
-    pub(super) fn evict(&mut self, bytes: u64, reason: Reason, now: Duration) {
-        let from = self.queue.head();
-        // A gap before a begun record that was set aside is history.
-        self.gaps.passed(from);
-        self.spill_head(bytes);
-        let lost = self.queue.evict(bytes);
-        self.meter.lost[reason] += lost;
-        let is_new = self.gaps.lost_at_head(from, self.queue.head(), lost);
-        self.count_episode(is_new, now);
-        self.shrank(now);
-    }
-
-    /// The arriving record is lost; its bytes to come will be passed over.
-    fn doom(&mut self, now: Duration) {
-        self.doom_arriving();
-        let held = self.queue.retract();
-        self.meter.lost[Reason::QueueFull].bytes += held;
-        self.doomed = Some(held);
-        if held > 0 {
-            self.shrank(now);
-        }
-    }
-
-    /// Passes over what landed of a doomed record, and settles its reason at its end.
-    fn pass_over_doomed(&mut self, now: Duration) {
-        let landed = self.queue.landed();
-        let end = memchr::memchr(self.config.delimiter, landed);
-        let count = end.map_or(landed.len(), |at| at + 1);
-        self.doom_landed(count);
-        self.queue.discard(count);
-        self.meter.input.bytes += count as u64;
-        let before = self.doomed.unwrap_or(0);
-        let after = before + count as u64;
-        let (was, is) = (self.reason_so_far(before), self.reason_so_far(after));
-        self.meter.lost[was].bytes -= before;
-        self.meter.lost[is].bytes += after;
-        self.doomed = Some(after);
-        if end.is_some() {
-            self.close_doomed(now);
-        }
-    }
-
-    /// Why a doomed record of so many bytes is lost, as far as is known before its end.
-    fn reason_so_far(&self, bytes: u64) -> Reason {
-        if bytes > self.config.capacity {
-            Reason::Oversize
-        } else {
-            Reason::QueueFull
-        }
-    }
-
-    /// The doomed record is complete: only now its length, and so its reason, is known.
-    fn close_doomed(&mut self, now: Duration) {
-        let Some(bytes) = self.doomed.take() else {
-            return;
-        };
-        self.spill_doomed();
-        let so_far = self.reason_so_far(bytes);
-        let reason = match so_far {
-            Reason::Oversize => so_far,
-            // What came of it is gone, and so its class is not known.
-            _ => match self.judgement(bytes, false, false, now) {
-                Verdict::Lose(reason) => reason,
-                _ => so_far,
-            },
-        };
-        self.meter.input.records += 1;
-        self.meter.lost[so_far].bytes -= bytes;
-        let lost = Tally { bytes, records: 1 };
-        self.lost_at_tail(reason, lost, now);
     }
 
     /// The arriving record is complete and has a place.
@@ -529,14 +333,6 @@ impl Relay {
         }
     }
 
-    fn lose_whole_arriving(&mut self, reason: Reason, now: Duration) {
-        self.spill_arriving();
-        let bytes = self.queue.retract();
-        let lost = Tally { bytes, records: 1 };
-        self.lost_at_tail(reason, lost, now);
-        self.shrank(now);
-    }
-
     /// The input ended: whatever has come of the last record is all of it.
     pub(super) fn complete_tail(&mut self, now: Duration) {
         self.close_doomed(now);
@@ -556,18 +352,9 @@ impl Relay {
         self.note_age(now);
     }
 
-    /// A record whose end will never be seen is lost.
-    pub(super) fn lose_arriving(&mut self, reason: Reason, now: Duration) {
-        self.close_doomed(now);
-        if self.queue.arriving() > 0 {
-            self.meter.input.records += 1;
-            self.lose_whole_arriving(reason, now);
-        }
-    }
-
     // ---- the policy's answers ---------------------------------------------------------------
 
-    fn on_full(&self) -> OnFull {
+    pub(super) fn on_full(&self) -> OnFull {
         match &self.overflow {
             Some(overflow) => overflow.on_full(),
             None => OnFull::LoseArrival,
@@ -592,7 +379,7 @@ impl Relay {
 
     /// The judgement on the record that is arriving, now whole. Where there is no memory to look at it,
     /// it is not taken for one of the lowest class.
-    fn judgement_of_arriving(&mut self, now: Duration) -> Verdict {
+    pub(super) fn judgement_of_arriving(&mut self, now: Duration) -> Verdict {
         let is_lowest = self.judges_by_class()
             && self
                 .queue
@@ -602,7 +389,7 @@ impl Relay {
     }
 
     /// The judgement on a record of so many bytes, which are held if it has a place.
-    fn judgement(
+    pub(super) fn judgement(
         &mut self,
         length: u64,
         has_place: bool,
@@ -622,19 +409,6 @@ impl Relay {
         match &mut self.overflow {
             Some(overflow) if sheds && overflow.judges(view.state) => overflow.judge(&view),
             _ => Verdict::Stay,
-        }
-    }
-
-    fn lost_at_tail(&mut self, reason: Reason, lost: Tally, now: Duration) {
-        self.meter.lost[reason] += lost;
-        let is_new = self.gaps.lost_at_tail(self.queue.tail(), lost);
-        self.count_episode(is_new, now);
-    }
-
-    fn count_episode(&mut self, is_new: bool, now: Duration) {
-        if is_new {
-            self.meter.loss_episodes += 1;
-            self.changed(Change::Loss, now);
         }
     }
 }

@@ -10,10 +10,13 @@
 //!      +---------------------------------------+--------------------------+
 //! ```
 //!
-//! `intake` judges what came, `outlet` offers what may go, `passage` does both for bytes that nobody
-//! needs to see, `spilling` keeps what is lost for others; here are states and deadlines.
+//! `intake` judges what came, `losing` carries out who goes, `outlet` offers what may go, `passage` does
+//! both for bytes that nobody needs to see, `spilling` keeps what is lost for others, `deadlines` is what time
+//! decides; here are the states.
 
+mod deadlines;
 mod intake;
+mod losing;
 mod outlet;
 mod passage;
 mod spilling;
@@ -246,58 +249,6 @@ impl Relay {
         self.config.capacity.max(4096)
     }
 
-    /// When the loop must turn at the latest, though nothing can be read or written.
-    pub fn wake_at(&mut self, now: Duration) -> Option<Duration> {
-        earliest(self.deadline(), self.credit_at(now))
-    }
-
-    /// When the run ends, or stops reading, or what is set aside comes out, unless something happens
-    /// before.
-    pub fn deadline(&self) -> Option<Duration> {
-        let drained = match self.phase {
-            Phase::Draining { until } => until,
-            _ => None,
-        };
-        [
-            drained,
-            self.farewell,
-            self.stall_deadline(),
-            self.idle_deadline(),
-            self.age_deadline(),
-            self.start_deadline(),
-            self.aside.until(),
-        ]
-        .into_iter()
-        .fold(None, earliest)
-    }
-
-    fn stall_deadline(&self) -> Option<Duration> {
-        let timeout = self.config.block_timeout.filter(|_| !self.sheds())?;
-        let stalled = self.meter.stalled_since()?;
-        self.pressure
-            .is_pressured()
-            .then(|| stalled.max(self.pressure.since()).saturating_add(timeout))
-    }
-
-    fn age_deadline(&self) -> Option<Duration> {
-        let ages = self.ages.as_ref()?;
-        let begun = self.queue.begun_at_head();
-        ages.due_at(|position| self.queue.bytes_before(position, begun + 1) <= begun)
-    }
-
-    fn start_deadline(&self) -> Option<Duration> {
-        match self.start {
-            Start::Fills { until } => Some(until),
-            Start::AwaitsInput | Start::Over => None,
-        }
-    }
-
-    fn idle_deadline(&self) -> Option<Duration> {
-        let timeout = self.config.idle_timeout?;
-        matches!(self.read_wish(), ReadWish::UpTo(_))
-            .then(|| self.idle_since.saturating_add(timeout))
-    }
-
     /// Whether not a byte more can be held.
     pub fn is_full(&self) -> bool {
         self.held() == self.config.capacity || self.records_left() == Some(0)
@@ -339,68 +290,6 @@ impl Relay {
         }
         if self.aside.until().is_some_and(|until| now >= until) {
             self.end_window(now);
-        }
-    }
-
-    /// Acts on what the turn has left behind, and on deadlines that have passed. To be called when
-    /// the turn has read and written what it could: after a pause of the process, what would have
-    /// kept a deadline off may be waiting on either side.
-    pub fn expire(&mut self, now: Duration) {
-        self.leave_newest(now);
-        let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
-        if is_due(self.stall_deadline()) {
-            self.stalled_too_long(now);
-        }
-        self.close_breaker(now);
-        if is_due(self.start_deadline()) {
-            self.start = Start::Over;
-        }
-        self.expire_old(now);
-        if is_due(self.idle_deadline()) {
-            self.ending = self.ending.and(Ending::Idle);
-            self.input_ended(now);
-        }
-        if is_due(self.farewell) {
-            self.break_pipe(now);
-        }
-        if let Phase::Draining { until } = self.phase
-            && (is_due(until) || self.is_starved())
-        {
-            self.abandon(Reason::Shutdown, now);
-        }
-        self.end_if_drained();
-    }
-
-    fn stalled_too_long(&mut self, now: Duration) {
-        if self.overflow.is_some() {
-            self.breaker.open(now);
-            self.idle_since = now;
-            self.changed(Change::Opened, now);
-        } else {
-            self.ending = self.ending.and(Ending::Stalled);
-            self.abandon(Reason::Shutdown, now);
-        }
-    }
-
-    /// At a turn's end only: what landed in it was judged by one policy.
-    fn close_breaker(&mut self, now: Duration) {
-        if self.breaker.is_open() && !self.pressure.is_pressured() {
-            self.changed(Change::Closed, now);
-            self.breaker.close(now);
-        }
-    }
-
-    /// Whether what is held can never go out.
-    fn is_starved(&self) -> bool {
-        self.demand.as_ref().is_some_and(Demand::is_over) && self.has_output()
-    }
-
-    /// What has waited for too long is lost.
-    fn expire_old(&mut self, now: Duration) {
-        let due = self.ages.as_mut().and_then(|ages| ages.take_due(now));
-        let bytes = due.and_then(|position| self.queue.eviction_up_to(position));
-        if let Some(bytes) = bytes {
-            self.evict(bytes, Reason::Expired, now);
         }
     }
 
