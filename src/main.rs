@@ -14,20 +14,35 @@ fn main() {
             std::process::exit(exit.status);
         }
     };
+    let transfer = &config.transfer;
+    let pid_file = transfer.pid_file.as_ref().map(|path| {
+        sys::PidFile::write(path).unwrap_or_else(|error| {
+            give_up(&format!("cannot write {}: {error}", path.display()))
+        })
+    });
     let mut reporter = match report::start(&config.report) {
         Ok(reporter) => reporter,
-        Err(error) => give_up(&error.to_string()),
+        Err(error) => {
+            drop(pid_file);
+            give_up(&error.to_string())
+        }
     };
     let patience = match config.relay.policy.is_lossy() {
         true => sys::Patience::NeverWaits,
         false => sys::Patience::WaitsForDisk,
     };
-    let system = sys::RealSystem::new(config.sources, config.relay.capacity, patience);
+    let system =
+        sys::RealSystem::new(config.sources, transfer, config.relay.capacity, patience);
     let mut system = match system {
         Ok(system) => system,
-        Err(error) => give_up(&error.to_string()),
+        Err(error) => {
+            drop(pid_file);
+            give_up(&error.to_string())
+        }
     };
-    match engine::run(&config.relay, &config.report, &mut system, &mut reporter) {
+    let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
+    drop(pid_file);
+    match exit {
         Exit::Status(status) => std::process::exit(status.into()),
         Exit::Signal(number) => {
             sys::die_by(number);

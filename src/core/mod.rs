@@ -36,3 +36,4 @@ pub mod queue;
 pub mod relay;
 pub mod rng;
 pub mod snapshot;
+pub mod trail;

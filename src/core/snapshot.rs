@@ -64,6 +64,22 @@ pub struct Snapshot {
     pub bottleneck: Bottleneck,
     /// The exit status, in the summary (128 + N for an ending by signal N).
     pub exit: Option<i32>,
+    /// What is known of the output beyond the account.
+    pub seen: Seen,
+}
+
+/// What the loop saw of the output. Not part of the account: it is there for people to look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Bytes that stdout accepted and that still lie in the consumer's pipe, unread; 0 where that
+    /// cannot be known.
+    pub unread: u64,
+    /// When the first byte was accepted.
+    pub first_output: Option<Duration>,
+    /// The bytes last accepted, as many as were asked to be remembered.
+    pub last_written: Vec<u8>,
+    /// The beginning of the last whole record accepted, if it was asked to be remembered.
+    pub previous_line: Vec<u8>,
 }
 
 /// The state between the watermarks.

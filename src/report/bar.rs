@@ -1,12 +1,17 @@
 //! The live line, composed but not drawn.
 //!
-//! Fields that do not fit go in the order of their worth, so that a narrow terminal still shows
-//! how much went out, what was lost, and how full the buffer is. Columns do not jump: figures are
-//! padded to the width they may reach.
+//! Fields that do not fit get shorter or go, in the order of their worth, so that a narrow terminal
+//! still shows how much went out, what was lost, and how full the buffer is. Columns do not jump:
+//! figures are padded to the width they may reach. Colour says nothing that the words do not say.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthChar as _;
+
+use super::format::{Abilities, drawn_share};
 use super::name;
+use super::sparkline;
 use crate::config::{Amount, ReportConfig};
 use crate::core::account::Tally;
 use crate::core::snapshot::{Bottleneck, Snapshot, State};
@@ -15,60 +20,224 @@ use crate::units::{byte_rate, clock, count, percent, record_rate, size};
 /// Columns where the terminal does not tell.
 pub const DEFAULT_WIDTH: usize = 80;
 
-/// Cells of the fill gauge: enough to see a mark at 80%, few enough for 40 columns.
-const GAUGE_CELLS: u128 = 6;
+/// Cells of the fill gauge: enough to see both marks by default, few enough for 40 columns.
+const GAUGE_CELLS: usize = 8;
 
-/// One field: its text, and the rank at which it goes when the line is too long (0 stays longest).
+/// The time that the sparkline shows.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The verdict is that of the last while, so that it follows what happens.
+const VERDICT: Duration = Duration::from_secs(10);
+
+/// A wait shorter than this share names no slow side, as in the account.
+const NOTABLE: f64 = 0.05;
+
+/// What is further away than this nobody waits for.
+const FAR: f64 = 3600.0;
+
+/// The bar of a known size has at least so many cells, or is not worth its place, and at most so many.
+const BAR_CELLS: (usize, usize) = (8, 30);
+
+/// Cells of the sparkline, and the columns from which on there is room for so many.
+const SPARKS: [(usize, usize); 2] = [(110, 20), (70, 10)];
+
+/// What lines are composed from: the last minute, and what the terminal can show.
+#[derive(Debug)]
+pub struct Bar {
+    past: VecDeque<Snapshot>,
+    abilities: Abilities,
+}
+
+/// One field. A field of the highest rank is the first to be shortened, or else to go.
 struct Field {
     rank: u8,
     text: String,
+    tone: Tone,
+    /// What it is shortened to, and the rank it has then.
+    short: Option<(u8, String)>,
 }
 
-/// The line, at most `width` columns. `before` is the snapshot of the previous line: record rates
-/// are measured from there, and from the start of the run without one.
-pub fn line(
-    now: &Snapshot,
-    before: Option<&Snapshot>,
-    config: &ReportConfig,
-    width: usize,
-) -> String {
-    let unit = Unit::of(now, config);
-    let mut fields = vec![
-        field(0, format!("{:>7}", unit.amount(now.output))),
-        field(5, clock(now.elapsed)),
-        field(3, format!("[{:>9}]", unit.out_rate(now, before))),
-        field(10, format!("in {:>9}", unit.in_rate(now, before))),
-        field(1, gauge(now)),
-        field(6, fill(now)),
-    ];
-    fields.extend(pressure(now).map(|text| field(7, text)));
-    fields.extend(losses(now, unit).map(|text| field(2, text)));
-    fields.extend(slow_side(now).map(|text| field(8, text)));
-    fields.extend(progress(now, config).map(|text| field(4, text)));
-    let prefix = name(config).map_or_else(String::new, |name| format!("{name}: "));
-    fitted(&prefix, fields, width)
+/// How a field is coloured, where there is colour.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tone {
+    Plain,
+    /// Of less weight.
+    Quiet,
+    /// To be noticed.
+    Notable,
+    /// To stand out.
+    Alarming,
+}
+
+impl Tone {
+    /// The code of ECMA-48's SGR.
+    fn code(self) -> Option<&'static str> {
+        match self {
+            Tone::Plain => None,
+            Tone::Quiet => Some("2"),
+            Tone::Notable => Some("33"),
+            Tone::Alarming => Some("1;31"),
+        }
+    }
+}
+
+impl Bar {
+    /// Nothing was shown yet.
+    pub fn new(abilities: Abilities) -> Bar {
+        Bar {
+            past: VecDeque::new(),
+            abilities,
+        }
+    }
+
+    /// The line, at most `width` columns. Record rates are measured from the line before, and from
+    /// the start of the run without one.
+    pub fn line(&mut self, now: &Snapshot, config: &ReportConfig, width: usize) -> String {
+        let unit = Unit::of(now, config);
+        let before = self.past.back();
+        let mut fields = vec![
+            field(0, format!("{:>7}", unit.amount(now.output))),
+            field(5, clock(now.elapsed)),
+            field(3, format!("[{:>9}]", unit.out_rate(now, before))),
+            quiet(11, format!("in {:>9}", unit.in_rate(now, before))),
+            field(1, gauge(now, GAUGE_CELLS)),
+            field(8, fill(now)),
+        ];
+        fields.push(state(now));
+        fields.extend(losses(now, unit));
+        fields.extend(self.verdict(now));
+        fields.extend(prediction(now));
+        fields.extend(unread(now));
+        fields.extend(self.sparks(now, unit, width));
+        let progress = progress(now, config);
+        let share = progress.as_ref().map(|progress| progress.share);
+        fields.extend(progress.map(|progress| field(4, progress.text)));
+        let prefix = name(config).map_or_else(String::new, |name| format!("{name}: "));
+        let mut fields = fitted(&prefix, fields, width);
+        if let Some(share) = share {
+            add_bar(&prefix, &mut fields, share, width);
+        }
+        self.remember(now);
+        self.painted(&prefix, &fields, width)
+    }
+
+    fn remember(&mut self, now: &Snapshot) {
+        let is_old = |at: &Snapshot| at.elapsed + MINUTE < now.elapsed;
+        // One older than a minute is where the minute begins.
+        while self.past.get(1).is_some_and(is_old) {
+            self.past.pop_front();
+        }
+        self.past.push_back(now.clone());
+    }
+
+    /// The picture at the beginning of the last `time`, or at the start of the run.
+    fn since(&self, now: &Snapshot, time: Duration) -> Option<&Snapshot> {
+        let begin = now.elapsed.saturating_sub(time);
+        self.past.iter().rev().find(|at| at.elapsed <= begin)
+    }
+
+    /// Which side is slow, and the share of the time in which the other had to wait for it.
+    fn verdict(&self, now: &Snapshot) -> Option<Field> {
+        let then = self.since(now, VERDICT);
+        let passed = |time: fn(&Snapshot) -> Duration| {
+            let before = then.map_or(Duration::ZERO, time);
+            time(now).saturating_sub(before).as_secs_f64()
+        };
+        let (all, input) = (passed(|at| at.elapsed), passed(|at| at.wait_input));
+        let output = passed(|at| at.wait_output);
+        let (side, waited) = match output > input {
+            true => (Bottleneck::Consumer, output),
+            false => (Bottleneck::Producer, input),
+        };
+        if waited <= all * NOTABLE {
+            return None;
+        }
+        let (side, share) = (side.name(), percent(waited, all));
+        Some(Field {
+            short: Some((6, format!("{side} {share}%"))),
+            ..field(9, format!("{side} slow {share}%"))
+        })
+    }
+
+    fn sparks(&self, now: &Snapshot, unit: Unit, width: usize) -> Option<Field> {
+        let (_, cells) = SPARKS.into_iter().find(|(least, _)| width >= *least)?;
+        let points = self.past.iter().chain([now]);
+        let points: Vec<_> = points
+            .map(|at| (at.elapsed, unit.number(at.output)))
+            .collect();
+        let sparks = sparkline::draw(&points, MINUTE, cells, self.abilities.utf8);
+        Some(quiet(13, sparks))
+    }
+
+    fn painted(&self, prefix: &str, fields: &[Field], width: usize) -> String {
+        let mut line = prefix.to_owned();
+        let mut room = width;
+        if columns(&plain(prefix, fields)) > width {
+            return cut(&plain(prefix, fields), width);
+        }
+        room -= columns(prefix);
+        for (index, field) in fields.iter().enumerate() {
+            if index > 0 {
+                line.push(' ');
+            }
+            let text = cut(&field.text, room);
+            match field.tone.code().filter(|_| self.abilities.colour) {
+                Some(code) => line += &format!("\x1b[{code}m{text}\x1b[m"),
+                None => line += &text,
+            }
+            room = room.saturating_sub(columns(&text) + 1);
+        }
+        line
+    }
 }
 
 fn field(rank: u8, text: String) -> Field {
-    Field { rank, text }
+    Field {
+        rank,
+        text,
+        tone: Tone::Plain,
+        short: None,
+    }
+}
+
+fn quiet(rank: u8, text: String) -> Field {
+    Field {
+        tone: Tone::Quiet,
+        ..field(rank, text)
+    }
 }
 
 /// What the display counts.
-#[derive(Clone, Copy)]
-enum Unit {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
     Bytes,
     Records,
 }
 
 impl Unit {
-    fn of(snapshot: &Snapshot, config: &ReportConfig) -> Unit {
+    pub(super) fn of(snapshot: &Snapshot, config: &ReportConfig) -> Unit {
         match config.records && snapshot.counts_records {
             true => Unit::Records,
             false => Unit::Bytes,
         }
     }
 
-    fn amount(self, tally: Tally) -> String {
+    /// Losses are told in records where there are any, else in `unit`.
+    pub(super) fn of_losses(snapshot: &Snapshot, unit: Unit) -> Unit {
+        match snapshot.counts_records && snapshot.lost.total().records > 0 {
+            true => Unit::Records,
+            false => unit,
+        }
+    }
+
+    pub(super) fn number(self, tally: Tally) -> u64 {
+        match self {
+            Unit::Bytes => tally.bytes,
+            Unit::Records => tally.records,
+        }
+    }
+
+    pub(super) fn amount(self, tally: Tally) -> String {
         match self {
             Unit::Bytes => size(tally.bytes),
             Unit::Records => count(tally.records),
@@ -76,16 +245,32 @@ impl Unit {
     }
 
     fn out_rate(self, now: &Snapshot, before: Option<&Snapshot>) -> String {
-        match self {
-            Unit::Bytes => byte_rate(now.out_rate),
-            Unit::Records => record_rate(records_per_second(now, before, |at| at.output)),
-        }
+        self.shown_rate(self.rate(now, before, false))
     }
 
     fn in_rate(self, now: &Snapshot, before: Option<&Snapshot>) -> String {
+        self.shown_rate(self.rate(now, before, true))
+    }
+
+    fn shown_rate(self, rate: Option<f64>) -> String {
         match self {
-            Unit::Bytes => byte_rate(now.in_rate),
-            Unit::Records => record_rate(records_per_second(now, before, |at| at.input)),
+            Unit::Bytes => byte_rate(rate),
+            Unit::Records => record_rate(rate),
+        }
+    }
+
+    /// How much a second came in, or went out.
+    pub(super) fn rate(
+        self,
+        now: &Snapshot,
+        before: Option<&Snapshot>,
+        input: bool,
+    ) -> Option<f64> {
+        match (self, input) {
+            (Unit::Bytes, true) => now.in_rate,
+            (Unit::Bytes, false) => now.out_rate,
+            (Unit::Records, true) => records_per_second(now, before, |at| at.input),
+            (Unit::Records, false) => records_per_second(now, before, |at| at.output),
         }
     }
 }
@@ -101,20 +286,26 @@ fn records_per_second(
     (seconds > 0.0).then(|| records as f64 / seconds)
 }
 
-/// How full the buffer is: `#` held, `|` the high-water mark where it is below C, `-` room.
-fn gauge(snapshot: &Snapshot) -> String {
+/// How full the buffer is: `#` held, `-` room, and the marks, which are always seen: `:` the low-water
+/// mark, `|` the high-water mark where it is below C, else the bracket.
+pub(super) fn gauge(snapshot: &Snapshot, cells: usize) -> String {
     let capacity = u128::from(snapshot.capacity.max(1));
+    let count = cells as u128;
     let held = u128::from(snapshot.held.bytes).min(capacity);
     // Rounded up, so that what is held is seen, but full only when it is full.
     let filled = match held == capacity {
-        true => GAUGE_CELLS,
-        false => (held * GAUGE_CELLS).div_ceil(capacity).min(GAUGE_CELLS - 1),
+        true => count,
+        false => (held * count)
+            .div_ceil(capacity)
+            .min(count.saturating_sub(1)),
     };
-    let mark = u128::from(snapshot.high_water) * GAUGE_CELLS / capacity;
-    let cells: String = (0..GAUGE_CELLS)
+    let place = |mark: u64| u128::from(mark) * count / capacity;
+    let (high, low) = (place(snapshot.high_water), place(snapshot.low_water));
+    let cells: String = (0..count)
         .map(|cell| match cell {
+            _ if cell == high => '|',
+            _ if cell == low => ':',
             _ if cell < filled => '#',
-            _ if cell == mark => '|',
             _ => '-',
         })
         .collect();
@@ -126,65 +317,140 @@ fn fill(snapshot: &Snapshot) -> String {
     format!("{share:>3}%")
 }
 
-fn pressure(snapshot: &Snapshot) -> Option<String> {
-    (snapshot.state == State::Pressured).then(|| State::Pressured.name().to_owned())
+fn state(snapshot: &Snapshot) -> Field {
+    let name = snapshot.state.name().to_owned();
+    match snapshot.state {
+        State::Flowing => quiet(15, name),
+        State::Pressured => Field {
+            tone: Tone::Notable,
+            ..field(7, name)
+        },
+    }
 }
 
-fn losses(snapshot: &Snapshot, unit: Unit) -> Option<String> {
+/// How much was lost, which share of what came that is, and why most of it was.
+fn losses(snapshot: &Snapshot, unit: Unit) -> Option<Field> {
     let lost = snapshot.lost.total();
-    let unit = match snapshot.counts_records && lost.records > 0 {
-        true => Unit::Records,
-        false => unit,
-    };
-    (lost != Tally::default()).then(|| format!("lost {}", unit.amount(lost)))
+    if lost == Tally::default() {
+        return None;
+    }
+    let unit = Unit::of_losses(snapshot, unit);
+    let short = format!("lost {}", unit.amount(lost));
+    let (part, all) = (unit.number(lost), unit.number(snapshot.input));
+    let share = percent(part as f64, all as f64);
+    let reasons = snapshot.lost.by_reason();
+    let reason = reasons.max_by_key(|(_, tally)| unit.number(*tally));
+    let reason = reason.map_or("", |(reason, _)| reason.name());
+    Some(Field {
+        tone: Tone::Alarming,
+        short: Some((2, short.clone())),
+        ..field(10, format!("{short} ({share}% {reason})"))
+    })
 }
 
-fn slow_side(snapshot: &Snapshot) -> Option<String> {
-    let side = snapshot.bottleneck;
-    (side != Bottleneck::None).then(|| format!("slow: {}", side.name()))
+/// What happens next if both rates stay as they are.
+fn prediction(snapshot: &Snapshot) -> Option<Field> {
+    let (input, output) = (snapshot.in_rate?, snapshot.out_rate?);
+    let held = snapshot.held.bytes as f64;
+    let room = snapshot.capacity.saturating_sub(snapshot.held.bytes) as f64;
+    let (seconds, word) = match input > output {
+        true if room > 0.0 => (room / (input - output), "full"),
+        false if held > 0.0 && output > input => (held / (output - input), "drained"),
+        _ => return None,
+    };
+    // Less than a second ahead it is over before it is read.
+    let is_told = (1.0..FAR).contains(&seconds);
+    is_told.then(|| field(12, format!("{word} in {}", ahead(seconds))))
+}
+
+fn ahead(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{s:.0}s"),
+        s => format!("{:.0}m", s / 60.0),
+    }
+}
+
+/// What went out and the consumer did not take yet.
+fn unread(snapshot: &Snapshot) -> Option<Field> {
+    let unread = snapshot.seen.unread;
+    (unread > 0).then(|| quiet(14, format!("unread {}", size(unread))))
+}
+
+struct Progress {
+    /// 0 to 100.
+    share: f64,
+    text: String,
 }
 
 /// The share of what is expected, and the time left at the mean rate so far. What was lost is
-/// dealt with, too: otherwise a lossy run would never come to its end.
-fn progress(now: &Snapshot, config: &ReportConfig) -> Option<String> {
+/// dealt with, too: otherwise a lossy run would never come to its end. What the consumer did not
+/// take yet is not.
+fn progress(now: &Snapshot, config: &ReportConfig) -> Option<Progress> {
     let (lost, output) = (now.lost.total(), now.output);
     let (done, expected) = match config.expected? {
-        Amount::Bytes(expected) => (output.bytes.saturating_add(lost.bytes), expected),
+        Amount::Bytes(expected) => {
+            let taken = output.bytes.saturating_sub(now.seen.unread);
+            (taken.saturating_add(lost.bytes), expected)
+        }
         Amount::Records(_) if !now.counts_records => return None,
         Amount::Records(expected) => (output.records.saturating_add(lost.records), expected),
     };
-    let share = percent(done as f64, expected as f64);
+    let percents = percent(done as f64, expected as f64);
+    let share = f64::from(percents);
     if done == 0 || expected == 0 {
-        return Some(format!("{share:>3}%"));
+        let text = format!("{percents:>3}%");
+        return Some(Progress { share, text });
     }
     let left = expected.saturating_sub(done) as f64;
     let seconds = left * now.elapsed.as_secs_f64() / done as f64;
     // What does not fit a Duration is hopeless, and a number of its digits says nothing.
     let eta = Duration::try_from_secs_f64(seconds).map_or_else(|_| "-".to_owned(), clock);
-    Some(format!("{share:>3}% ETA {eta}"))
+    Some(Progress {
+        share,
+        text: format!("{percents:>3}% ETA {eta}"),
+    })
 }
 
-/// The fields in their order, without those of the highest rank that do not fit.
-fn fitted(prefix: &str, mut fields: Vec<Field>, width: usize) -> String {
-    loop {
-        let texts: Vec<&str> = fields.iter().map(|field| field.text.as_str()).collect();
-        let line = prefix.to_owned() + &texts.join(" ");
-        if columns(&line) <= width || fields.len() == 1 {
-            return cut(&line, width);
-        }
-        let least = (0..fields.len()).max_by_key(|&index| fields[index].rank);
-        least.map(|index| fields.remove(index));
+/// A bar in what room is left, in front of the share, which is the last field.
+fn add_bar(prefix: &str, fields: &mut Vec<Field>, share: f64, width: usize) {
+    let has_share = fields.last().is_some_and(|field| field.rank == 4);
+    let used = columns(&plain(prefix, fields));
+    let room = width.saturating_sub(used + 3).min(BAR_CELLS.1);
+    if has_share && room >= BAR_CELLS.0 {
+        let bar = format!("[{}]", drawn_share(room, share));
+        fields.insert(fields.len() - 1, field(4, bar));
     }
 }
 
-/// The columns a line may need. Without a table of widths every character beyond ASCII counts as
-/// two: a line that is a little short does no harm, one that wraps does.
-pub fn columns(line: &str) -> usize {
-    line.chars().map(character_columns).sum()
+/// The fields in their order, those of the highest ranks shortened or left out until they fit.
+fn fitted(prefix: &str, mut fields: Vec<Field>, width: usize) -> Vec<Field> {
+    while fields.len() > 1 && columns(&plain(prefix, &fields)) > width {
+        let Some(least) = (0..fields.len()).max_by_key(|&index| fields[index].rank) else {
+            break;
+        };
+        match fields[least].short.take() {
+            Some((rank, text)) => {
+                fields[least].rank = rank;
+                fields[least].text = text;
+            }
+            None => drop(fields.remove(least)),
+        }
+    }
+    fields
+}
+
+fn plain(prefix: &str, fields: &[Field]) -> String {
+    let texts: Vec<&str> = fields.iter().map(|field| field.text.as_str()).collect();
+    prefix.to_owned() + &texts.join(" ")
+}
+
+/// The columns that a text without codes takes.
+fn columns(text: &str) -> usize {
+    text.chars().map(character_columns).sum()
 }
 
 fn character_columns(character: char) -> usize {
-    if character.is_ascii() { 1 } else { 2 }
+    character.width().unwrap_or(1)
 }
 
 fn cut(line: &str, width: usize) -> String {

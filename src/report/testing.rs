@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::{ReportConfig, ReportMode};
+use crate::config::{ReportConfig, ReportMode, ScreenConfig};
 use crate::core::account::{Losses, Reason, Tally};
-use crate::core::snapshot::{Bottleneck, Snapshot, State};
+use crate::core::snapshot::{Bottleneck, Seen, Snapshot, State};
 
 pub fn config() -> ReportConfig {
     ReportConfig {
@@ -15,6 +15,8 @@ pub fn config() -> ReportConfig {
         records: false,
         expected: None,
         statistics: false,
+        screen: ScreenConfig::default(),
+        metrics_file: None,
     }
 }
 
@@ -48,6 +50,7 @@ pub fn quiet() -> Snapshot {
         sample_rate: None,
         bottleneck: Bottleneck::None,
         exit: None,
+        seen: Seen::default(),
     }
 }
 
@@ -85,5 +88,6 @@ pub fn lossy() -> Snapshot {
         sample_rate: Some(0.25),
         bottleneck: Bottleneck::Consumer,
         exit: Some(0),
+        seen: Seen::default(),
     }
 }

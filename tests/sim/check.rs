@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use highwater::config::{Amount, ReportConfig, ReportMode};
+use highwater::config::{Amount, ReportConfig, ReportMode, ScreenConfig};
 use highwater::core::account::Reason;
 use highwater::core::relay::{Change, Relay};
 use highwater::core::snapshot::{Snapshot, State};
@@ -71,6 +71,8 @@ fn report(interval: Option<Duration>) -> ReportConfig {
         records: false,
         expected: None,
         statistics: false,
+        screen: ScreenConfig::default(),
+        metrics_file: None,
     }
 }
 

@@ -28,7 +28,7 @@ use super::pipes::{PIPE, Pipes};
 use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
 use super::queue::{CHUNK, Queue};
-use super::snapshot::Snapshot;
+use super::snapshot::{Seen, Snapshot};
 use crate::config::{Amount, Policy, RelayConfig};
 use outlet::Marker;
 
@@ -434,6 +434,7 @@ impl Relay {
             sample_rate: self.overflow.as_ref().and_then(|o| o.share(&self.view())),
             bottleneck: self.meter.bottleneck(now),
             exit: None,
+            seen: Seen::default(),
         }
     }
 
