@@ -16,9 +16,8 @@ fn main() {
     };
     let transfer = &config.transfer;
     let pid_file = transfer.pid_file.as_ref().map(|path| {
-        sys::PidFile::write(path).unwrap_or_else(|error| {
-            give_up(&format!("cannot write {}: {error}", path.display()))
-        })
+        sys::PidFile::write(path)
+            .unwrap_or_else(|error| give_up(&format!("cannot write {}: {error}", path.display())))
     });
     let mut reporter = match report::start(&config.report) {
         Ok(reporter) => reporter,
@@ -31,8 +30,7 @@ fn main() {
         true => sys::Patience::NeverWaits,
         false => sys::Patience::WaitsForDisk,
     };
-    let system =
-        sys::RealSystem::new(config.sources, transfer, config.relay.capacity, patience);
+    let system = sys::RealSystem::new(config.sources, transfer, config.relay.capacity, patience);
     let mut system = match system {
         Ok(system) => system,
         Err(error) => {

@@ -45,7 +45,12 @@ fn child() {
             .collect(),
         Err(_) => vec![Source::Stdin],
     };
-    let mut system = match RealSystem::new(sources, &TransferConfig::default(), 1 << 20, Patience::WaitsForDisk) {
+    let mut system = match RealSystem::new(
+        sources,
+        &TransferConfig::default(),
+        1 << 20,
+        Patience::WaitsForDisk,
+    ) {
         Ok(system) => system,
         Err(error) => {
             write!(notes, "{error}").unwrap();

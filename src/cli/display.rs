@@ -58,7 +58,7 @@ pub(super) struct DisplayArgs {
 
     /// Show what FORMAT says
     ///
-    /// See FORMATS in hwm(1) for its sequences: pv's, and %{buffer} %{lost} %{bottleneck} %{rate-in}
+    /// See "DISPLAYS OF PV'S FORM" in hwm(1) for its sequences: pv's, and %{buffer} %{lost} %{bottleneck} %{rate-in}
     /// %{rate-out} %{state}.
     #[arg(short = 'F', long, value_name = "FORMAT", allow_hyphen_values = true,
           value_parser = format::parse)]
@@ -85,7 +85,13 @@ pub(super) struct DisplayArgs {
     pub(super) gauge: bool,
 
     /// How the bar of -p is drawn
-    #[arg(short = 'u', long, value_name = "STYLE", value_enum, default_value = "plain")]
+    #[arg(
+        short = 'u',
+        long,
+        value_name = "STYLE",
+        value_enum,
+        default_value = "plain"
+    )]
     pub(super) bar_style: BarStyleName,
 
     /// The average rate is that of the last SEC seconds

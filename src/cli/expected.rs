@@ -49,7 +49,9 @@ fn records_from(file: impl AsFd, mut position: u64, delimiter: u8) -> Option<u64
     let mut room = vec![0; 256 * 1024];
     let mut count = 0;
     loop {
-        match rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut room[..], position)).ok()? {
+        match rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut room[..], position))
+            .ok()?
+        {
             0 => return Some(count),
             taken => {
                 count += memchr::memchr_iter(delimiter, &room[..taken]).count() as u64;

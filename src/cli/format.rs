@@ -76,7 +76,9 @@ pub(super) fn parse(text: &str) -> Result<Format, String> {
             }
             // The sign at the end begins a sequence of its own.
             None => {
-                let own = rest[..length].strip_suffix('%').filter(|own| !own.is_empty());
+                let own = rest[..length]
+                    .strip_suffix('%')
+                    .filter(|own| !own.is_empty());
                 let own = own.unwrap_or(&rest[..length]);
                 add_text(&mut pieces, own);
                 own.len()
@@ -98,7 +100,9 @@ fn sequence(text: &str) -> &str {
 }
 
 fn part(sequence: &str, known: &[(&str, Part)]) -> Option<Part> {
-    let codes = sequence.strip_prefix("{sgr:").and_then(|codes| codes.strip_suffix('}'));
+    let codes = sequence
+        .strip_prefix("{sgr:")
+        .and_then(|codes| codes.strip_suffix('}'));
     if let Some(codes) = codes {
         return Some(Part::Sgr(sgr_codes(codes)));
     }
@@ -183,7 +187,10 @@ pub(super) fn of_switches(args: &DisplayArgs, has_name: bool, knows_size: bool) 
             (args.progress, Part::Progress),
             (args.eta && knows_size, Part::Eta),
             (args.fineta && knows_size, Part::FinEta),
-            (args.last_written.is_some_and(|count| count > 0), Part::LastWritten),
+            (
+                args.last_written.is_some_and(|count| count > 0),
+                Part::LastWritten,
+            ),
         ]
     };
     let mut pieces = Vec::new();
@@ -234,7 +241,10 @@ mod tests {
                 part: expected,
                 width: 20,
             };
-            assert_eq!(parsed(&format!("a%20{name}b")), [text("a"), wide, text("b")]);
+            assert_eq!(
+                parsed(&format!("a%20{name}b")),
+                [text("a"), wide, text("b")]
+            );
         }
     }
 
@@ -253,7 +263,11 @@ mod tests {
             ("%5%%", "%5%"),
         ] {
             let pieces = parsed(format);
-            let expected = if shown.is_empty() { vec![] } else { vec![text(shown)] };
+            let expected = if shown.is_empty() {
+                vec![]
+            } else {
+                vec![text(shown)]
+            };
             assert_eq!(pieces, expected, "{format}");
         }
         assert_eq!(parsed("%{foo%t"), [text("%{foo"), part(Part::Timer)]);
@@ -273,12 +287,20 @@ mod tests {
     #[test]
     fn colours_have_names_and_numbers() {
         let codes = |text: &str| match parsed(&format!("%{{sgr:{text}}}")).as_slice() {
-            [Piece::Part { part: Part::Sgr(codes), .. }] => codes.clone(),
+            [
+                Piece::Part {
+                    part: Part::Sgr(codes),
+                    ..
+                },
+            ] => codes.clone(),
             other => panic!("{text}: {other:?}"),
         };
         assert_eq!(codes("red,bold"), [31, 1]);
         assert_eq!(codes("fg-yellow;bg-brown"), [33, 43]);
-        assert_eq!(codes("no-dim,no-underline,fg-default,bg-default"), [22, 24, 39, 49]);
+        assert_eq!(
+            codes("no-dim,no-underline,fg-default,bg-default"),
+            [22, 24, 39, 49]
+        );
         assert_eq!(codes("38,5,200,reset"), [38, 5, 200, 0]);
         assert_eq!(codes("pink,no-red,999,none"), [0]);
         assert_eq!(codes(""), [] as [u8; 0]);

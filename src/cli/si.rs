@@ -22,7 +22,9 @@ pub(super) fn reinterpret(args: &mut Args, matches: &ArgMatches) -> Result<(), S
         args.buffer_size = Some(value);
     })?;
     behind("rate_limit").read(rate::parse_decimal, |value| args.rate_limit = Some(value))?;
-    behind("burst").read(size::parse_positive_decimal, |value| args.burst = Some(value))?;
+    behind("burst").read(size::parse_positive_decimal, |value| {
+        args.burst = Some(value)
+    })?;
     behind("error_skip_block").read(size::parse_decimal, |value| {
         args.transfer.error_skip_block = Some(value);
     })?;

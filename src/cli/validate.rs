@@ -8,8 +8,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
-use super::{expected, format};
 use super::watermark::Watermark;
+use super::{expected, format};
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
     Amount, BrokenPipe, Config, Mark, MarkPiece, Policy, Rate, RelayConfig, ReportConfig,

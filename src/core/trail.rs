@@ -82,7 +82,8 @@ impl Lines {
 
     fn begin(&mut self, bytes: &[u8]) {
         let room = LINE - self.current.len();
-        self.current.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.current
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 }
 

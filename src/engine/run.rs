@@ -398,9 +398,7 @@ struct Beat {
 impl Beat {
     /// None when nothing periodic is said: then no timer ticks either.
     fn new(report: &ReportConfig) -> Option<Self> {
-        let ticks = report.mode.is_periodic()
-            || report.statistics
-            || report.metrics_file.is_some();
+        let ticks = report.mode.is_periodic() || report.statistics || report.metrics_file.is_some();
         ticks.then_some(Self {
             interval: report.interval,
             next: report.interval.max(report.screen.delay),

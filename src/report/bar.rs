@@ -38,6 +38,9 @@ const FAR: f64 = 3600.0;
 /// The bar of a known size has at least so many cells, or is not worth its place, and at most so many.
 const BAR_CELLS: (usize, usize) = (8, 30);
 
+/// Its rank, which no other field has.
+const BAR: u8 = 8;
+
 /// Cells of the sparkline, and the columns from which on there is room for so many.
 const SPARKS: [(usize, usize); 2] = [(110, 20), (70, 10)];
 
@@ -99,9 +102,9 @@ impl Bar {
             field(0, format!("{:>7}", unit.amount(now.output))),
             field(5, clock(now.elapsed)),
             field(3, format!("[{:>9}]", unit.out_rate(now, before))),
-            quiet(11, format!("in {:>9}", unit.in_rate(now, before))),
+            quiet(13, format!("in {:>9}", unit.in_rate(now, before))),
             field(1, gauge(now, GAUGE_CELLS)),
-            field(8, fill(now)),
+            field(14, fill(now)),
         ];
         fields.push(state(now));
         fields.extend(losses(now, unit));
@@ -110,13 +113,11 @@ impl Bar {
         fields.extend(unread(now));
         fields.extend(self.sparks(now, unit, width));
         let progress = progress(now, config);
-        let share = progress.as_ref().map(|progress| progress.share);
-        fields.extend(progress.map(|progress| field(4, progress.text)));
+        let share = progress.as_ref().map_or(0.0, |progress| progress.share);
+        fields.extend(progress.map(Progress::fields).into_iter().flatten());
         let prefix = name(config).map_or_else(String::new, |name| format!("{name}: "));
         let mut fields = fitted(&prefix, fields, width);
-        if let Some(share) = share {
-            add_bar(&prefix, &mut fields, share, width);
-        }
+        widen_bar(&prefix, &mut fields, share, width);
         self.remember(now);
         self.painted(&prefix, &fields, width)
     }
@@ -155,7 +156,7 @@ impl Bar {
         let (side, share) = (side.name(), percent(waited, all));
         Some(Field {
             short: Some((6, format!("{side} {share}%"))),
-            ..field(9, format!("{side} slow {share}%"))
+            ..field(10, format!("{side} slow {share}%"))
         })
     }
 
@@ -166,7 +167,8 @@ impl Bar {
             .map(|at| (at.elapsed, unit.number(at.output)))
             .collect();
         let sparks = sparkline::draw(&points, MINUTE, cells, self.abilities.utf8);
-        Some(quiet(13, sparks))
+        let is_blank = sparks.bytes().all(|byte| byte == b' ');
+        (!is_blank).then(|| quiet(12, sparks))
     }
 
     fn painted(&self, prefix: &str, fields: &[Field], width: usize) -> String {
@@ -320,7 +322,7 @@ fn fill(snapshot: &Snapshot) -> String {
 fn state(snapshot: &Snapshot) -> Field {
     let name = snapshot.state.name().to_owned();
     match snapshot.state {
-        State::Flowing => quiet(15, name),
+        State::Flowing => quiet(16, name),
         State::Pressured => Field {
             tone: Tone::Notable,
             ..field(7, name)
@@ -344,7 +346,7 @@ fn losses(snapshot: &Snapshot, unit: Unit) -> Option<Field> {
     Some(Field {
         tone: Tone::Alarming,
         short: Some((2, short.clone())),
-        ..field(10, format!("{short} ({share}% {reason})"))
+        ..field(11, format!("{short} ({share}% {reason})"))
     })
 }
 
@@ -360,7 +362,7 @@ fn prediction(snapshot: &Snapshot) -> Option<Field> {
     };
     // Less than a second ahead it is over before it is read.
     let is_told = (1.0..FAR).contains(&seconds);
-    is_told.then(|| field(12, format!("{word} in {}", ahead(seconds))))
+    is_told.then(|| field(9, format!("{word} in {}", ahead(seconds))))
 }
 
 fn ahead(seconds: f64) -> String {
@@ -373,13 +375,30 @@ fn ahead(seconds: f64) -> String {
 /// What went out and the consumer did not take yet.
 fn unread(snapshot: &Snapshot) -> Option<Field> {
     let unread = snapshot.seen.unread;
-    (unread > 0).then(|| quiet(14, format!("unread {}", size(unread))))
+    (unread > 0).then(|| quiet(15, format!("unread {}", size(unread))))
 }
 
 struct Progress {
     /// 0 to 100.
     share: f64,
-    text: String,
+    percents: String,
+    /// Behind the percents.
+    eta: String,
+}
+
+impl Progress {
+    fn fields(self) -> [Field; 2] {
+        let text = format!("{}{}", self.percents, self.eta);
+        let percents = Field {
+            short: Some((2, self.percents)),
+            ..field(4, text)
+        };
+        [field(BAR, bar(BAR_CELLS.0, self.share)), percents]
+    }
+}
+
+fn bar(cells: usize, share: f64) -> String {
+    format!("[{}]", drawn_share(cells, share))
 }
 
 /// The share of what is expected, and the time left at the mean rate so far. What was lost is
@@ -397,9 +416,14 @@ fn progress(now: &Snapshot, config: &ReportConfig) -> Option<Progress> {
     };
     let percents = percent(done as f64, expected as f64);
     let share = f64::from(percents);
+    let percents = format!("{percents:>3}%");
     if done == 0 || expected == 0 {
-        let text = format!("{percents:>3}%");
-        return Some(Progress { share, text });
+        let eta = String::new();
+        return Some(Progress {
+            share,
+            percents,
+            eta,
+        });
     }
     let left = expected.saturating_sub(done) as f64;
     let seconds = left * now.elapsed.as_secs_f64() / done as f64;
@@ -407,18 +431,16 @@ fn progress(now: &Snapshot, config: &ReportConfig) -> Option<Progress> {
     let eta = Duration::try_from_secs_f64(seconds).map_or_else(|_| "-".to_owned(), clock);
     Some(Progress {
         share,
-        text: format!("{percents:>3}% ETA {eta}"),
+        percents,
+        eta: format!(" ETA {eta}"),
     })
 }
 
-/// A bar in what room is left, in front of the share, which is the last field.
-fn add_bar(prefix: &str, fields: &mut Vec<Field>, share: f64, width: usize) {
-    let has_share = fields.last().is_some_and(|field| field.rank == 4);
-    let used = columns(&plain(prefix, fields));
-    let room = width.saturating_sub(used + 3).min(BAR_CELLS.1);
-    if has_share && room >= BAR_CELLS.0 {
-        let bar = format!("[{}]", drawn_share(room, share));
-        fields.insert(fields.len() - 1, field(4, bar));
+/// The bar, if it is still there, takes what room is left.
+fn widen_bar(prefix: &str, fields: &mut [Field], share: f64, width: usize) {
+    let left = width.saturating_sub(columns(&plain(prefix, fields)));
+    if let Some(field) = fields.iter_mut().find(|field| field.rank == BAR) {
+        field.text = bar((BAR_CELLS.0 + left).min(BAR_CELLS.1), share);
     }
 }
 
@@ -468,32 +490,30 @@ mod tests {
     use super::*;
     use crate::report::testing::{config, lossy, quiet};
 
+    /// The first line of a run, without colour.
+    fn line(snapshot: &Snapshot, config: &ReportConfig, width: usize) -> String {
+        Bar::new(Abilities::default()).line(snapshot, config, width)
+    }
+
     fn at(width: usize) -> String {
         let mut config = config();
         config.expected = Some(Amount::Bytes(8 << 20));
-        line(&lossy(), None, &config, width)
+        line(&lossy(), &config, width)
     }
 
     #[test]
-    fn a_wide_line_has_every_field() {
-        assert_eq!(
-            at(120),
-            "3.00MiB 0:01:02 [49.3KiB/s] in 82.2KiB/s [###-|-]  50% pressured lost 200 \
-             slow: consumer  50% ETA 0:01:02"
-        );
-    }
-
-    #[test]
-    fn fields_go_by_rank_where_there_is_no_room() {
-        assert_eq!(
-            at(80),
-            "3.00MiB 0:01:02 [49.3KiB/s] [###-|-]  50% pressured lost 200  50% ETA 0:01:02"
-        );
-        assert_eq!(at(40), "3.00MiB [49.3KiB/s] [###-|-] lost 200");
-        assert_eq!(at(30), "3.00MiB [###-|-] lost 200");
-        assert_eq!(at(16), "3.00MiB [###-|-]");
-        assert_eq!(at(10), "3.00MiB");
-        assert_eq!(at(3), "3.0");
+    fn fields_get_shorter_and_go_by_rank_where_there_is_no_room() {
+        // Wider ones are in screens.txt.
+        for (width, text) in [
+            (44, "3.00MiB [49.3KiB/s] [####:-|-] lost 200  50%"),
+            (40, "3.00MiB [####:-|-] lost 200  50%"),
+            (30, "3.00MiB [####:-|-] lost 200"),
+            (18, "3.00MiB [####:-|-]"),
+            (10, "3.00MiB"),
+            (3, "3.0"),
+        ] {
+            assert_eq!(at(width), text);
+        }
     }
 
     #[test]
@@ -504,35 +524,39 @@ mod tests {
         let mut snapshot = lossy();
         snapshot.elapsed = Duration::from_secs(u64::MAX / 4);
         snapshot.output.bytes = u64::MAX;
+        snapshot.seen.unread = 65_536;
         for width in 0..200 {
-            let line = line(&snapshot, None, &config, width);
+            let line = line(&snapshot, &config, width);
             assert!(columns(&line) <= width, "{width}: {line}");
+            let coloured = Abilities {
+                utf8: true,
+                colour: true,
+            };
+            let line = Bar::new(coloured).line(&snapshot, &config, width);
+            let seen = super::super::format::visible(&line);
+            assert!(seen <= width, "{width}: {line}");
         }
     }
 
     #[test]
-    fn a_quiet_run_shows_only_what_there_is() {
-        assert_eq!(
-            line(&quiet(), None, &config(), 80),
-            "     0B 0:00:00 [        -] in         - [------]   0%"
-        );
-    }
-
-    #[test]
-    fn the_gauge_is_full_only_when_the_buffer_is() {
+    fn the_gauge_is_full_only_when_the_buffer_is_and_its_marks_are_always_seen() {
         let mut snapshot = quiet();
         snapshot.capacity = 1000;
         snapshot.high_water = 800;
+        snapshot.low_water = 600;
         for (held, text) in [
-            (0, "[----|-]   0%"),
-            (1, "[#---|-]   0%"),
-            (500, "[###-|-]  50%"),
-            (999, "[#####-]  99%"),
-            (1000, "[######] 100%"),
+            (0, "[----:-|-]   0%"),
+            (1, "[#---:-|-]   0%"),
+            (500, "[####:-|-]  50%"),
+            (999, "[####:#|-]  99%"),
+            (1000, "[####:#|#] 100%"),
         ] {
             snapshot.held.bytes = held;
-            assert_eq!(gauge(&snapshot) + " " + &fill(&snapshot), text);
+            assert_eq!(gauge(&snapshot, 8) + " " + &fill(&snapshot), text);
         }
+        snapshot.high_water = 1000;
+        assert_eq!(gauge(&snapshot, 8), "[####:###]");
+        assert_eq!(gauge(&snapshot, 0), "[]");
     }
 
     #[test]
@@ -543,10 +567,12 @@ mod tests {
         before.elapsed -= Duration::from_secs(2);
         before.output.records -= 100;
         before.input.records -= 500;
-        let shown = line(&lossy(), Some(&before), &config, 60);
-        assert_eq!(
-            shown,
-            "    600 0:01:02 [   50.0/s] [###-|-]  50% pressured lost 200"
+        let mut bar = Bar::new(Abilities::default());
+        bar.line(&before, &config, 60);
+        let shown = bar.line(&lossy(), &config, 60);
+        assert!(
+            shown.starts_with("    600 0:01:02 [   50.0/s] ["),
+            "{shown}"
         );
         assert_eq!(
             Unit::Records.in_rate(&lossy(), Some(&before)),
@@ -559,7 +585,7 @@ mod tests {
         let mut config = config();
         config.records = true;
         config.expected = Some(Amount::Records(10));
-        let shown = line(&quiet(), None, &config, 80);
+        let shown = line(&quiet(), &config, 80);
         assert!(shown.starts_with("     0B 0:00:00"), "{shown}");
         assert!(!shown.contains("ETA"), "{shown}");
     }
@@ -567,16 +593,76 @@ mod tests {
     #[test]
     fn nothing_done_has_a_share_but_no_time_left() {
         let mut config = config();
+        for expected in [0, 100] {
+            config.expected = Some(Amount::Bytes(expected));
+            assert!(line(&quiet(), &config, 60).ends_with("  0%"));
+        }
+    }
+
+    #[test]
+    fn what_the_consumer_did_not_take_is_not_done() {
+        let mut config = config();
         config.expected = Some(Amount::Bytes(100));
-        assert!(line(&quiet(), None, &config, 80).ends_with("   0%   0%"));
-        config.expected = Some(Amount::Bytes(0));
-        assert!(line(&quiet(), None, &config, 80).ends_with("   0%   0%"));
+        let mut snapshot = quiet();
+        snapshot.elapsed = Duration::from_secs(1);
+        snapshot.output.bytes = 60;
+        snapshot.seen.unread = 10;
+        let shown = line(&snapshot, &config, 150);
+        assert!(shown.contains(" unread 10B "), "{shown}");
+        assert!(shown.ends_with(" 50% ETA 0:00:01"), "{shown}");
+    }
+
+    #[test]
+    fn the_verdict_is_that_of_the_last_while() {
+        let mut bar = Bar::new(Abilities::default());
+        let mut snapshot = quiet();
+        let mut verdict = |seconds: u64, input: u64, output: u64| {
+            snapshot.elapsed = Duration::from_secs(seconds);
+            snapshot.wait_input = Duration::from_secs(input);
+            snapshot.wait_output = Duration::from_secs(output);
+            let field = bar.verdict(&snapshot).map(|field| field.text);
+            bar.line(&snapshot, &config(), 80);
+            field
+        };
+        assert_eq!(verdict(10, 5, 0).as_deref(), Some("producer slow 50%"));
+        assert_eq!(verdict(20, 5, 8).as_deref(), Some("consumer slow 80%"));
+        assert_eq!(verdict(30, 5, 8), None);
+        assert_eq!(verdict(35, 8, 8).as_deref(), Some("producer slow 20%"));
+    }
+
+    #[test]
+    fn what_happens_next_is_told_while_it_is_near() {
+        let mut snapshot = quiet();
+        snapshot.capacity = 1000;
+        snapshot.held.bytes = 400;
+        let mut next = |input, output| {
+            snapshot.in_rate = Some(input);
+            snapshot.out_rate = Some(output);
+            prediction(&snapshot).map(|field| field.text)
+        };
+        assert_eq!(next(150.0, 100.0).as_deref(), Some("full in 12s"));
+        assert_eq!(next(0.0, 100.0).as_deref(), Some("drained in 4s"));
+        assert_eq!(next(101.0, 100.0).as_deref(), Some("full in 10m"));
+        assert_eq!(next(100.0, 100.0), None);
+        assert_eq!(next(100.1, 100.0), None);
+        assert_eq!(next(0.0, 1e6), None);
+    }
+
+    #[test]
+    fn losses_stand_out_and_colour_is_left_out_where_there_is_none() {
+        let coloured = Abilities {
+            utf8: false,
+            colour: true,
+        };
+        let shown = Bar::new(coloured).line(&lossy(), &config(), 40);
+        assert!(shown.ends_with(" \x1b[1;31mlost 200\x1b[m"), "{shown:?}");
+        assert!(!line(&lossy(), &config(), 80).contains('\x1b'));
     }
 
     #[test]
     fn the_name_stands_in_front() {
         let mut config = config();
         config.name = Some("tail".to_owned());
-        assert!(line(&quiet(), None, &config, 80).starts_with("tail:      0B 0:00:00"));
+        assert!(line(&quiet(), &config, 80).starts_with("tail:      0B 0:00:00"));
     }
 }

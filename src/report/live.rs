@@ -248,7 +248,6 @@ mod tests {
     use rustix::termios::{Winsize, tcsetwinsize};
 
     use super::*;
-    use crate::report::testing::{config, lossy, quiet};
 
     /// A terminal of so many columns that is not ours to control, and the side that sees it.
     fn terminal(columns: u16) -> (OwnedFd, Descriptor) {
@@ -274,18 +273,20 @@ mod tests {
         String::from_utf8_lossy(&bytes[..count]).into_owned()
     }
 
+    fn live(terminal: Option<Descriptor>, dumb: bool, mode: ReportMode) -> Live {
+        Live::new(terminal, dumb, mode, &ScreenConfig::default())
+    }
+
     #[test]
     fn a_painted_line_replaces_the_one_before_and_leaves_no_trace() {
         let (master, screen) = terminal(40);
-        let mut live = Live::new(Some(screen.clone()), false);
+        let mut live = live(Some(screen.clone()), false, ReportMode::Bar);
         let mut out = screen;
-        live.draw(&quiet(), &config(), &mut out);
-        assert_eq!(seen(&master), "     0B 0:00:00 [        -] [------]");
-        live.draw(&lossy(), &config(), &mut out);
-        assert_eq!(
-            seen(&master),
-            "\r\x1b[2K3.00MiB [49.3KiB/s] [###-|-] lost 200"
-        );
+        assert_eq!(live.width(), 40);
+        live.draw("first, and longer", &mut out);
+        assert_eq!(seen(&master), "first, and longer");
+        live.draw("\x1b[1;31msecond\x1b[m", &mut out);
+        assert_eq!(seen(&master), "\r\x1b[2K\x1b[1;31msecond\x1b[m");
         live.clear(&mut out);
         assert_eq!(seen(&master), "\r\x1b[2K");
         say_marker(&mut live, &mut out);
@@ -299,49 +300,55 @@ mod tests {
     #[test]
     fn a_line_for_people_goes_above_a_painted_one() {
         let (master, screen) = terminal(40);
-        let mut live = Live::new(Some(screen.clone()), false);
+        let mut live = live(Some(screen.clone()), false, ReportMode::Bar);
         let mut out = screen;
-        live.draw(&quiet(), &config(), &mut out);
+        live.draw("the line", &mut out);
         seen(&master);
         say_marker(&mut live, &mut out);
         let mut all = seen(&master);
-        while !all.ends_with("[------]") {
+        while !all.ends_with("line") {
             all += &seen(&master);
         }
-        assert_eq!(
-            all,
-            "\r\x1b[2Kmarker\r\n     0B 0:00:00 [        -] [------]"
-        );
+        assert_eq!(all, "\r\x1b[2Kmarker\r\nthe line");
+    }
+
+    /// What two lines, one between and the end leave.
+    fn drawn(mut live: Live) -> String {
+        let mut out = Vec::new();
+        live.draw("longer", &mut out);
+        live.draw("\x1b[1mline\x1b[m", &mut out);
+        say_marker(&mut live, &mut out);
+        live.clear(&mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn a_forced_line_is_written_over_and_ends_before_other_lines() {
-        let mut live = Live::new(None, false);
-        let mut out = Vec::new();
-        let mut wide = config();
-        wide.name = Some("a longer name".to_owned());
-        live.draw(&quiet(), &wide, &mut out);
-        live.draw(&quiet(), &config(), &mut out);
-        say_marker(&mut live, &mut out);
-        live.clear(&mut out);
         assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "\ra longer name:      0B 0:00:00 [        -] in         - [------]   0%\
-             \r     0B 0:00:00 [        -] in         - [------]   0%               \nmarker\n"
+            drawn(live(None, false, ReportMode::Bar)),
+            "\rlonger\r\x1b[1mline\x1b[m  \nmarker\n"
+        );
+    }
+
+    #[test]
+    fn a_line_of_pvs_form_is_drawn_as_by_pv() {
+        assert_eq!(
+            drawn(live(None, false, ReportMode::Pv)),
+            "longer\r\x1b[1mline\x1b[m  \r\nmarker\n"
         );
     }
 
     #[test]
     fn a_dumb_terminal_gets_no_escape_sequences() {
         let (master, screen) = terminal(40);
-        let mut live = Live::new(Some(screen.clone()), true);
+        let mut live = live(Some(screen.clone()), true, ReportMode::Bar);
         let mut out = screen;
-        live.draw(&lossy(), &config(), &mut out);
+        live.draw("the line", &mut out);
         live.clear(&mut out);
         let mut all = seen(&master);
         while !all.ends_with('\n') {
             all += &seen(&master);
         }
-        assert_eq!(all, "\r3.00MiB [49.3KiB/s] [###-|-] lost 200\r\n");
+        assert_eq!(all, "\rthe line\r\n");
     }
 }

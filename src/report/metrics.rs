@@ -49,7 +49,10 @@ impl Metrics {
     pub fn write(&self, snapshot: &Snapshot, config: &ReportConfig) {
         let text = text(snapshot, config);
         let written = fs::write(&self.draft, text);
-        if written.and_then(|()| fs::rename(&self.draft, &self.path)).is_err() {
+        if written
+            .and_then(|()| fs::rename(&self.draft, &self.path))
+            .is_err()
+        {
             let _ = fs::remove_file(&self.draft);
         }
     }
@@ -66,13 +69,22 @@ pub fn text(snapshot: &Snapshot, config: &ReportConfig) -> String {
 }
 
 fn amounts(page: &mut Page, at: &Snapshot) {
-    page.counter("hwm_received_bytes_total", "Bytes that came in.", at.input.bytes);
+    page.counter(
+        "hwm_received_bytes_total",
+        "Bytes that came in.",
+        at.input.bytes,
+    );
     page.counter(
         "hwm_sent_bytes_total",
         "Bytes that the output accepted, without marks.",
         at.output.bytes,
     );
-    page.lost("hwm_lost_bytes_total", "Bytes that were lost.", at, |lost| lost.bytes);
+    page.lost(
+        "hwm_lost_bytes_total",
+        "Bytes that were lost.",
+        at,
+        |lost| lost.bytes,
+    );
     page.gauge("hwm_held_bytes", "Bytes in the buffer.", at.held.bytes);
     page.gauge(
         "hwm_unread_bytes",
@@ -80,31 +92,72 @@ fn amounts(page: &mut Page, at: &Snapshot) {
         at.seen.unread,
     );
     if at.counts_records {
-        page.counter("hwm_received_records_total", "Records that came in.", at.input.records);
+        page.counter(
+            "hwm_received_records_total",
+            "Records that came in.",
+            at.input.records,
+        );
         page.counter(
             "hwm_sent_records_total",
             "Records that the output accepted, without marks.",
             at.output.records,
         );
-        page.lost("hwm_lost_records_total", "Records that were lost.", at, |lost| lost.records);
-        page.gauge("hwm_held_records", "Records in the buffer.", at.held.records);
+        page.lost(
+            "hwm_lost_records_total",
+            "Records that were lost.",
+            at,
+            |lost| lost.records,
+        );
+        page.gauge(
+            "hwm_held_records",
+            "Records in the buffer.",
+            at.held.records,
+        );
     }
-    page.counter("hwm_marks_total", "Marks that were written.", at.marks.records);
-    page.counter("hwm_mark_bytes_total", "Bytes of marks that were written.", at.marks.bytes);
+    page.counter(
+        "hwm_marks_total",
+        "Marks that were written.",
+        at.marks.records,
+    );
+    page.counter(
+        "hwm_mark_bytes_total",
+        "Bytes of marks that were written.",
+        at.marks.bytes,
+    );
 }
 
 fn bounds(page: &mut Page, at: &Snapshot) {
-    page.gauge("hwm_peak_held_bytes", "The most bytes in the buffer so far.", at.peak_held);
-    page.gauge("hwm_capacity_bytes", "The most bytes that the buffer may hold.", at.capacity);
-    page.gauge("hwm_high_water_bytes", "The high-water mark.", at.high_water);
+    page.gauge(
+        "hwm_peak_held_bytes",
+        "The most bytes in the buffer so far.",
+        at.peak_held,
+    );
+    page.gauge(
+        "hwm_capacity_bytes",
+        "The most bytes that the buffer may hold.",
+        at.capacity,
+    );
+    page.gauge(
+        "hwm_high_water_bytes",
+        "The high-water mark.",
+        at.high_water,
+    );
     page.gauge("hwm_low_water_bytes", "The low-water mark.", at.low_water);
     let pressured = u8::from(at.state == State::Pressured);
-    page.gauge("hwm_pressured", "1 while the state is pressured, 0 while it is flowing.", pressured);
+    page.gauge(
+        "hwm_pressured",
+        "1 while the state is pressured, 0 while it is flowing.",
+        pressured,
+    );
 }
 
 fn times(page: &mut Page, at: &Snapshot) {
     for (name, help, time) in [
-        ("hwm_elapsed_seconds_total", "Time since the start.", at.elapsed),
+        (
+            "hwm_elapsed_seconds_total",
+            "Time since the start.",
+            at.elapsed,
+        ),
         (
             "hwm_input_wait_seconds_total",
             "Time with nothing to do but to wait for input.",
@@ -125,7 +178,11 @@ fn times(page: &mut Page, at: &Snapshot) {
             "Time in which the policy had stopped reading.",
             at.read_paused,
         ),
-        ("hwm_pressured_seconds_total", "Time in the pressured state.", at.pressured),
+        (
+            "hwm_pressured_seconds_total",
+            "Time in the pressured state.",
+            at.pressured,
+        ),
     ] {
         page.counter(name, help, Seconds(time));
     }
@@ -147,11 +204,24 @@ fn events(page: &mut Page, at: &Snapshot) {
         "Unbroken runs of lost records.",
         at.loss_episodes,
     );
-    page.metric("hwm_run_info", "The run's policy.", "gauge", &[(&[("policy", at.policy)], "1".into())]);
+    page.metric(
+        "hwm_run_info",
+        "The run's policy.",
+        "gauge",
+        &[(&[("policy", at.policy)], "1".into())],
+    );
     let over = u8::from(at.exit.is_some());
-    page.gauge("hwm_run_finished", "1 once the run is over, 0 before.", over);
+    page.gauge(
+        "hwm_run_finished",
+        "1 once the run is over, 0 before.",
+        over,
+    );
     if let Some(exit) = at.exit {
-        page.gauge("hwm_exit_status", "The exit status; 128 + N for an ending by signal N.", exit);
+        page.gauge(
+            "hwm_exit_status",
+            "The exit status; 128 + N for an ending by signal N.",
+            exit,
+        );
     }
 }
 
@@ -217,7 +287,9 @@ impl Page {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -243,7 +315,10 @@ mod tests {
             "hwm_run_finished 1",
             "hwm_exit_status 0",
         ] {
-            assert!(text.lines().any(|at| at == line), "{line} is not in:\n{text}");
+            assert!(
+                text.lines().any(|at| at == line),
+                "{line} is not in:\n{text}"
+            );
         }
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         for sample in samples {
@@ -280,7 +355,10 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         metrics.write(&quiet(), &config());
         metrics.write(&lossy(), &config());
-        assert_eq!(fs::read_to_string(&path).unwrap(), text(&lossy(), &config()));
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            text(&lossy(), &config())
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -26,6 +26,8 @@ mod metrics;
 mod output;
 mod plain;
 mod rows;
+#[cfg(test)]
+mod screens;
 mod sparkline;
 mod statistics;
 mod summary;

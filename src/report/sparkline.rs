@@ -19,7 +19,10 @@ pub fn draw(points: &[(Duration, u64)], span: Duration, cells: usize, utf8: bool
             (end > 0.0).then(|| (amount_at(points, end) - amount_at(points, begin)) / (end - begin))
         })
         .collect();
-    let highest = rates.iter().flatten().fold(0.0, |high: f64, rate| high.max(*rate));
+    let highest = rates
+        .iter()
+        .flatten()
+        .fold(0.0, |high: f64, rate| high.max(*rate));
     let column = |rate: &Option<f64>| match rate {
         None => ' ',
         Some(rate) if highest > 0.0 => levels[((rate / highest * 7.0).round() as usize).min(7)],
@@ -35,7 +38,11 @@ fn amount_at(points: &[(Duration, u64)], time: f64) -> f64 {
         let here = (at.as_secs_f64(), *amount as f64);
         if here.0 >= time {
             let span = here.0 - before.0;
-            let share = if span > 0.0 { (time - before.0) / span } else { 1.0 };
+            let share = if span > 0.0 {
+                (time - before.0) / span
+            } else {
+                1.0
+            };
             return before.1 + (here.1 - before.1) * share;
         }
         before = here;
@@ -53,7 +60,13 @@ mod tests {
 
     #[test]
     fn the_tallest_column_is_the_highest_rate() {
-        let points = [at(10, 0), at(20, 100), at(30, 300), at(40, 300), at(60, 500)];
+        let points = [
+            at(10, 0),
+            at(20, 100),
+            at(30, 300),
+            at(40, 300),
+            at(60, 500),
+        ];
         let draw = |utf8| super::draw(&points, Duration::from_secs(60), 6, utf8);
         assert_eq!(draw(true), "▁▅█▁▅▅");
         assert_eq!(draw(false), "_~#_~~");

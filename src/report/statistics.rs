@@ -70,7 +70,10 @@ mod tests {
         let line = of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).line(false);
         assert_eq!(line, "rate min/avg/max/mdev = 2.000/5.000/9.000/2.000 B/s");
         let line = of(&[2.0]).line(true);
-        assert_eq!(line, "rate min/avg/max/mdev = 16.000/16.000/16.000/0.000 b/s");
+        assert_eq!(
+            line,
+            "rate min/avg/max/mdev = 16.000/16.000/16.000/0.000 b/s"
+        );
     }
 
     #[test]

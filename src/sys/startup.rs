@@ -117,8 +117,7 @@ pub(super) fn check(
             }
             let stdout = rustix::stdio::stdout();
             check_way(stdout, OFlags::RDONLY, "stdout")?;
-            let stat =
-                rustix::fs::fstat(stdout).map_err(StartError::system("examine stdout"))?;
+            let stat = rustix::fs::fstat(stdout).map_err(StartError::system("examine stdout"))?;
             let file = check_same_file(sources, stdin, &stat)?;
             let output = duplicate(stdout).map_err(StartError::system("write to stdout"))?;
             Ok((output, file))
@@ -145,9 +144,8 @@ fn open_output(
     let flags = WRITING | OFlags::CREATE | OFlags::TRUNC;
     let mode = Mode::from_raw_mode(0o600);
     let opened = rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, mode));
-    let failed = |errno: rustix::io::Errno| {
-        StartError::Output(path.display().to_string(), errno.into())
-    };
+    let failed =
+        |errno: rustix::io::Errno| StartError::Output(path.display().to_string(), errno.into());
     let output = opened.map_err(failed)?;
     let stat = rustix::fs::fstat(&output).map_err(failed)?;
     Ok((output, FileId::of(&stat)))

@@ -131,7 +131,11 @@ fn transferred(snapshot: &Snapshot, config: &ReportConfig, last: bool) -> u64 {
 
 fn lost(snapshot: &Snapshot, config: &ReportConfig) -> u64 {
     let lost = snapshot.lost.total();
-    if config.records { lost.records } else { lost.bytes }
+    if config.records {
+        lost.records
+    } else {
+        lost.bytes
+    }
 }
 
 /// A plain bar of `width` columns, full to `share` percent.

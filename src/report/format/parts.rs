@@ -165,7 +165,11 @@ fn eta(view: &View<'_>) -> String {
     };
     let text = format!("ETA {}", clock(Duration::from_secs(seconds)));
     // At the end there is nothing left to tell, and the line keeps its width.
-    if view.last { " ".repeat(text.len()) } else { text }
+    if view.last {
+        " ".repeat(text.len())
+    } else {
+        text
+    }
 }
 
 fn fineta(view: &View<'_>) -> String {

@@ -100,7 +100,11 @@ impl Progress {
     }
 
     fn remember(&mut self, elapsed: f64, amount: f64) {
-        if self.past.back().is_some_and(|(at, _)| elapsed < at + self.step) {
+        if self
+            .past
+            .back()
+            .is_some_and(|(at, _)| elapsed < at + self.step)
+        {
             return;
         }
         if self.past.len() == self.most {
