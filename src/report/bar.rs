@@ -14,7 +14,7 @@ use super::name;
 use super::sparkline;
 use crate::config::{Amount, ReportConfig};
 use crate::core::account::Tally;
-use crate::core::snapshot::{Bottleneck, Snapshot, State};
+use crate::core::snapshot::{Snapshot, State};
 use crate::units::{byte_rate, clock, count, percent, record_rate, size};
 
 /// Columns where the terminal does not tell.
@@ -137,26 +137,25 @@ impl Bar {
         self.past.iter().rev().find(|at| at.elapsed <= begin)
     }
 
-    /// Which side is slow, and the share of the time in which the other had to wait for it.
+    /// What held the data up for longest, and for which share of the time.
     fn verdict(&self, now: &Snapshot) -> Option<Field> {
         let then = self.since(now, VERDICT);
         let passed = |time: fn(&Snapshot) -> Duration| {
             let before = then.map_or(Duration::ZERO, time);
             time(now).saturating_sub(before).as_secs_f64()
         };
-        let (all, input) = (passed(|at| at.elapsed), passed(|at| at.wait_input));
-        let output = passed(|at| at.wait_output);
-        let (side, waited) = match output > input {
-            true => (Bottleneck::Consumer, output),
-            false => (Bottleneck::Producer, input),
-        };
-        if waited <= all * NOTABLE {
-            return None;
-        }
-        let (side, share) = (side.name(), percent(waited, all));
+        let all = passed(|at| at.elapsed);
+        let waits = [
+            ("producer", " slow", passed(|at| at.wait_input)),
+            ("consumer", " slow", passed(|at| at.wait_output)),
+            ("rate limit", "", passed(|at| at.wait_rate)),
+        ];
+        let longest = waits.into_iter().max_by(|a, b| a.2.total_cmp(&b.2));
+        let (who, is, waited) = longest.filter(|(_, _, waited)| *waited > all * NOTABLE)?;
+        let share = percent(waited, all);
         Some(Field {
-            short: Some((6, format!("{side} {share}%"))),
-            ..field(10, format!("{side} slow {share}%"))
+            short: Some((6, format!("{who} {share}%"))),
+            ..field(10, format!("{who}{is} {share}%"))
         })
     }
 
@@ -628,6 +627,9 @@ mod tests {
         assert_eq!(verdict(20, 5, 8).as_deref(), Some("consumer slow 80%"));
         assert_eq!(verdict(30, 5, 8), None);
         assert_eq!(verdict(35, 8, 8).as_deref(), Some("producer slow 20%"));
+        snapshot.wait_rate = Duration::from_secs(12);
+        let limited = bar.verdict(&snapshot).map(|field| field.text);
+        assert_eq!(limited.as_deref(), Some("rate limit 80%"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `-c`: rows of a terminal for several processes of one pipeline.
 //!
-//! Every process has a row, in the order in which they began to draw, and the cursor rests below the
-//! last of them. Who draws goes up to his row and comes back, and knows how far that is from a ledger
+//! Every process has a row from the start, in the order of their numbers, which is that of the pipeline,
+//! and the cursor rests below the last of them. Who draws goes up to his row and comes back, and knows how far that is from a ledger
 //! that all share: a small file with a line for each row. pv asks the terminal where its cursor is,
 //! for which it changes the terminal's settings; here nobody needs to know.
 //!
@@ -26,21 +26,23 @@ pub struct Rows {
     path: PathBuf,
     ledger: Ledger,
     terminal: Descriptor,
-    /// Ours, from 0; None while nothing was drawn.
-    row: Option<usize>,
+    /// What stands in the ledger for us.
+    number: u32,
 }
 
 impl Rows {
-    /// A row on `terminal`, which is taken by the first line drawn; None without a ledger.
+    /// A row on `terminal`, taken at once; None without a ledger.
     pub fn on(terminal: Descriptor) -> Option<Rows> {
         let path = ledger_of(&terminal)?;
         let ledger = Ledger::open(&path).ok()?;
-        Some(Rows {
+        let mut rows = Rows {
             path,
             ledger,
-            terminal,
-            row: None,
-        })
+            terminal: terminal.clone(),
+            number: std::process::id(),
+        };
+        rows.draw("", &mut { terminal });
+        Some(rows)
     }
 
     /// Draws the line in the row.
@@ -49,16 +51,34 @@ impl Rows {
             return;
         };
         let mut frame = String::new();
-        let row = *self.row.get_or_insert_with(|| {
-            page.push(std::process::id().to_string());
+        let row = self.row_in(&page).unwrap_or_else(|| {
+            let row = self.place_in(&page);
+            page.insert(row, self.number.to_string());
             frame.push('\n');
-            page.len() - 1
+            row
         });
-        // Without wrapping at the margin, so that no row ever becomes two.
-        let up = page.len().saturating_sub(row).max(1);
-        frame += &format!("\x1b[{up}A\r\x1b[?7l{line}\x1b[K\x1b[?7h\x1b[{up}B\r");
+        // Cleared first: at the margin, what clears the rest would take the last character. Without
+        // wrapping there, so that no row ever becomes two.
+        let up = page.len() - row;
+        frame += &format!("\x1b[{up}A\r\x1b[2K\x1b[?7l{line}\x1b[?7h\x1b[{up}B\r");
         let _ = out.write_all(frame.as_bytes());
         self.ledger.close(&page);
+    }
+
+    fn row_in(&self, page: &[String]) -> Option<usize> {
+        let number = self.number.to_string();
+        page.iter().position(|line| *line == number)
+    }
+
+    /// Above those with higher numbers, which move on when they draw next; but what stays in its place
+    /// is not drawn over.
+    fn place_in(&self, page: &[String]) -> usize {
+        let is_behind = |line: &String| line.parse().is_ok_and(|number: u32| number > self.number);
+        let place = page.iter().position(is_behind).unwrap_or(page.len());
+        match page.iter().any(|line| line == TAKEN) {
+            true => page.len(),
+            false => place,
+        }
     }
 
     /// Lets `say` write lines that stay, below all rows.
@@ -80,7 +100,7 @@ impl Rows {
             return None;
         }
         let page = self.ledger.turn(&self.path).ok()?;
-        match page.iter().any(|line| is_alive(line)) || self.row.is_some() {
+        match page.iter().any(|line| is_alive(line)) {
             true => Some(page),
             // All are gone that ever drew here.
             false => Some(Vec::new()),
@@ -91,11 +111,11 @@ impl Rows {
 impl Drop for Rows {
     /// The row stays on the screen. The last to leave takes the ledger along.
     fn drop(&mut self) {
-        let (Some(row), Ok(mut page)) = (self.row, self.ledger.turn(&self.path)) else {
+        let Ok(mut page) = self.ledger.turn(&self.path) else {
             return;
         };
-        if let Some(line) = page.get_mut(row) {
-            TAKEN.clone_into(line);
+        if let Some(row) = self.row_in(&page) {
+            TAKEN.clone_into(&mut page[row]);
         }
         if !page.iter().any(|line| is_alive(line)) {
             let _ = std::fs::remove_file(&self.path);
@@ -172,14 +192,18 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    /// Rows with a ledger of the test's own.
-    fn rows(path: &Path, terminal: &Descriptor) -> Rows {
+    /// Rows with a ledger of the test's own, of a process that runs.
+    fn rows(path: &Path, terminal: &Descriptor, number: u32) -> Rows {
         Rows {
             path: path.to_owned(),
             ledger: Ledger::open(path).unwrap(),
             terminal: terminal.clone(),
-            row: None,
+            number,
         }
+    }
+
+    fn frame(up: usize, line: &str) -> String {
+        format!("\x1b[{up}A\r\x1b[2K\x1b[?7l{line}\x1b[?7h\x1b[{up}B\r")
     }
 
     #[test]
@@ -188,18 +212,20 @@ mod tests {
         let path = folder.path().join("ledger");
         let (_master, terminal) = crate::sys::testing::pty();
         let terminal = Descriptor::Own(Arc::new(terminal));
-        let (mut first, mut second) = (rows(&path, &terminal), rows(&path, &terminal));
+        // Two numbers that are taken for as long as the test runs; the second process comes first.
+        let (one, own) = (1, std::process::id());
+        let mut second = rows(&path, &terminal, own);
+        let mut first = rows(&path, &terminal, one);
         let mut out = Vec::new();
-        first.draw("a", &mut out);
         second.draw("b", &mut out);
-        first.draw("c", &mut out);
+        first.draw("a", &mut out);
+        second.draw("c", &mut out);
         first.below(&mut out, |out| out.write_all(b"said\n").unwrap());
         second.draw("d", &mut out);
-        let frame = |up, line| format!("\x1b[{up}A\r\x1b[?7l{line}\x1b[K\x1b[?7h\x1b[{up}B\r");
         let expected = [
-            "\n".to_owned() + &frame(1, "a"),
             "\n".to_owned() + &frame(1, "b"),
-            frame(2, "c"),
+            "\n".to_owned() + &frame(2, "a"),
+            frame(1, "c"),
             "said\n".to_owned(),
             frame(2, "d"),
         ];
@@ -208,10 +234,22 @@ mod tests {
         assert!(path.exists());
         drop(second);
         assert!(!path.exists());
-        let mut third = rows(&path, &terminal);
         let mut out = Vec::new();
-        third.draw("e", &mut out);
+        rows(&path, &terminal, own).draw("e", &mut out);
         assert_eq!(out, ("\n".to_owned() + &frame(1, "e")).as_bytes());
+    }
+
+    #[test]
+    fn what_the_dead_left_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let (_master, terminal) = crate::sys::testing::pty();
+        let terminal = Descriptor::Own(Arc::new(terminal));
+        // No process has so high a number.
+        std::fs::write(&path, "0\n999999999\n").unwrap();
+        let mut out = Vec::new();
+        rows(&path, &terminal, std::process::id()).draw("a", &mut out);
+        assert_eq!(out, ("\n".to_owned() + &frame(1, "a")).as_bytes());
     }
 
     #[test]

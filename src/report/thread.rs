@@ -246,7 +246,6 @@ impl Scribe {
     fn say_last(&mut self, mut lines: Vec<String>) {
         if let (ReportMode::Bar, Some((live, _)), Some(line)) =
             (self.config.mode, &mut self.live, lines.first())
-            && self.shown
             && live.ends_with(line, &mut *self.reports)
         {
             lines.remove(0);
