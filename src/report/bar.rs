@@ -26,6 +26,10 @@ const GAUGE_CELLS: usize = 8;
 /// The time that the sparkline shows.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// What lies between two pictures of it at least: no column of a sparkline is narrower, and short
+/// intervals would pile up thousands.
+const APART: Duration = Duration::from_millis(500);
+
 /// The verdict is that of the last while, so that it follows what happens.
 const VERDICT: Duration = Duration::from_secs(10);
 
@@ -47,7 +51,10 @@ const SPARKS: [(usize, usize); 2] = [(110, 20), (70, 10)];
 /// What lines are composed from: the last minute, and what the terminal can show.
 #[derive(Debug)]
 pub struct Bar {
+    /// Pictures of the last minute, some time apart.
     past: VecDeque<Snapshot>,
+    /// That of the line before.
+    before: Option<Snapshot>,
     abilities: Abilities,
 }
 
@@ -89,6 +96,7 @@ impl Bar {
     pub fn new(abilities: Abilities) -> Bar {
         Bar {
             past: VecDeque::new(),
+            before: None,
             abilities,
         }
     }
@@ -97,7 +105,7 @@ impl Bar {
     /// the start of the run without one.
     pub fn line(&mut self, now: &Snapshot, config: &ReportConfig, width: usize) -> String {
         let unit = Unit::of(now, config);
-        let before = self.past.back();
+        let before = self.before.as_ref();
         let mut fields = vec![
             field(0, format!("{:>7}", unit.amount(now.output))),
             field(5, clock(now.elapsed)),
@@ -123,12 +131,16 @@ impl Bar {
     }
 
     fn remember(&mut self, now: &Snapshot) {
-        let is_old = |at: &Snapshot| at.elapsed + MINUTE < now.elapsed;
+        let is_old = |at: &Snapshot| at.elapsed.saturating_add(MINUTE) < now.elapsed;
         // One older than a minute is where the minute begins.
         while self.past.get(1).is_some_and(is_old) {
             self.past.pop_front();
         }
-        self.past.push_back(now.clone());
+        let last = self.past.back();
+        if last.is_none_or(|last| now.elapsed >= last.elapsed.saturating_add(APART)) {
+            self.past.push_back(now.clone());
+        }
+        self.before = Some(now.clone());
     }
 
     /// The picture at the beginning of the last `time`, or at the start of the run.

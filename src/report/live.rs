@@ -69,6 +69,13 @@ impl Live {
         }
     }
 
+    /// Takes its place on the screen, where places are shared. Like all that draws, it may be stuck.
+    pub fn begin(&mut self, out: &mut dyn Write) {
+        if let Style::Row(rows) = &mut self.style {
+            rows.draw("", out);
+        }
+    }
+
     /// The columns that a line may have.
     pub fn width(&self) -> usize {
         let columns = || self.terminal.as_ref().and_then(Descriptor::columns);

@@ -1,6 +1,6 @@
 //! `-c`: rows of a terminal for several processes of one pipeline.
 //!
-//! Every process has a row from the start, in the order of their numbers, which is that of the pipeline,
+//! Every process takes a row at its start, in the order of their numbers, which is that of the pipeline,
 //! and the cursor rests below the last of them. Who draws goes up to his row and comes back, and knows how far that is from a ledger
 //! that all share: a small file with a line for each row. pv asks the terminal where its cursor is,
 //! for which it changes the terminal's settings; here nobody needs to know.
@@ -31,18 +31,17 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// A row on `terminal`, taken at once; None without a ledger.
+    /// A row on `terminal`, taken when it is first drawn in; None without a ledger. Nobody is waited
+    /// for.
     pub fn on(terminal: Descriptor) -> Option<Rows> {
         let path = ledger_of(&terminal)?;
         let ledger = Ledger::open(&path).ok()?;
-        let mut rows = Rows {
+        Some(Rows {
             path,
             ledger,
-            terminal: terminal.clone(),
+            terminal,
             number: std::process::id(),
-        };
-        rows.draw("", &mut { terminal });
-        Some(rows)
+        })
     }
 
     /// Draws the line in the row.

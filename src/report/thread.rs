@@ -46,6 +46,7 @@ pub fn run(
     mut scribe: Scribe,
     done: SyncSender<()>,
 ) {
+    scribe.begin();
     let mut last_word = None;
     for message in &inbox {
         last_word = last_word.or_else(|| last.try_recv().ok());
@@ -153,6 +154,12 @@ impl Scribe {
             live,
             metrics: None,
             shown: false,
+        }
+    }
+
+    fn begin(&mut self) {
+        if let Some((live, _)) = &mut self.live {
+            live.begin(&mut *self.reports);
         }
     }
 

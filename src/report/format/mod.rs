@@ -185,13 +185,16 @@ pub fn visible(text: &str) -> usize {
 
 impl View<'_> {
     fn leaves_colours_on(&self) -> bool {
-        let codes = self.display.pieces.iter().filter_map(|piece| match piece {
+        let mut codes = self.display.pieces.iter().filter_map(|piece| match piece {
             Piece::Part {
                 part: Part::Sgr(codes),
                 ..
             } => codes.last(),
             _ => None,
         });
-        self.abilities.colour && codes.last().is_some_and(|code| *code != 0)
+        self.abilities.colour && codes.next_back().is_some_and(|code| *code != 0)
     }
 }
+
+#[cfg(test)]
+mod tests;
