@@ -253,7 +253,7 @@ pub struct ReportConfig {
 /// What the live line looks like, and when it is drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScreenConfig {
-    /// pv's display, with [`ReportMode::Pv`].
+    /// What pv's display shows; always with [`ReportMode::Pv`], and only then.
     pub display: Option<Display>,
     /// `-f`: draw also where it is not looked at.
     pub force: bool,

@@ -10,7 +10,7 @@
 //! core/       pure: no I/O, no clock, no threads; `now` comes in as an argument
 //! engine/     the loop: the only room that knows core and the system at once
 //! sys/        the only room that touches the system: descriptors, poll, signals
-//! report/     a core::Snapshot -> bar, plain, json, summary
+//! report/     a core::Snapshot -> bar, pv's form, plain, json, summary, metrics
 //! exit.rs     how a run ended -> exit status
 //! job.rs      our place in the shell's job control
 //! units.rs    numbers, times and names as text for people

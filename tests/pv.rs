@@ -79,7 +79,7 @@ const LINES: [Line; 54] = [
     since_1_11("cat data | pv -fpgb -u granular"),
     since_1_11("pv -fIb data"),
     since_1_11("pv -nF '{\"t\":%t,\"b\":%b,\"p\":%{progress-amount-only}}' data"),
-    since_1_11("pv -fC -F '%{sgr:red}%b%{sgr:reset} %40L|' lines"),
+    since_1_11("pv -f -F '%{sgr:red}%b%{sgr:reset} %{bar-shaded}|' lines"),
     since_1_11("pv -kfb -s 5k -S data"),
     since_1_11("pv -fb -P pid data && ls pid*"),
     since_1_11("pv -fbY data > copy && cat copy"),
@@ -87,7 +87,7 @@ const LINES: [Line; 54] = [
     since_1_11("pv -fk8 -bra data"),
     since_1_11("pv -flp lines"),
     since_1_11("pv -o out data && cat out"),
-    since_1_11("pv -fXb data && pv -fC -F '%N %{bytes} %5A' -N n lines"),
+    since_1_11("pv -fXb data && pv -f -F '%N %{bytes} %12{name}' -N n lines"),
 ];
 
 /// What a script leaves: stdout, whether it succeeded, stderr.

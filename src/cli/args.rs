@@ -211,6 +211,8 @@ pub(super) struct Args {
     pub(super) force: bool,
 
     /// Report nothing but errors, like --report none
+    ///
+    /// As in pv, -v adds its line all the same.
     #[arg(help_heading = "Report", short = 'q', long)]
     pub(super) quiet: bool,
 

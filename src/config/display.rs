@@ -5,7 +5,7 @@
 /// A display of pv's form: text and parts, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Display {
-    /// The parts; never empty.
+    /// Text and parts; none where all that was asked for is unknown, such as the time left.
     pub pieces: Vec<Piece>,
     /// `-n`: plain numbers, a line for each report.
     pub numeric: bool,
@@ -45,7 +45,7 @@ impl Display {
 /// A piece of a display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// As it is; without control characters.
+    /// As it is; the user may have put control characters there.
     Text(String),
     /// To be filled in.
     Part {

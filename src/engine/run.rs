@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::witness::Witness;
 use super::{Event, Interest, Read, Reporter, Signal, System, Write};
 use crate::config::display::Display;
-use crate::config::{RelayConfig, ReportConfig};
+use crate::config::{RelayConfig, ReportConfig, ReportMode};
 use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay, earliest};
 use crate::core::snapshot::Snapshot;
@@ -401,7 +401,10 @@ impl Beat {
         let ticks = report.mode.is_periodic() || report.statistics || report.metrics_file.is_some();
         ticks.then_some(Self {
             interval: report.interval,
-            next: report.interval.max(report.screen.delay),
+            next: match report.mode {
+                ReportMode::Bar | ReportMode::Pv => report.interval.max(report.screen.delay),
+                _ => report.interval,
+            },
         })
     }
 

@@ -135,9 +135,9 @@ fn ledger_of(terminal: &Descriptor) -> Option<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let folder = ["XDG_RUNTIME_DIR", "TMPDIR"]
         .iter()
-        .filter_map(env::var_os)
-        .find(|folder| !folder.is_empty())
-        .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        .filter_map(|variable| env::var_os(variable).map(PathBuf::from))
+        .find(|folder| folder.is_absolute() && folder.is_dir())
+        .unwrap_or_else(|| PathBuf::from("/tmp"));
     Some(folder.join(format!("hwm-{user}-{}-{group}.rows", stat.st_rdev)))
 }
 

@@ -84,6 +84,10 @@ impl Progress {
         self.remember(elapsed, amount);
         let overall = amount / elapsed.max(1e-6);
         let figures = &mut self.figures;
+        if last && figures.highest == 0.0 {
+            // A run too short for a measurement is its only one.
+            figures.highest = overall;
+        }
         figures.elapsed = elapsed;
         figures.transferred = transferred;
         (figures.rate, figures.average) = match last {
@@ -135,6 +139,12 @@ mod tests {
         assert_eq!((figures.rate, figures.highest), (200.0, 300.0));
         let end = progress.update(4.0, 600, None, true);
         assert_eq!((end.rate, end.average), (150.0, 150.0));
+    }
+
+    #[test]
+    fn a_run_too_short_to_be_measured_has_a_highest_rate_at_its_end() {
+        let mut progress = Progress::new(30);
+        assert_eq!(progress.update(0.002, 100, None, true).highest, 50_000.0);
     }
 
     #[test]
