@@ -271,3 +271,72 @@ fn with_the_terminal_stopped_by_ctrl_s_data_goes_on_at_full_speed() {
         "{closed:?} with a stopped terminal, {open:?} with another"
     );
 }
+
+/// The lines that `shown` leaves on a large screen: just what hwm and a shell use of a terminal.
+fn screen_of(shown: &str) -> Vec<String> {
+    let (mut lines, mut row, mut column) = (vec![Vec::new()], 0, 0);
+    let mut characters = shown.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\r' => column = 0,
+            '\n' => row += 1,
+            '\u{1b}' => {
+                let code: String = characters.by_ref().take(1).collect();
+                assert_eq!(code, "[");
+                let mut number = String::new();
+                let command = characters.by_ref().find(|character| {
+                    let is_number = !character.is_ascii_alphabetic();
+                    if is_number {
+                        number.push(*character);
+                    }
+                    !is_number
+                });
+                match (command, number.parse::<usize>()) {
+                    (Some('A'), Ok(up)) => row -= up,
+                    (Some('B'), Ok(down)) => row += down,
+                    (Some('K'), _) => lines[row].clear(),
+                    (Some('h' | 'l'), _) => {}
+                    other => panic!("unknown: {other:?}"),
+                }
+            }
+            character => {
+                let line: &mut Vec<char> = &mut lines[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = character;
+                column += 1;
+            }
+        }
+        lines.resize(lines.len().max(row + 1), Vec::new());
+    }
+    let line = |line: Vec<char>| line.into_iter().collect::<String>().trim_end().to_owned();
+    lines.into_iter().map(line).collect()
+}
+
+#[test]
+fn two_of_a_pipeline_have_a_row_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = Screen::with(LocalModes::empty());
+    let script = r#"head -c 1M /dev/zero | "$HWM" -fbcN one -i 0.02 | "$HWM" -fptbcN two -L 2M -i 0.02 -w 50 >/dev/null; echo end"#;
+    let mut shell = command(&["setsid", "--ctty", "bash", "-c", script])
+        .env("TERM", "xterm")
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .stdin(screen.terminal.try_clone().unwrap())
+        .stdout(screen.terminal.try_clone().unwrap())
+        .stderr(screen.terminal.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    assert!(wait(&mut shell).success());
+    wait_until("the end", || screen.shown().contains("end\r\n"));
+    let lines = screen_of(&screen.shown());
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(lines[0], "      one: 1.00MiB");
+    assert!(
+        lines[1].starts_with("      two: 1.00MiB 0:00:0"),
+        "{lines:?}"
+    );
+    assert!(lines[1].ends_with(']'), "{lines:?}");
+    assert_eq!(lines[2..], ["end", ""]);
+    // Nothing is left of what they shared.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    screen.expect_no_change();
+}

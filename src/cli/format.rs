@@ -220,6 +220,7 @@ pub(super) fn style(name: BarStyleName) -> BarStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn text(text: &str) -> Piece {
         Piece::Text(text.into())
@@ -304,5 +305,23 @@ mod tests {
         assert_eq!(codes("38,5,200,reset"), [38, 5, 200, 0]);
         assert_eq!(codes("pink,no-red,999,none"), [0]);
         assert_eq!(codes(""), [] as [u8; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_of_what_is_no_sequence(
+            format in "([a-z{}:% ]|é|%[0-9]{0,3}|%\\{sgr:|%\\{[a-z]{1,3}\\}){0,12}"
+        ) {
+            let pieces = parsed(&format);
+            let is_text = |piece: &Piece| matches!(piece, Piece::Text(_));
+            prop_assert!(!pieces.windows(2).any(|two| two.iter().all(is_text)));
+            if pieces.iter().all(is_text) && !format.contains("%%") {
+                let texts = pieces.iter().map(|piece| match piece {
+                    Piece::Text(text) => text.as_str(),
+                    Piece::Part { .. } => "",
+                });
+                prop_assert_eq!(texts.collect::<String>(), format);
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::bar::DEFAULT_WIDTH;
-use super::format::visible;
+use super::format::{clipped, visible};
 use super::output::Descriptor;
 use super::rows::Rows;
 use crate::config::{ReportMode, ScreenConfig};
@@ -84,6 +84,7 @@ impl Live {
 
     /// Shows the line, unless another job has the terminal.
     pub fn draw(&mut self, line: &str, out: &mut dyn Write) {
+        let width = self.width();
         let is_seen = |terminal: &Descriptor| self.force || terminal.is_foreground();
         if self.terminal.as_ref().is_some_and(|at| !is_seen(at)) {
             return;
@@ -108,7 +109,7 @@ impl Live {
                 *covered = Some(columns);
             }
             Style::Listed => super::output::say(out, line.to_owned()),
-            Style::Row(rows) => rows.draw(line, out),
+            Style::Row(rows) => rows.draw(&clipped(line, width), out),
         }
     }
 
@@ -146,15 +147,9 @@ impl Live {
         }
     }
 
-    /// The last line of all takes the place of the live one. Returns whether there was a place.
-    pub fn ends_with(&mut self, line: &str, out: &mut dyn Write) -> bool {
-        match &mut self.style {
-            Style::Row(rows) => {
-                rows.draw(line, out);
-                true
-            }
-            _ => false,
-        }
+    /// Whether the line has a row that stays.
+    pub fn has_row(&self) -> bool {
+        matches!(self.style, Style::Row(_))
     }
 }
 

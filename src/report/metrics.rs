@@ -3,8 +3,8 @@
 //! The file is replaced as a whole, so that whoever reads it sees one moment. Refuses to stop a run:
 //! where a file cannot be written once it could be at the start, the last one stays.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,15 +40,24 @@ impl Metrics {
             path: path.to_owned(),
             draft: path.with_file_name(draft),
         };
-        fs::write(&metrics.draft, "")?;
+        metrics.make_draft("")?;
         fs::remove_file(&metrics.draft)?;
         Ok(metrics)
     }
 
+    /// Makes the draft anew: what else might be there, such as a link, is not written to.
+    fn make_draft(&self, text: &str) -> io::Result<()> {
+        let _ = fs::remove_file(&self.draft);
+        let mut draft = File::options()
+            .write(true)
+            .create_new(true)
+            .open(&self.draft)?;
+        draft.write_all(text.as_bytes())
+    }
+
     /// Replaces the file.
     pub fn write(&self, snapshot: &Snapshot, config: &ReportConfig) {
-        let text = text(snapshot, config);
-        let written = fs::write(&self.draft, text);
+        let written = self.make_draft(&text(snapshot, config));
         if written
             .and_then(|()| fs::rename(&self.draft, &self.path))
             .is_err()

@@ -9,13 +9,13 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Instant, SystemTime};
 
 use super::bar::Bar;
-use super::format::{Abilities, Format};
+use super::format::{Abilities, Format, visible};
 use super::live::Live;
 use super::metrics::Metrics;
 use super::output::{Descriptor, say};
 use super::{Closing, error_line, json, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
-use crate::core::account::Reason;
+use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
 
@@ -243,18 +243,22 @@ impl Scribe {
             self.error(line);
         }
         if let Some((snapshot, closing)) = last_word.summary {
-            self.say_last(self.summary(&snapshot, &closing));
+            let is_lossless = snapshot.lost.total() == Tally::default();
+            self.say_last(self.summary(&snapshot, &closing), is_lossless);
         }
         // Here rather than later: nobody waits for what comes after the thread's last word.
         self.live = None;
     }
 
-    /// The words for the end. With `-c` a bar's place is theirs.
-    fn say_last(&mut self, mut lines: Vec<String>) {
+    /// The words for the end. With `-c` a bar's place is theirs, even if it is short for them, unless
+    /// there are losses to be told.
+    fn say_last(&mut self, mut lines: Vec<String>, is_lossless: bool) {
         if let (ReportMode::Bar, Some((live, _)), Some(line)) =
             (self.config.mode, &mut self.live, lines.first())
-            && live.ends_with(line, &mut *self.reports)
+            && live.has_row()
+            && (is_lossless || visible(line) <= live.width())
         {
+            live.draw(line, &mut *self.reports);
             lines.remove(0);
         }
         for line in lines {

@@ -96,8 +96,8 @@ pub enum Patience {
 
 impl RealSystem {
     /// Checks stdin and stdout, begins to hear signals, and makes ready to read `sources` in order
-    /// and to write where `transfer` says. Pipes at either side are grown to at most `pipe_bound` bytes, and
-    /// never beyond 1 MiB. The clock starts.
+    /// and to write where `transfer` says. Pipes at either side are grown to at most `pipe_bound`
+    /// bytes, and never beyond 1 MiB. The clock starts.
     ///
     /// # Errors
     ///
@@ -110,10 +110,10 @@ impl RealSystem {
         patience: Patience,
     ) -> Result<RealSystem, StartError> {
         let (output, output_file) = startup::check(&sources, &transfer.sink)?;
-        let over = match patience {
-            _ if transfer.sync => Output::synced,
-            Patience::WaitsForDisk => Output::over,
-            Patience::NeverWaits => Output::impatient,
+        let over = match (transfer.sync, patience) {
+            (true, _) => Output::synced,
+            (false, Patience::WaitsForDisk) => Output::over,
+            (false, Patience::NeverWaits) => Output::impatient,
         };
         let output = over(output).map_err(StartError::system("write to stdout"))?;
         output.grow(pipe_bound);

@@ -1,7 +1,7 @@
 //! `-P FILE`: our process's number in a file, for as long as we run.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// The file. Dropped, it is removed.
@@ -21,8 +21,14 @@ impl PidFile {
         let mut draft = file.to_owned();
         draft.push(format!(".{number}.tmp"));
         let draft = path.with_file_name(draft);
-        let written =
-            fs::write(&draft, format!("{number}\n")).and_then(|()| fs::rename(&draft, path));
+        // Made anew: what else might be there, such as a link, is not written to.
+        let _ = fs::remove_file(&draft);
+        let written = File::options()
+            .write(true)
+            .create_new(true)
+            .open(&draft)
+            .and_then(|mut file| file.write_all(format!("{number}\n").as_bytes()))
+            .and_then(|()| fs::rename(&draft, path));
         match written {
             Ok(()) => Ok(PidFile(path.to_owned())),
             Err(error) => {

@@ -18,7 +18,7 @@ mod progress;
 
 use std::time::{Duration, SystemTime};
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::config::display::{BarStyle, Display, Part, Piece};
 use crate::config::{Amount, ReportConfig};
@@ -181,6 +181,29 @@ pub fn visible(text: &str) -> usize {
         rest = code.find('m').map_or("", |end| &code[end + 1..]);
     }
     columns + rest.width()
+}
+
+/// The beginning of a text, of at most so many columns, with all its SGR codes.
+pub fn clipped(text: &str, columns: usize) -> String {
+    let mut room = columns;
+    let mut line = String::new();
+    let mut is_code = false;
+    for character in text.chars() {
+        is_code |= character == '\x1b';
+        let width = if is_code {
+            0
+        } else {
+            character.width().unwrap_or(1)
+        };
+        if width <= room {
+            line.push(character);
+            room -= width;
+        } else {
+            room = 0;
+        }
+        is_code &= character != 'm';
+    }
+    line
 }
 
 impl View<'_> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Abilities, Format, visible};
+use super::{Abilities, Format, clipped, visible};
 use crate::config::display::{BarStyle, Display, Part, Piece};
 use crate::config::{Amount, ReportConfig, ScreenConfig};
 use crate::core::snapshot::{Seen, Snapshot};
@@ -244,4 +244,13 @@ fn parts_that_stretch_share_what_room_is_left() {
     let parts = [(Part::Name, 0), (Part::Bar(None), 0)];
     let line = only(display(&parts), PLAIN, &quiet(), &named);
     assert_eq!(visible(&line), 60, "{line}");
+}
+
+#[test]
+fn a_clipped_line_keeps_its_colours() {
+    let line = "a\x1b[31m日本\x1b[mb";
+    assert_eq!(clipped(line, 6), line);
+    assert_eq!(clipped(line, 5), "a\x1b[31m日本\x1b[m");
+    assert_eq!(clipped(line, 4), "a\x1b[31m日\x1b[m");
+    assert_eq!(clipped(line, 0), "\x1b[31m\x1b[m");
 }
