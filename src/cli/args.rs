@@ -183,6 +183,7 @@ pub(super) struct Args {
     /// The form of the report [default: bar on a terminal, else summary]
     ///
     /// With -f the default is bar in any case; with --report-to and without -f it is summary.
+    /// Switches such as -p give the display pv's form instead.
     #[arg(help_heading = "Report", long, value_name = "MODE", value_enum)]
     pub(super) report: Option<ReportName>,
 

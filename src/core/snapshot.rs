@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub marks: Tally,
     /// The most bytes held so far.
     pub peak_held: u64,
+    /// The most bytes held since the last periodic report, so that no burst between two is missed.
+    pub recent_peak_held: u64,
     /// C.
     pub capacity: u64,
     /// H.

@@ -299,19 +299,20 @@ fn records_per_second(
     (seconds > 0.0).then(|| records as f64 / seconds)
 }
 
-/// How full the buffer is: `#` held, `-` room, and the marks, which are always seen: `:` the low-water
+/// How full the buffer is: `#` held, `+` held since the last report but no more, `-` room, and the marks, which are always seen: `:` the low-water
 /// mark, `|` the high-water mark where it is below C, else the bracket.
 pub(super) fn gauge(snapshot: &Snapshot, cells: usize) -> String {
     let capacity = u128::from(snapshot.capacity.max(1));
     let count = cells as u128;
-    let held = u128::from(snapshot.held.bytes).min(capacity);
     // Rounded up, so that what is held is seen, but full only when it is full.
-    let filled = match held == capacity {
+    let cells_of = |held: u64| match u128::from(held) >= capacity {
         true => count,
-        false => (held * count)
+        false => (u128::from(held) * count)
             .div_ceil(capacity)
             .min(count.saturating_sub(1)),
     };
+    let filled = cells_of(snapshot.held.bytes);
+    let touched = cells_of(snapshot.recent_peak_held);
     let place = |mark: u64| u128::from(mark) * count / capacity;
     let (high, low) = (place(snapshot.high_water), place(snapshot.low_water));
     let cells: String = (0..count)
@@ -319,6 +320,7 @@ pub(super) fn gauge(snapshot: &Snapshot, cells: usize) -> String {
             _ if cell == high => '|',
             _ if cell == low => ':',
             _ if cell < filled => '#',
+            _ if cell < touched => '+',
             _ => '-',
         })
         .collect();
@@ -565,6 +567,10 @@ mod tests {
             snapshot.held.bytes = held;
             assert_eq!(gauge(&snapshot, 8) + " " + &fill(&snapshot), text);
         }
+        snapshot.held.bytes = 100;
+        snapshot.recent_peak_held = 499;
+        assert_eq!(gauge(&snapshot, 8), "[#+++:-|-]");
+        snapshot.held.bytes = 1000;
         snapshot.high_water = 1000;
         assert_eq!(gauge(&snapshot, 8), "[####:###]");
         assert_eq!(gauge(&snapshot, 0), "[]");

@@ -29,6 +29,7 @@ pub fn line(
     object.put("mark_bytes", snapshot.marks.bytes);
     object.put("wait_rate_s", seconds(snapshot.wait_rate));
     object.put("unread_bytes", snapshot.seen.unread);
+    object.put("recent_peak_held_bytes", snapshot.recent_peak_held);
     if let Some(name) = &config.name {
         object.put("name", quoted(name));
     }
@@ -186,7 +187,8 @@ mod tests {
              high_water_bytes, low_water_bytes, state, policy, in_bytes_per_s, out_bytes_per_s, \
              wait_input_s, wait_output_s, read_paused_s, pressured_s, pressure_episodes, \
              loss_episodes, longest_stall_s, seconds_to_full, sample_rate, bottleneck, exit, \
-             marks, mark_bytes, wait_rate_s, unread_bytes"
+             marks, mark_bytes, wait_rate_s, unread_bytes, \
+             recent_peak_held_bytes"
         );
     }
 
@@ -207,7 +209,7 @@ mod tests {
             "wait_output_s": 60.000001, "read_paused_s": 0, "pressured_s": 30,
             "pressure_episodes": 3, "loss_episodes": 2, "longest_stall_s": 12.5,
             "seconds_to_full": 31.125, "sample_rate": 0.25, "bottleneck": "consumer",
-            "exit": 0, "marks": 2, "mark_bytes": 60, "wait_rate_s": 0.75, "unread_bytes": 0,
+            "exit": 0, "marks": 2, "mark_bytes": 60, "wait_rate_s": 0.75, "unread_bytes": 0, "recent_peak_held_bytes": 1200000,
         });
         assert_eq!(object, expected);
     }

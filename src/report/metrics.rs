@@ -142,6 +142,11 @@ fn bounds(page: &mut Page, at: &Snapshot) {
         at.peak_held,
     );
     page.gauge(
+        "hwm_recent_peak_held_bytes",
+        "The most bytes in the buffer since the file was last replaced.",
+        at.recent_peak_held,
+    );
+    page.gauge(
         "hwm_capacity_bytes",
         "The most bytes that the buffer may hold.",
         at.capacity,

@@ -39,8 +39,12 @@ impl Story {
         now.input += records(input);
         now.output += records(output);
         now.lost[Reason::QueueFull] += records(lost);
-        now.held.bytes = now.held.bytes + input - output - lost;
+        let held_before = now.held.bytes;
+        now.held.bytes = held_before + input - output - lost;
         now.held.records = now.held.bytes / 1024;
+        // What passes through is held for a moment.
+        let recent = held_before.max(now.held.bytes) + output / 32;
+        now.recent_peak_held = recent.min(now.capacity);
         now.peak_held = now.peak_held.max(now.held.bytes);
         now.in_rate = Some(input as f64);
         now.out_rate = Some(output as f64);

@@ -470,6 +470,14 @@ impl Follower {
         }
         assert!(held.bytes <= snapshot.capacity, "cap: {}", held.bytes);
         assert!(
+            snapshot.held.bytes <= snapshot.recent_peak_held
+                && snapshot.recent_peak_held <= snapshot.peak_held,
+            "cap: {} held, {} of late, {} at most",
+            snapshot.held.bytes,
+            snapshot.recent_peak_held,
+            snapshot.peak_held
+        );
+        assert!(
             snapshot.peak_held <= snapshot.capacity,
             "cap: {}",
             snapshot.peak_held

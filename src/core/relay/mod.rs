@@ -385,6 +385,7 @@ impl Relay {
         let rates = self.meter.rates_of_interval(now);
         let snapshot = self.snapshot(rates, now);
         self.meter.end_interval(now);
+        self.meter.recent_peak_held = self.held();
         snapshot
     }
 
@@ -415,6 +416,7 @@ impl Relay {
             },
             marks: self.meter.marks,
             peak_held: self.meter.peak_held,
+            recent_peak_held: self.meter.recent_peak_held,
             capacity: self.config.capacity,
             high_water: self.config.high_water,
             low_water: self.config.low_water,
@@ -467,6 +469,7 @@ impl Relay {
 
     fn grew(&mut self, held: u64, now: Duration) {
         self.meter.peak_held = self.meter.peak_held.max(held);
+        self.meter.recent_peak_held = self.meter.recent_peak_held.max(held);
         if self.pressure.grew(held, now) {
             self.changed(Change::Pressured, now);
         }
