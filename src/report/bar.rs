@@ -63,8 +63,8 @@ struct Field {
     rank: u8,
     text: String,
     tone: Tone,
-    /// What it is shortened to, and the rank it has then.
-    short: Option<(u8, String)>,
+    /// What it is shortened to, and the rank it has then; the next step is the last.
+    shorter: Vec<(u8, String)>,
 }
 
 /// How a field is coloured, where there is colour.
@@ -166,7 +166,7 @@ impl Bar {
         let (who, is, waited) = longest.filter(|(_, _, waited)| *waited > all * NOTABLE)?;
         let share = percent(waited, all);
         Some(Field {
-            short: Some((6, format!("{who} {share}%"))),
+            shorter: vec![(6, format!("{who} {share}%"))],
             ..field(10, format!("{who}{is} {share}%"))
         })
     }
@@ -209,7 +209,7 @@ fn field(rank: u8, text: String) -> Field {
         rank,
         text,
         tone: Tone::Plain,
-        short: None,
+        shorter: Vec::new(),
     }
 }
 
@@ -358,7 +358,7 @@ fn losses(snapshot: &Snapshot, unit: Unit) -> Option<Field> {
     let reason = reason.map_or("", |(reason, _)| reason.name());
     Some(Field {
         tone: Tone::Alarming,
-        short: Some((2, short.clone())),
+        shorter: vec![(2, short.clone()), (5, format!("{short} ({share}%)"))],
         ..field(11, format!("{short} ({share}% {reason})"))
     })
 }
@@ -403,7 +403,7 @@ impl Progress {
     fn fields(self) -> [Field; 2] {
         let text = format!("{}{}", self.percents, self.eta);
         let percents = Field {
-            short: Some((2, self.percents)),
+            shorter: vec![(2, self.percents)],
             ..field(4, text)
         };
         [field(BAR, bar(BAR_CELLS.0, self.share)), percents]
@@ -463,7 +463,7 @@ fn fitted(prefix: &str, mut fields: Vec<Field>, width: usize) -> Vec<Field> {
         let Some(least) = (0..fields.len()).max_by_key(|&index| fields[index].rank) else {
             break;
         };
-        match fields[least].short.take() {
+        match fields[least].shorter.pop() {
             Some((rank, text)) => {
                 fields[least].rank = rank;
                 fields[least].text = text;
