@@ -1,6 +1,6 @@
 //! What was last written, for people to look at: the last bytes, and the last whole record.
 //!
-//! Refuses to keep more than was asked for, and more than [`LINE`] bytes of a record: the rest of a
+//! Refuses to keep more than was asked for, and more than a screen line's bytes of a record: the rest of a
 //! long one fits no screen.
 
 use memchr::memrchr;
