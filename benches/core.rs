@@ -20,7 +20,8 @@ use std::io::IoSlice;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use highwater::config::{BrokenPipe, Policy, RelayConfig, Sample};
+use highwater::classes::Classes;
+use highwater::config::{Policy, RelayConfig, Sample};
 use highwater::core::relay::{ReadWish, Relay};
 
 /// What one read brings.
@@ -66,7 +67,7 @@ const fn case(name: &'static str, policy: Policy, count_records: bool, is_full: 
 /// What is taken off all others.
 const BARE: &str = "bare";
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 12] = [
     case("block", Policy::Block, false, false),
     case("block-l", Policy::Block, true, false),
     case("keep-newest", Policy::DropNewest, false, false),
@@ -77,9 +78,13 @@ const CASES: [Case; 8] = [
         false,
         false,
     ),
+    case("keep-red", Policy::Red { max_p: 0.1 }, false, false),
+    case("keep-priority", Policy::Priority, false, false),
     case("full-newest", Policy::DropNewest, false, true),
     case("full-oldest", Policy::DropOldest, false, true),
     case("full-sample", Policy::Sample(Sample::Adaptive), false, true),
+    case("full-red", Policy::Red { max_p: 0.1 }, false, true),
+    case("full-priority", Policy::Priority, false, true),
 ];
 
 fn main() -> ExitCode {
@@ -241,26 +246,19 @@ struct Driver {
 impl Driver {
     fn new(case: &Case) -> Self {
         let high_water = match case.policy {
-            Policy::Sample(_) => CAPACITY / 5 * 4,
+            Policy::Sample(_) | Policy::Red { .. } | Policy::Priority => CAPACITY / 5 * 4,
             _ => CAPACITY,
         };
         let config = RelayConfig {
-            capacity: CAPACITY,
             high_water,
             low_water: high_water / 4 * 3,
-            delimiter: b'\n',
-            policy: case.policy,
+            // No record has it: all are of the lowest class.
+            classes: Classes::new(&["ERROR"]).expect("an expression"),
             count_records: case.count_records,
-            block_timeout: None,
-            idle_timeout: None,
             drain_timeout: Duration::ZERO,
-            broken_pipe: BrokenPipe::Signal,
-            fail_on_loss: None,
-            mark: None,
-            rate: None,
-            stop_after: None,
             splice: false,
             seed: 1,
+            ..RelayConfig::new(case.policy, CAPACITY)
         };
         Self {
             relay: Relay::new(config),

@@ -23,7 +23,7 @@ _hwm() {
 
     case "${cmd}" in
         hwm)
-            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -p -t -e -I -r -a -b -T -A -F -n -8 -k -g -u -m -W -D -w -H -c -o -X -E -Z -Y -P -h -V --buffer-size --high-water --low-water --no-splice --overflow --when-full --sample --seed --mark --fail-on-loss --rate-limit --burst --line-mode --null --size --stop-at-size --block-timeout --idle-timeout --drain-timeout --broken-pipe --report --report-to --interval --name --force --quiet --stats --metrics-file --progress --timer --eta --fineta --rate --average-rate --bytes --buffer-percent --last-written --format --numeric --bits --si --gauge --bar-style --average-rate-window --wait --delay-start --width --height --cursor --output --discard --skip-errors --error-skip-block --sync --pidfile --help --version"
+            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -p -t -e -I -r -a -b -T -A -F -n -8 -k -g -u -m -W -D -w -H -c -o -X -E -Z -Y -P -h -V --buffer-size --buffer-records --high-water --low-water --start-fill --start-timeout --no-splice --overflow --when-full --sample --red-max --priority --seed --max-age --mark --lost-to --fail-on-loss --rate-limit --burst --demand --line-mode --null --size --stop-at-size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --report --report-to --events --on-pressure --on-flow --interval --name --force --quiet --stats --metrics-file --progress --timer --eta --fineta --rate --average-rate --bytes --buffer-percent --last-written --format --numeric --bits --si --gauge --bar-style --average-rate-window --wait --delay-start --width --height --cursor --output --discard --skip-errors --error-skip-block --sync --pidfile --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -37,6 +37,10 @@ _hwm() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --buffer-records)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --high-water)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -45,15 +49,31 @@ _hwm() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --start-fill)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --start-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --when-full)
-                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest sample fail" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red priority fail" -- "${cur}"))
                     return 0
                     ;;
                 --overflow)
-                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest sample fail" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red priority fail" -- "${cur}"))
                     return 0
                     ;;
                 --sample)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --red-max)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --priority)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -61,8 +81,27 @@ _hwm() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --max-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --mark)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lost-to)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --fail-on-loss)
@@ -81,6 +120,21 @@ _hwm() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --demand)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -91,6 +145,10 @@ _hwm() {
                     ;;
                 --block-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --then)
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red priority fail" -- "${cur}"))
                     return 0
                     ;;
                 --idle-timeout)
@@ -122,6 +180,29 @@ _hwm() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --events)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --on-pressure)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-flow)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --interval)

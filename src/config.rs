@@ -8,6 +8,7 @@ pub mod display;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::classes::Classes;
 use display::Display;
 
 /// Everything a run is told.
@@ -17,10 +18,14 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// How the input is read and the output written.
     pub transfer: TransferConfig,
+    /// Where the consumer's grants come from, if it pulls.
+    pub demand: Option<PathBuf>,
     /// What one relay does with the bytes.
     pub relay: RelayConfig,
     /// What is said about it, where and how often.
     pub report: ReportConfig,
+    /// Who else is told, and what is kept of what is lost.
+    pub sideways: Sideways,
 }
 
 /// One input.
@@ -72,6 +77,8 @@ pub struct SkipErrors {
 pub struct RelayConfig {
     /// C: the most bytes held, at least 1.
     pub capacity: u64,
+    /// The most records held, the one that is arriving among them; at least 1.
+    pub capacity_records: Option<u64>,
     /// H, with L <= H <= C.
     pub high_water: u64,
     /// L, with L <= H.
@@ -80,10 +87,21 @@ pub struct RelayConfig {
     pub delimiter: u8,
     /// What happens when an arriving record does not fit.
     pub policy: Policy,
+    /// `--priority`: the classes of records; with the policy `priority` at least one expression.
+    pub classes: Classes,
     /// Count records although the policy does not need them (`-l`).
     pub count_records: bool,
+    /// Write only what the consumer has asked for.
+    pub on_demand: bool,
+    /// Write nothing before so much is held.
+    pub start: Option<StartFill>,
     /// With `block`: the longest that one stall may last.
     pub block_timeout: Option<Duration>,
+    /// With `block` and a timeout: the policy, one that loses records, that takes over when a stall
+    /// lasts longer, until the state is flowing again.
+    pub then: Option<Policy>,
+    /// With a policy that loses records: the longest that one may wait; above 0.
+    pub max_age: Option<Duration>,
     /// End when no input came for so long.
     pub idle_timeout: Option<Duration>,
     /// After a terminating signal, write what is held for at most so long.
@@ -98,6 +116,9 @@ pub struct RelayConfig {
     pub rate: Option<Rate>,
     /// Take so much input, then act as at end of input (`-S` with a known size).
     pub stop_after: Option<Amount>,
+    /// Lost records are kept for somebody to take (`--lost-to`); needs [`RelayConfig::count_records`]
+    /// or a lossy policy.
+    pub keeps_lost: bool,
     /// Bytes that nobody needs to see may pass without being copied; not with `-C`.
     pub splice: bool,
     /// Makes every random choice of the run repeatable.
@@ -110,12 +131,18 @@ impl RelayConfig {
     pub fn new(policy: Policy, capacity: u64) -> Self {
         Self {
             capacity,
+            capacity_records: None,
             high_water: capacity,
             low_water: capacity,
             delimiter: b'\n',
             policy,
+            classes: Classes::none(),
             count_records: false,
+            on_demand: false,
+            start: None,
             block_timeout: None,
+            then: None,
+            max_age: None,
             idle_timeout: None,
             drain_timeout: Duration::from_secs(2),
             broken_pipe: BrokenPipe::Signal,
@@ -123,10 +150,34 @@ impl RelayConfig {
             mark: None,
             rate: None,
             stop_after: None,
+            keeps_lost: false,
             splice: true,
             seed: 0,
         }
     }
+}
+
+impl RelayConfig {
+    /// Whether records may be lost for want of room, now or later: then they are counted, and the input
+    /// is never left unread for long.
+    pub fn may_lose(&self) -> bool {
+        self.policy.is_lossy() || self.then.is_some()
+    }
+
+    /// Whether something needs to know where records end.
+    pub fn needs_records(&self) -> bool {
+        let counts = self.count_records || self.capacity_records.is_some() || self.on_demand;
+        counts || self.may_lose()
+    }
+}
+
+/// When to begin to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartFill {
+    /// When so much is held; 1 to H.
+    pub held: u64,
+    /// At the latest so long after the first byte came.
+    pub timeout: Duration,
 }
 
 /// What happens when the arriving record does not fit.
@@ -138,8 +189,20 @@ pub enum Policy {
     DropNewest,
     /// Whole records leave from the head until the arrival fits.
     DropOldest,
+    /// Every record not yet begun leaves, then the arrival is admitted.
+    DropBuffer,
+    /// At most one record waits; a newer one replaces it.
+    Latest,
     /// While pressured only chosen records are admitted.
     Sample(Sample),
+    /// Random early detection.
+    Red {
+        /// The chance to lose an arrival right below H, 0.0 to 1.0.
+        max_p: f64,
+    },
+    /// While pressured arrivals of the lowest class are lost; at C the oldest of the lowest class
+    /// leaves.
+    Priority,
     /// Stop reading, write what was accepted, exit 4.
     Fail,
 }
@@ -151,7 +214,11 @@ impl Policy {
             Policy::Block => "block",
             Policy::DropNewest => "drop-newest",
             Policy::DropOldest => "drop-oldest",
+            Policy::DropBuffer => "drop-buffer",
+            Policy::Latest => "latest",
             Policy::Sample(_) => "sample",
+            Policy::Red { .. } => "red",
+            Policy::Priority => "priority",
             Policy::Fail => "fail",
         }
     }
@@ -172,6 +239,22 @@ pub enum Sample {
     Chance(f64),
     /// The chance follows measured output rate / input rate.
     Adaptive,
+    /// The first ones of each window, then every Mth.
+    First {
+        /// So many pass in any case.
+        first: u64,
+        /// After these every Mth passes; none if it is 0.
+        then: u64,
+        /// The window, from 1 ns to a century.
+        per: Duration,
+    },
+    /// A uniform choice from each window, sent at its end.
+    Reservoir {
+        /// How many records are chosen, 1 to a million.
+        keep: u64,
+        /// The window, from 1 ns to a century.
+        per: Duration,
+    },
 }
 
 /// What a vanished consumer means.
@@ -265,6 +348,19 @@ pub struct ScreenConfig {
     pub awaits_output: bool,
     /// `-D`: draw nothing before this time.
     pub delay: Duration,
+}
+
+/// What leaves a run beside the data and the report; nothing by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sideways {
+    /// Each change of state, each loss episode, as a JSON line.
+    pub events: Option<PathBuf>,
+    /// A shell command for each time the state becomes pressured.
+    pub on_pressure: Option<String>,
+    /// A shell command for each time the state becomes flowing again.
+    pub on_flow: Option<String>,
+    /// The lost records themselves are appended to it; needs [`RelayConfig::keeps_lost`].
+    pub lost_to: Option<PathBuf>,
 }
 
 /// The form of the reports.

@@ -10,8 +10,10 @@
 //! core/       pure: no I/O, no clock, no threads; `now` comes in as an argument
 //! engine/     the loop: the only room that knows core and the system at once
 //! sys/        the only room that touches the system: descriptors, poll, signals
-//! report/     a core::Snapshot -> bar, pv's form, plain, json, summary, metrics
+//! report/     a core::Snapshot -> bar, pv's form, plain, json, summary, metrics; events, commands, lost
+//!             records
 //! exit.rs     how a run ended -> exit status
+//! classes.rs  what a record is worth: classes by regular expressions
 //! job.rs      our place in the shell's job control
 //! units.rs    numbers, times and names as text for people
 //! ```
@@ -19,8 +21,9 @@
 //! Arrows point one way: `main -> cli, engine, exit`; `cli -> config`; `engine -> core` and the
 //! two seams it defines, `engine::System` (implemented by `sys`, or by a simulator) and
 //! `engine::Reporter` (implemented by `report`). `core`, `config` and `sys` import nothing above
-//! them; `job` and `units` are leaves that all may use.
+//! them; `classes`, `job` and `units` are leaves that all may use.
 
+pub mod classes;
 pub mod cli;
 pub mod config;
 pub mod core;

@@ -14,30 +14,33 @@ fn main() {
             std::process::exit(exit.status);
         }
     };
-    let transfer = &config.transfer;
-    let pid_file = transfer.pid_file.as_ref().map(|path| {
-        sys::PidFile::write(path)
-            .unwrap_or_else(|error| give_up(&format!("cannot write {}: {error}", path.display())))
-    });
-    let mut reporter = match report::start(&config.report) {
+    let mut reporter = match report::start(&config) {
         Ok(reporter) => reporter,
-        Err(error) => {
-            drop(pid_file);
-            give_up(&error.to_string())
-        }
+        Err(error) => give_up(&error.to_string()),
     };
-    let patience = match config.relay.policy.is_lossy() {
+    let patience = match config.relay.may_lose() {
         true => sys::Patience::NeverWaits,
         false => sys::Patience::WaitsForDisk,
     };
-    let system = sys::RealSystem::new(config.sources, transfer, config.relay.capacity, patience);
+    let demand = config.demand.map(|path| sys::DemandSource {
+        path,
+        parse: cli::grant::parse,
+    });
+    let system = sys::RealSystem::new(
+        config.sources,
+        &config.transfer,
+        config.relay.capacity,
+        patience,
+        demand,
+    );
     let mut system = match system {
         Ok(system) => system,
-        Err(error) => {
-            drop(pid_file);
-            give_up(&error.to_string())
-        }
+        Err(error) => give_up(&error.to_string()),
     };
+    let pid_file = config.transfer.pid_file.map(|path| {
+        sys::PidFile::write(&path)
+            .unwrap_or_else(|error| give_up(&format!("cannot write {}: {error}", path.display())))
+    });
     let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
     drop(pid_file);
     match exit {

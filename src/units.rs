@@ -75,6 +75,15 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
+/// The system's word without Rust's ` (os error N)` behind it.
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_string(),
+        None => text,
+    }
+}
+
 /// A time as `h:mm:ss`, and as `d:hh:mm:ss` from a day on: pv's timer.
 pub fn clock(time: Duration) -> String {
     let seconds = time.as_secs();

@@ -15,43 +15,69 @@ use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
 
 const MIB: usize = 1 << 20;
 
-/// Bytes that came into the process's memory by read(2) and its kin, so far.
-fn copied(child: &Child) -> u64 {
+/// Bytes that came into the process's memory by read(2) and its kin, and that left it by write(2), so
+/// far.
+fn copied(child: &Child) -> (u64, u64) {
     let text = std::fs::read_to_string(format!("/proc/{}/io", child.id())).expect("io");
-    let line = text.lines().find_map(|line| line.strip_prefix("rchar: "));
-    line.expect("rchar").parse().expect("a number")
+    let number = |name| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.expect(name).parse::<u64>().expect("a number")
+    };
+    (number("rchar: "), number("wchar: "))
 }
 
-/// Relays 8 MiB, and says how many of them were copied.
-fn copied_of_8_mib(args: &[&str]) -> u64 {
+/// Relays 8 MiB, of which so many are under way at a time, and says how many of them were copied into
+/// memory, and out of it.
+fn copied_of_8_mib(args: &[&str], at_a_time: usize) -> (u64, u64) {
     let mut child = hwm(args).spawn().expect("spawn");
     let mut stdin = child.stdin.take().expect("stdin");
     let mut stdout = child.stdout.take().expect("stdout");
     stdin.write_all(b"\n").expect("write");
     stdout.read_exact(&mut [0]).expect("read");
     let before = copied(&child);
-    let writer = std::thread::spawn(move || {
-        stdin.write_all(&vec![b'\n'; 8 * MIB]).expect("write");
-        stdin
-    });
-    stdout.read_exact(&mut vec![0; 8 * MIB]).expect("read");
+    for _ in 0..8 * MIB / at_a_time {
+        std::thread::scope(|scope| {
+            scope.spawn(|| stdin.write_all(&vec![b'\n'; at_a_time]).expect("write"));
+            stdout.read_exact(&mut vec![0; at_a_time]).expect("read");
+        });
+    }
     let after = copied(&child);
-    drop(writer.join().expect("writer"));
+    drop(stdin);
     finish(child, b"").expect(0);
-    after - before
+    (after.0 - before.0, after.1 - before.1)
 }
 
 #[test]
 fn what_need_not_be_seen_is_not_copied() {
-    assert!(copied_of_8_mib(&[]) < MIB as u64);
-    assert!(copied_of_8_mib(&["--when-full", "fail", "-B", "64M"]) < MIB as u64);
-    assert!(copied_of_8_mib(&["-L", "1G"]) < MIB as u64);
-    for sees in [
-        &["--no-splice"][..],
-        &["-l"],
-        &["--when-full", "drop-oldest"],
+    const ALL: u64 = 8 * MIB as u64;
+    let is_little = |bytes: u64| bytes < MIB as u64;
+    for blind in [
+        &[][..],
+        &["--when-full", "fail", "-B", "64M"],
+        &["-L", "1G"],
     ] {
-        assert!(copied_of_8_mib(sees) >= 8 * MIB as u64, "{sees:?}");
+        let (in_memory, out_of_it) = copied_of_8_mib(blind, 8 * MIB);
+        assert!(is_little(in_memory) && is_little(out_of_it), "{blind:?}");
+    }
+    for copies in [&["-C"][..], &["-C", "--when-full", "drop-oldest"]] {
+        let (in_memory, out_of_it) = copied_of_8_mib(copies, MIB / 2);
+        assert!(in_memory >= ALL && out_of_it >= ALL, "{copies:?}");
+    }
+}
+
+#[test]
+fn what_must_be_seen_is_not_copied_out_again_where_the_consumer_keeps_up() {
+    const ALL: u64 = 8 * MIB as u64;
+    for sees in [
+        &["-l"][..],
+        &["-l", "--when-full", "fail", "-B", "64M"],
+        &["--when-full", "drop-oldest"],
+        &["--when-full", "drop-newest", "--mark"],
+        &["--when-full", "sample"],
+    ] {
+        let (in_memory, out_of_it) = copied_of_8_mib(sees, MIB / 2);
+        assert!(in_memory >= ALL, "{sees:?}: {in_memory}");
+        assert!(out_of_it < ALL / 2, "{sees:?}: {out_of_it}");
     }
 }
 

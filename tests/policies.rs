@@ -80,9 +80,56 @@ fn drop_oldest_keeps_the_newest_lines() {
 }
 
 #[test]
+fn no_more_records_are_held_than_allowed() {
+    let input = log(20_000);
+    for policy in ["drop-newest", "drop-oldest", "sample"] {
+        let args = ["-B", "1M", "--buffer-records", "7", "--when-full", policy];
+        let run = run_with_late_consumer(&args, &input);
+        assert!(check(&run, &input) > 0, "{policy}");
+        let longest = lines(&input).iter().map(|line| line.len()).max().unwrap() as u64;
+        assert!(
+            run.account.count("peak_held_bytes") <= 7 * longest,
+            "{policy}"
+        );
+    }
+    // Where nothing may be lost, the bound holds the producer, also where it is one.
+    for (policy, most) in [
+        ("block", "1"),
+        ("block", "1000"),
+        ("drop-oldest", "1000000"),
+    ] {
+        let args = ["-q", "--buffer-records", most, "--when-full", policy];
+        assert!(run(&args, &input[..1 << 18]).expect(0).stdout == input[..1 << 18]);
+    }
+    let args = ["-q", "--buffer-records", "3", "--when-full", "fail"];
+    assert_eq!(
+        run(&args, b"1\n2\n3\n4\n").code(),
+        0,
+        "the consumer keeps up"
+    );
+}
+
+#[test]
+fn drop_buffer_starts_over_when_it_is_full() {
+    let input = log(30_000);
+    let run = run_with_late_consumer(
+        &[&SMALL[..], &["--when-full", "drop-buffer"]].concat(),
+        &input,
+    );
+    assert!(check(&run, &input) > 0);
+    let last = 20;
+    let (ours, theirs) = (lines(&run.output), lines(&input));
+    assert!(
+        ours[ours.len() - last..] == theirs[theirs.len() - last..],
+        "the end is whole"
+    );
+}
+
+#[test]
 fn sample_lets_some_of_all_ages_pass() {
     let input = log(30_000);
-    for spec in ["1/50", "2%", "adaptive"] {
+    let specs = ["1/50", "2%", "adaptive", "first=9,then=90,per=1h"];
+    for spec in specs.into_iter().chain(["reservoir=50/1h"]) {
         let args = ["--when-full", "sample", "--sample", spec, "--seed", "7"];
         let run = run_with_late_consumer(&[&SMALL[..], &args].concat(), &input);
         assert!(check(&run, &input) > 0, "{spec}");
@@ -115,7 +162,14 @@ fn a_seed_makes_the_choice_repeatable() {
 #[test]
 fn marks_stand_where_lines_are_missing_and_sum_to_the_loss() {
     let input = log(30_000);
-    for policy in ["drop-newest", "drop-oldest", "sample"] {
+    for policy in [
+        "drop-newest",
+        "drop-oldest",
+        "drop-buffer",
+        "latest",
+        "sample",
+        "red",
+    ] {
         let args = ["--when-full", policy, "--mark=~ {records} ~", "--seed", "1"];
         let mut run = run_with_late_consumer(&[&SMALL[..], &args].concat(), &input);
         let mut marked = 0;
@@ -270,6 +324,84 @@ fn the_newest_lines_arrive_when_the_consumer_comes_back() {
 }
 
 #[test]
+fn latest_delivers_the_newest_line_with_one_write_of_the_consumers_return() {
+    const LAST: usize = 100_000;
+    // A small buffer leaves the pipe behind hwm as it is.
+    let mut child = hwm(&["-B", "4k", "--when-full", "latest"]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for number in 1..=LAST {
+        writeln!(stdin, "{number}").unwrap();
+    }
+    // All was read, and the run goes on.
+    while rustix::io::ioctl_fionread(&stdin).unwrap() > 0 {
+        std::thread::yield_now();
+    }
+    let mut stdout = child.stdout.take().unwrap();
+    let last = format!("\n{LAST}\n").into_bytes();
+    let mut seen = Vec::new();
+    let mut some = vec![0; 4096];
+    while !seen.ends_with(&last) {
+        let count = stdout.read(&mut some).unwrap();
+        assert!(count > 0, "ended early");
+        seen.extend_from_slice(&some[..count]);
+    }
+    drop(stdin);
+    seen.extend(slurp(stdout));
+    let text = String::from_utf8(seen).unwrap();
+    let numbers: Vec<usize> = text.lines().map(|line| line.parse().unwrap()).collect();
+    // What the kernel's pipe took, and then the newest.
+    let first_missing = numbers.len();
+    let expected: Vec<usize> = (1..first_missing).chain([LAST]).collect();
+    assert_eq!(numbers, expected);
+    assert!(first_missing < LAST);
+    finish(child, b"");
+}
+
+#[test]
+fn latest_loses_nothing_for_a_consumer_that_keeps_up() {
+    let mut child = hwm(&["--when-full", "conflate"]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    for round in 0..100 {
+        let lines: String = (0..=round).map(|number| format!("{number}\n")).collect();
+        stdin.write_all(lines.as_bytes()).unwrap();
+        let mut came = vec![0; lines.len()];
+        stdout.read_exact(&mut came).unwrap();
+        assert_eq!(came, lines.as_bytes());
+    }
+    drop(stdin);
+    finish(child, b"").expect(0);
+}
+
+#[test]
+fn a_reservoir_goes_out_when_its_window_ends_though_the_input_is_idle() {
+    let args = ["--high-water", "1", "--low-water", "0", "--seed", "1"];
+    let sample = ["--when-full", "sample", "--sample", "reservoir=5/200ms"];
+    let mut child = hwm(&[&args[..], &sample].concat())
+        .args(["--report", "json"])
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = log(1_000);
+    stdin.write_all(&input).unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut some = vec![0; 65_536];
+    let count = stdout.read(&mut some).unwrap();
+    assert!(lines(&some[..count]).len() >= 5);
+    stdin.write_all(&input).unwrap();
+    drop(stdin);
+    let mut output = some[..count].to_vec();
+    output.extend(slurp(stdout));
+    let stderr = slurp(child.stderr.take().unwrap());
+    assert_eq!(wait(&mut child).code(), Some(0));
+    let account = Account(summary_of(&String::from_utf8(stderr).unwrap()));
+    let run = Run { output, account };
+    let lost = check(&run, &input.repeat(2));
+    assert_eq!(run.account.lost("sampled").1, lost);
+    assert!(lost > 1_900, "{lost}");
+}
+
+#[test]
 fn records_of_some_pages_stay_whole_while_others_are_evicted() {
     let mut input = Vec::new();
     for number in 0..2_000_u64 {
@@ -278,7 +410,14 @@ fn records_of_some_pages_stay_whole_while_others_are_evicted() {
         input.extend((0..19_500).map(|at| b'a' + (mixed(at) % 26) as u8));
         input.push(b'\n');
     }
-    for policy in ["drop-oldest", "drop-newest", "sample"] {
+    for policy in [
+        "drop-oldest",
+        "drop-newest",
+        "drop-buffer",
+        "latest",
+        "sample",
+        "red",
+    ] {
         let args = ["-B", "256k", "--when-full", policy];
         let run = run_with_late_consumer(&args, &input);
         assert!(check(&run, &input) > 0, "{policy}");

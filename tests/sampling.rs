@@ -17,7 +17,8 @@ fn passed(sample: Sample, seed: u64, records: u64) -> Vec<u64> {
         seed,
         ..RelayConfig::new(Policy::Sample(sample), 1 << 40)
     };
-    let mut relay = Relay::new(config);
+    // A small unit of memory, as some tests make thousands of relays.
+    let mut relay = Relay::with_chunk_size(config, 4096);
     for number in 0..records {
         let record = format!("{number:07}\n");
         let room = relay.room(record.len());
@@ -116,6 +117,68 @@ fn a_biased_sampler_would_be_caught() {
     let mut cells = vec![200_u64; 100];
     cells[..50].iter_mut().for_each(|cell| *cell += 50);
     assert!(chi_squared(&cells) > once_in_a_million(99.0));
+}
+
+/// How often each of `records` records was chosen in `windows` windows of a reservoir of `keep`.
+fn chosen(keep: u64, records: u64, windows: u64) -> Vec<u64> {
+    let per = Duration::from_secs(1);
+    let mut cells = vec![0; records as usize];
+    for seed in 0..windows {
+        let numbers = passed(Sample::Reservoir { keep, per }, seed, records);
+        assert_eq!(numbers.len() as u64, keep.min(records));
+        assert!(numbers.is_sorted(), "the order of the input");
+        numbers
+            .iter()
+            .for_each(|number| cells[*number as usize] += 1);
+    }
+    cells
+}
+
+#[test]
+fn a_reservoir_chooses_each_record_with_the_same_chance() {
+    for (keep, records, windows) in [
+        (1, 50, 5_000),
+        (10, 100, 3_000),
+        (90, 100, 3_000),
+        (7, 500, 4_000),
+    ] {
+        let cells = chosen(keep, records, windows);
+        // Choices without putting back vary less than independent ones.
+        let share = keep as f64 / records as f64;
+        let scale = (records as f64 - 1.0) / records as f64 / (1.0 - share);
+        let found = chi_squared(&cells) * scale;
+        let bound = once_in_a_million(records as f64 - 1.0);
+        assert!(
+            found < bound,
+            "{keep}/{records}: {found:.1} above {bound:.1}"
+        );
+    }
+}
+
+#[test]
+fn two_records_are_chosen_together_as_often_as_by_an_even_choice() {
+    // A reservoir that gave up neighbouring places, or always the same, would pass the test of
+    // single records.
+    const KEEP: u64 = 3;
+    const RECORDS: u64 = 8;
+    const WINDOWS: u64 = 20_000;
+    let per = Duration::from_secs(1);
+    let mut triples = std::collections::BTreeMap::new();
+    for seed in 0..WINDOWS {
+        let sample = Sample::Reservoir { keep: KEEP, per };
+        *triples.entry(passed(sample, seed, RECORDS)).or_insert(0) += 1;
+    }
+    // 8 over 3.
+    assert_eq!(triples.len(), 56);
+    let found = chi_squared(&triples.into_values().collect::<Vec<_>>());
+    let bound = once_in_a_million(55.0);
+    assert!(found < bound, "{found:.1} above {bound:.1}");
+}
+
+#[test]
+fn a_reservoir_takes_all_when_there_are_few() {
+    assert!(chosen(10, 10, 3).iter().all(|count| *count == 3));
+    assert!(chosen(1_000_000, 10, 3).iter().all(|count| *count == 3));
 }
 
 #[test]

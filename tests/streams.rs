@@ -12,12 +12,15 @@ use std::process::{Command, Stdio};
 
 use common::{Finished, finish, hwm, log, raw_terminal, run, slurp, wait};
 
-/// The roads that data takes: spliced, copied, and record by record.
-const ROADS: [&[&str]; 4] = [
+/// The roads that data takes: spliced, copied, and record by record, of which each may be kept as pages
+/// for the output or copied.
+const ROADS: [&[&str]; 6] = [
     &["-B", "64M"],
     &["-B", "64M", "--no-splice"],
     &["-B", "64M", "--when-full", "fail"],
     &["-B", "64M", "--when-full", "drop-oldest"],
+    &["-B", "64M", "--when-full", "drop-oldest", "--no-splice"],
+    &["-B", "64M", "-l"],
 ];
 
 fn fifo(folder: &Path) -> std::path::PathBuf {
@@ -178,7 +181,9 @@ fn terminals_on_both_sides() {
     let (typist, stdin) = raw_terminal();
     let (screen, stdout) = raw_terminal();
     for road in ROADS {
-        let child = hwm(&[road, &["-S", "-s", "5000"]].concat())
+        // Bytes, or lines.
+        let size = if road.contains(&"-l") { "100" } else { "5000" };
+        let child = hwm(&[road, &["-S", "-s", size]].concat())
             .stdin(stdin.try_clone().unwrap())
             .stdout(stdout.try_clone().unwrap())
             .spawn()

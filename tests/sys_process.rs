@@ -50,6 +50,7 @@ fn child() {
         &TransferConfig::default(),
         1 << 20,
         Patience::WaitsForDisk,
+        None,
     ) {
         Ok(system) => system,
         Err(error) => {
@@ -84,6 +85,7 @@ fn relay(system: &mut RealSystem) {
         let interest = Interest {
             input: held.is_empty(),
             output: !held.is_empty(),
+            demand: false,
         };
         let ready = system.wait(interest, None);
         if ready.output_gone {

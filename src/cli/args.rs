@@ -13,7 +13,8 @@ use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
 use super::display::{DisplayArgs, TransferArgs};
 use super::watermark::{self, Watermark};
-use super::{duration, loss_limit, mark, rate, sample, size};
+use super::{duration, loss_limit, mark, percent, rate, sample, size};
+use crate::classes::Classes;
 use crate::config::{LossLimit, Mark, Sample};
 
 /// relay standard input to standard output through a bounded buffer with watermarks
@@ -38,7 +39,15 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = size::parse_positive)]
     pub(super) buffer_size: Option<u64>,
 
-    /// Become pressured when so much is held [default: 100%; 80% with sample]
+    /// Hold at most N records, too
+    ///
+    /// A second bound beside -B; the record that is arriving counts. The state is pressured when there
+    /// are N, and flowing again when there are at most three quarters of that.
+    #[arg(help_heading = "Buffer", long, value_name = "N",
+          allow_hyphen_values = true, value_parser = size::parse_positive)]
+    pub(super) buffer_records: Option<u64>,
+
+    /// Become pressured when so much is held [default: 100%; 80% with sample, priority and red]
     ///
     /// The high-water mark, as a size or as a percentage of the capacity.
     #[arg(help_heading = "Buffer", long, value_name = "SIZE|%",
@@ -53,11 +62,25 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = watermark::parse)]
     pub(super) low_water: Option<Watermark>,
 
+    /// Write nothing before so much is held
+    ///
+    /// It is a size, or a percentage of the capacity, and not above the high-water mark. See
+    /// --start-timeout for how long that may take. The end of the input ends it too.
+    #[arg(help_heading = "Buffer", long, value_name = "SIZE|%",
+          allow_hyphen_values = true, value_parser = watermark::parse)]
+    pub(super) start_fill: Option<Watermark>,
+
+    /// With --start-fill: begin to write so long after the first byte came at the latest [default: 10s]
+    #[arg(help_heading = "Buffer", long, value_name = "DUR",
+          allow_hyphen_values = true, value_parser = duration::parse)]
+    pub(super) start_timeout: Option<Duration>,
+
     /// Copy all data through memory
     ///
     /// Without it, block and fail move bytes that need not be looked at through the kernel by
-    /// splice(2), which is cheaper, wherever both sides allow it. What goes in and out is the same,
-    /// but for a FILE that is changed while it is read: the consumer may see the change.
+    /// splice(2), which is cheaper, wherever both sides allow it; and between two pipes, what must be
+    /// looked at is not copied out again while the consumer keeps up. What goes in and out is the
+    /// same, but for a FILE that is changed while it is read: the consumer may see the change.
     #[arg(help_heading = "Buffer", short = 'C', long)]
     pub(super) no_splice: bool,
 
@@ -67,13 +90,32 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = PolicyParser)]
     pub(super) when_full: PolicyName,
 
-    /// With sample: which records pass, 1/N, P% or adaptive [default: adaptive]
+    /// With sample: which records pass, 1/N, P% and so on [default: adaptive]
     ///
-    /// 1/N lets every Nth record pass while pressured, P% each with the chance P; with adaptive
+    /// While pressured, 1/N lets every Nth record pass, P% each with the chance P; with adaptive
     /// the chance follows the measured output rate divided by the input rate.
+    /// first=N,then=M,per=DUR lets the first N of each window of DUR pass and then every Mth (none
+    /// if M is 0); reservoir=K/DUR sends K of each window, all with the same chance, at its end.
     #[arg(help_heading = "Overflow policy", long, value_name = "SPEC",
           allow_hyphen_values = true, value_parser = sample::parse)]
     pub(super) sample: Option<Sample>,
+
+    /// With red: the chance to lose an arrival right below the high-water mark [default: 10%]
+    ///
+    /// It rises from 0 at the low-water mark. What counts is not how much is held, but its average
+    /// over some 500 records.
+    #[arg(help_heading = "Overflow policy", long, value_name = "P%",
+          allow_hyphen_values = true, value_parser = parse_chance)]
+    pub(super) red_max: Option<f64>,
+
+    /// With priority: records that match are worth more than others; repeatable, best first
+    ///
+    /// The first REGEX that matches a record, without its delimiter, is its class; a record that
+    /// matches none is in the lowest class. The syntax is that of Rust's regex crate, for bytes:
+    /// ERROR, ^<[0-3]>, (?i)warn. See POLICIES in hwm(1).
+    #[arg(help_heading = "Overflow policy", long, value_name = "REGEX",
+          allow_hyphen_values = true, value_parser = parse_regex)]
+    pub(super) priority: Vec<String>,
 
     /// Make random choices repeatable
     ///
@@ -81,6 +123,14 @@ pub(super) struct Args {
     #[arg(help_heading = "Overflow policy", long, value_name = "N",
           allow_hyphen_values = true, value_parser = parse_seed)]
     pub(super) seed: Option<u64>,
+
+    /// Lose what has waited for longer, with a policy that loses records
+    ///
+    /// What is too old is lost with the reason expired as soon as it is, also while the consumer takes
+    /// nothing, and at most a thousandth of DUR later.
+    #[arg(help_heading = "Overflow policy", long, value_name = "DUR",
+          allow_hyphen_values = true, value_parser = duration::parse_positive)]
+    pub(super) max_age: Option<Duration>,
 
     /// Put a record into the output where records are missing
     ///
@@ -90,6 +140,14 @@ pub(super) struct Args {
           require_equals = true, default_missing_value = mark::DEFAULT,
           value_parser = mark::parse)]
     pub(super) mark: Option<Mark>,
+
+    /// Append the lost records themselves to FILE
+    ///
+    /// In the order in which they are lost, each whole. Nothing waits for FILE: at most 4 MiB wait to
+    /// be written, and what is more is only counted. See LOST RECORDS in hwm(1).
+    #[arg(help_heading = "Overflow policy", long, value_name = "FILE",
+          value_hint = clap::ValueHint::FilePath)]
+    pub(super) lost_to: Option<PathBuf>,
 
     /// Exit 3 when N records (default 1) or P% of them were lost
     ///
@@ -114,6 +172,14 @@ pub(super) struct Args {
     #[arg(help_heading = "Output rate", long, value_name = "SIZE",
           allow_hyphen_values = true, value_parser = size::parse_positive)]
     pub(super) burst: Option<u64>,
+
+    /// Write only what the consumer asks for by lines in PATH
+    ///
+    /// PATH is a FIFO, a file or /dev/fd/N. A line 10 asks for 10 records more, 64K or 100B for so many
+    /// bytes, max for all there is. See TIME AND DEMAND in hwm(1).
+    #[arg(help_heading = "Output rate", long, value_name = "PATH",
+          value_hint = clap::ValueHint::FilePath)]
+    pub(super) demand: Option<PathBuf>,
 
     /// Read these files instead of standard input; - is standard input
     ///
@@ -149,12 +215,20 @@ pub(super) struct Args {
     #[arg(help_heading = "Input", short = 'S', long)]
     pub(super) stop_at_size: bool,
 
-    /// With block: end with exit status 5 when a stall lasts longer
+    /// With block: end with exit status 5 when a stall lasts longer, or see --then
     ///
     /// A stall counts while reading is paused. See POLICIES in hwm(1).
     #[arg(help_heading = "Endings", long, value_name = "DUR",
           allow_hyphen_values = true, value_parser = duration::parse_positive)]
     pub(super) block_timeout: Option<Duration>,
+
+    /// With --block-timeout: lose records by POLICY when a stall lasts longer
+    ///
+    /// A circuit breaker: POLICY takes over from block until the state is flowing again. A record that
+    /// has begun to go out by then goes out whole.
+    #[arg(help_heading = "Endings", long, value_name = "POLICY",
+          allow_hyphen_values = true, value_parser = PolicyParser)]
+    pub(super) then: Option<PolicyName>,
 
     /// End with exit status 6 when no input came for so long
     ///
@@ -191,6 +265,30 @@ pub(super) struct Args {
     #[arg(help_heading = "Report", long, value_name = "PATH",
           value_hint = clap::ValueHint::FilePath)]
     pub(super) report_to: Option<PathBuf>,
+
+    /// Append each change of state to PATH, a JSON object a line
+    ///
+    /// One line for each time the state becomes pressured or flowing and for each loss episode that
+    /// begins, as it happens. The data never waits for it: who reads too slowly loses events, and
+    /// is told how many. See EVENTS in hwm(1).
+    #[arg(help_heading = "Report", long, value_name = "PATH",
+          value_hint = clap::ValueHint::FilePath)]
+    pub(super) events: Option<PathBuf>,
+
+    /// Run CMD by sh -c each time the state becomes pressured
+    ///
+    /// One command runs at a time, beside the data. The account is in its environment. See EVENTS
+    /// in hwm(1).
+    #[arg(help_heading = "Report", long, value_name = "CMD", value_hint = clap::ValueHint::CommandString,
+          allow_hyphen_values = true, value_parser = parse_command)]
+    pub(super) on_pressure: Option<String>,
+
+    /// Run CMD by sh -c each time the state is flowing again
+    ///
+    /// As --on-pressure does.
+    #[arg(help_heading = "Report", long, value_name = "CMD", value_hint = clap::ValueHint::CommandString,
+          allow_hyphen_values = true, value_parser = parse_command)]
+    pub(super) on_flow: Option<String>,
 
     /// Report every SEC seconds, as in 0.5, or DUR
     ///
@@ -258,8 +356,17 @@ pub(super) enum PolicyName {
     /// lose the records that waited longest
     #[value(alias = "drop-head")]
     DropOldest,
+    /// lose everything that waits and start over
+    DropBuffer,
+    /// let only the newest record wait
+    #[value(alias = "conflate")]
+    Latest,
     /// while pressured let only some records pass
     Sample,
+    /// lose more arrivals the more is held on average
+    Red,
+    /// lose the records that --priority says are worth least
+    Priority,
     /// stop reading, write what was accepted, exit 4
     #[value(alias = "error")]
     Fail,
@@ -306,6 +413,20 @@ fn parse_expected(text: &str) -> Result<Expected, String> {
     }
 }
 
+/// A percentage, as a chance from 0.0 to 1.0.
+fn parse_chance(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').ok_or("expected P%, as in 5%")?;
+    Ok(percent::parse(number)? / 100.0)
+}
+
+/// A mistake is told together with the one expression that has it.
+fn parse_regex(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it is empty, and would match every record".into());
+    }
+    Classes::new(&[text]).map(|_| text.to_owned())
+}
+
 fn parse_seed(text: &str) -> Result<u64, String> {
     // Rust would let a '+' pass, which no other number of hwm's may have.
     let number = text.parse().ok().filter(|_| !text.starts_with('+'));
@@ -320,12 +441,18 @@ fn parse_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn parse_command(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() {
+        return Err("expected a command for sh");
+    }
+    Ok(text.to_owned())
+}
+
 /// Knows more names than it accepts: those that mean two things, and those still to come.
 #[derive(Debug, Clone, Copy)]
 struct PolicyParser;
 
 const AMBIGUOUS: [&str; 2] = ["drop-latest", "drop-tail"];
-const TO_COME: [&str; 5] = ["drop-buffer", "latest", "conflate", "priority", "red"];
 
 impl TypedValueParser for PolicyParser {
     type Value = PolicyName;
@@ -352,11 +479,6 @@ fn refuse(name: &str) -> Result<(), &'static str> {
         return Err(
             "some tools lose the arriving record under this name, others one that already waits; \
              say drop-newest (lose the arrival) or drop-oldest (lose the longest waiting)",
-        );
-    }
-    if TO_COME.contains(&name) {
-        return Err(
-            "this policy is not built yet; there are block, drop-newest, drop-oldest, sample, fail",
         );
     }
     Ok(())

@@ -9,7 +9,7 @@
 //! unbuilt    pv's options to come      (clap)
 //! format     -F, and what single switches come to
 //! si         -k, and what it does to the options behind it
-//! size, rate, duration, watermark, sample, mark, loss_limit      one kind of value each
+//! size, rate, duration, watermark, sample, mark, loss_limit, grant      one kind of value each
 //! decimal, percent     the numbers in them, exact
 //! validate   rules between options     -> config::Config
 //! expected   how much input there is, from the file system; asked by validate
@@ -23,6 +23,7 @@ mod duration;
 mod exit;
 mod expected;
 mod format;
+pub mod grant;
 mod loss_limit;
 mod mark;
 mod percent;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::config::display::{BarStyle, Display, Part, Piece};
 use crate::config::{
-    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, ReportMode, Sample, Sink, Source,
-    TransferConfig,
+    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, ReportMode, Sample, Sideways,
+    Sink, Source, StartFill, TransferConfig,
 };
 
 /// Words separated by blanks, without the program's name.
@@ -50,8 +50,13 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(relay.low_water, 3 << 20);
     assert_eq!(relay.delimiter, b'\n');
     assert_eq!(relay.policy, Policy::Block);
-    assert!(!relay.count_records);
+    assert!(!relay.count_records && !relay.keeps_lost);
     assert_eq!(relay.block_timeout, None);
+    assert_eq!(relay.capacity_records, None);
+    assert_eq!(relay.then, None);
+    assert_eq!(relay.max_age, None);
+    assert_eq!(relay.start, None);
+    assert!(!relay.on_demand);
     assert_eq!(relay.idle_timeout, None);
     assert_eq!(relay.drain_timeout, Duration::from_secs(2));
     assert_eq!(relay.broken_pipe, BrokenPipe::Signal);
@@ -66,6 +71,7 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(report.name, None);
     assert_eq!(report.expected, None);
     assert!(!report.records && !report.statistics);
+    assert_eq!(config.sideways, Sideways::default());
 }
 
 #[test]
@@ -90,17 +96,27 @@ fn every_policy_has_its_names_and_its_defaults() {
             16 * MI,
             16 * MI,
         ),
+        (&["drop-buffer"], Policy::DropBuffer, 16 * MI, 16 * MI),
+        (&["latest", "conflate"], Policy::Latest, 16 * MI, 16 * MI),
         (
             &["sample"],
             Policy::Sample(Sample::Adaptive),
             16 * MI,
             16 * MI * 80 / 100,
         ),
+        (
+            &["red"],
+            Policy::Red { max_p: 0.1 },
+            16 * MI,
+            16 * MI * 80 / 100,
+        ),
+        (&["priority"], Policy::Priority, 16 * MI, 16 * MI * 80 / 100),
         (&["fail", "error"], Policy::Fail, 4 * MI, 4 * MI),
     ] {
         for name in names {
             for option in ["--when-full", "--overflow"] {
-                let relay = config(&format!("{option} {name}")).relay;
+                // Without effect but for priority, which needs it.
+                let relay = config(&format!("{option} {name} --priority ERROR")).relay;
                 assert_eq!(relay.policy, policy, "{name}");
                 assert_eq!(relay.capacity, capacity, "{name}");
                 assert_eq!(relay.high_water, high, "{name}");
@@ -121,6 +137,7 @@ fn watermarks_follow_the_capacity_and_each_other() {
         ("-B 1000 --low-water 0", 1000, 1000, 0),
         ("-B 1", 1, 1, 0),
         ("-B 1 --when-full sample", 1, 1, 0),
+        ("-B 1 --when-full red", 1, 1, 0),
         (
             "-B 18446744073709551615",
             u64::MAX,
@@ -150,15 +167,48 @@ fn each_option_arrives_in_the_configuration() {
     assert_eq!(relay.drain_timeout, Duration::ZERO);
     assert_eq!(relay.broken_pipe, BrokenPipe::Ok);
     assert_eq!(
+        config("--when-full red --red-max 2.5%").relay.policy,
+        Policy::Red { max_p: 0.025 }
+    );
+    assert_eq!(
         config("--block-timeout 5s").relay.block_timeout,
         Some(Duration::from_secs(5))
     );
+
+    let relay =
+        config("--block-timeout 5s --then sample --sample 5% --start-fill 50% --start-timeout 3s")
+            .relay;
+    assert_eq!(relay.then, Some(Policy::Sample(Sample::Chance(0.05))));
+    let start = StartFill {
+        held: 2 << 20,
+        timeout: Duration::from_secs(3),
+    };
+    assert_eq!(relay.start, Some(start));
+    assert_eq!(config("--start-fill 0").relay.start, None);
+    let relay = config("--buffer-records 10k").relay;
+    assert_eq!(relay.capacity_records, Some(10_240));
+    let relay = config("--when-full drop-oldest --max-age 90s").relay;
+    assert_eq!(relay.max_age, Some(Duration::from_secs(90)));
+    let pulled = config("--demand /dev/fd/3");
+    assert_eq!(pulled.demand, Some("/dev/fd/3".into()));
+    assert!(pulled.relay.on_demand);
 
     let report = config("-i 0.5 -N log -v --report-to /tmp/x").report;
     assert_eq!(report.interval, Duration::from_millis(500));
     assert_eq!(report.name.as_deref(), Some("log"));
     assert_eq!(report.to, Some("/tmp/x".into()));
     assert!(report.statistics);
+
+    let sideways = config("--events e --on-pressure p --on-flow -f --lost-to l").sideways;
+    let expected = Sideways {
+        events: Some("e".into()),
+        on_pressure: Some("p".into()),
+        on_flow: Some("-f".into()),
+        lost_to: Some("l".into()),
+    };
+    assert_eq!(sideways, expected);
+    let config = config("--lost-to l");
+    assert!(config.relay.keeps_lost && config.relay.count_records && !config.report.records);
 }
 
 #[test]
@@ -305,18 +355,26 @@ fn the_report_depends_on_the_terminal_unless_told() {
 }
 
 #[test]
+fn priorities_are_all_kept_in_their_order() {
+    let line = "--priority=a --when-full block --priority b|-x --when-full priority --priority -y";
+    let relay = config(line).relay;
+    assert_eq!(relay.policy, Policy::Priority);
+    let expressions: Vec<&str> = relay.classes.expressions().collect();
+    assert_eq!(expressions, ["a", "b|-x", "-y"]);
+}
+
+#[test]
 fn without_a_seed_runs_differ() {
     assert_ne!(config("").relay.seed, config("").relay.seed);
 }
 
 #[test]
 fn each_wrong_usage_gets_its_line() {
-    let policies = "expected one of block, drop-newest, drop-oldest, sample, fail";
+    let policies = "expected one of block, drop-newest, drop-oldest, drop-buffer, latest, sample, \
+                    red, priority, fail";
     let ambiguous = "some tools lose the arriving record under this name, others one that \
          already waits; say drop-newest (lose the arrival) or drop-oldest (lose the longest \
          waiting)";
-    let to_come =
-        "this policy is not built yet; there are block, drop-newest, drop-oldest, sample, fail";
     for (line, expected) in [
         (
             "-B 0",
@@ -367,26 +425,6 @@ fn each_wrong_usage_gets_its_line() {
             format!("invalid value 'drop-tail' for --when-full: {ambiguous}"),
         ),
         (
-            "--when-full drop-buffer",
-            format!("invalid value 'drop-buffer' for --when-full: {to_come}"),
-        ),
-        (
-            "--when-full latest",
-            format!("invalid value 'latest' for --when-full: {to_come}"),
-        ),
-        (
-            "--when-full conflate",
-            format!("invalid value 'conflate' for --when-full: {to_come}"),
-        ),
-        (
-            "--when-full priority",
-            format!("invalid value 'priority' for --when-full: {to_come}"),
-        ),
-        (
-            "--when-full red",
-            format!("invalid value 'red' for --when-full: {to_come}"),
-        ),
-        (
             "--when-full drop_oldest",
             format!(
                 "invalid value 'drop_oldest' for --when-full: {policies}; did you mean 'drop-oldest'?"
@@ -396,12 +434,41 @@ fn each_wrong_usage_gets_its_line() {
             "--when-full 9",
             format!("invalid value '9' for --when-full: {policies}"),
         ),
+        ("--red-max 5%", "--red-max needs --when-full red".into()),
+        (
+            "--when-full red --red-max 5",
+            "invalid value '5' for --red-max: expected P%, as in 5%".into(),
+        ),
+        (
+            "--when-full red --red-max 101%",
+            "invalid value '101%' for --red-max: a percentage goes from 0% to 100%".into(),
+        ),
         ("--sample 1/2", "--sample needs --when-full sample".into()),
         (
             "--when-full sample --sample 0/2",
-            "invalid value '0/2' for --sample: expected 1/N, P% or adaptive, as in 1/10 or 5%"
+            "invalid value '0/2' for --sample: expected 1/N, P%, adaptive, first=N,then=M,per=DUR or \
+             reservoir=K/DUR, as in 1/10 or 5%"
                 .into(),
         ),
+        (
+            "--when-full priority",
+            "--when-full priority needs --priority, as in --priority ERROR --priority WARN".into(),
+        ),
+        (
+            "--when-full priority --priority ok --priority a(b",
+            "invalid value 'a(b' for --priority: not a regular expression: unclosed group".into(),
+        ),
+        (
+            "--priority *",
+            "invalid value '*' for --priority: not a regular expression: \
+             repetition operator missing expression"
+                .into(),
+        ),
+        (
+            "--priority=",
+            "invalid value '' for --priority: it is empty, and would match every record".into(),
+        ),
+        ("--priority", "--priority needs a value".into()),
         (
             "--seed -1",
             "invalid value '-1' for --seed: expected a whole number from 0 to 18446744073709551615"
@@ -429,6 +496,35 @@ fn each_wrong_usage_gets_its_line() {
         (
             "--block-timeout 5",
             "invalid value '5' for --block-timeout: a duration needs a unit, such as 5s".into(),
+        ),
+        (
+            "--then drop-oldest",
+            "--then needs a --block-timeout, as in --block-timeout 5s".into(),
+        ),
+        (
+            "--block-timeout 5s --then fail",
+            "--then needs a policy that loses records, and fail loses none".into(),
+        ),
+        (
+            "--block-timeout 5s --then drop-tail",
+            format!("invalid value 'drop-tail' for --then: {ambiguous}"),
+        ),
+        (
+            "--max-age 5s",
+            "--max-age needs a policy that loses records, and block loses none".into(),
+        ),
+        (
+            "--max-age 0s --when-full drop-oldest",
+            "invalid value '0s' for --max-age: it must be longer than 0".into(),
+        ),
+        (
+            "--start-timeout 5s",
+            "--start-timeout needs --start-fill, as in --start-fill 50%".into(),
+        ),
+        (
+            "-B 1M --high-water 50% --start-fill 600k",
+            "--start-fill 600k is 614400 bytes, above the high-water mark of 524288 bytes (--high-water 50%)"
+                .into(),
         ),
         (
             "--block-timeout 5s --when-full fail",
@@ -467,6 +563,14 @@ fn each_wrong_usage_gets_its_line() {
         (
             "-q --report json",
             "-q and --report contradict each other: keep one".into(),
+        ),
+        (
+            "--on-pressure=",
+            "invalid value '' for --on-pressure: expected a command for sh".into(),
+        ),
+        (
+            "--on-flow=",
+            "invalid value '' for --on-flow: expected a command for sh".into(),
         ),
         (
             "-i 0.001",

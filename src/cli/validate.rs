@@ -6,14 +6,17 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
 use super::watermark::Watermark;
 use super::{expected, format};
+use crate::classes::Classes;
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
     Amount, BrokenPipe, Config, Mark, MarkPiece, Policy, Rate, RelayConfig, ReportConfig,
-    ReportMode, Sample, ScreenConfig, Sink, SkipErrors, Source, TransferConfig,
+    ReportMode, Sample, ScreenConfig, Sideways, Sink, SkipErrors, Source, StartFill,
+    TransferConfig,
 };
 
 /// Enough to smooth what both sides do in bursts.
@@ -21,6 +24,12 @@ const CAPACITY: u64 = 4 << 20;
 
 /// Enough to ride out a stall of the consumer.
 const LOSSY_CAPACITY: u64 = 16 << 20;
+
+/// A buffer that is to be filled first must not hold back a slow stream for ever.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `--red-max`: what Floyd recommended for it in 1997.
+const RED_MAX: f64 = 0.1;
 
 /// Checks the rules between options and fills in the defaults. `terminal` says whether stderr
 /// is one. An error is a message without prefix and hint.
@@ -36,27 +45,72 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
     let looks = trail.unwrap_or_default().is_wanted() || transfer.skip_errors.is_some();
     relay.splice &= !looks;
     Ok(Config {
+        sideways: sideways(&args),
         relay,
         transfer,
+        demand: args.demand.clone(),
         report: report(args, mode, screen, expected),
         sources,
     })
 }
 
 fn policy(args: &Args) -> Result<Policy, String> {
-    if args.sample.is_some() && args.when_full != PolicyName::Sample {
+    let uses = |name| args.when_full == name || args.then == Some(name);
+    if args.sample.is_some() && !uses(PolicyName::Sample) {
         return Err("--sample needs --when-full sample".into());
+    }
+    if args.red_max.is_some() && !uses(PolicyName::Red) {
+        return Err("--red-max needs --when-full red".into());
     }
     if args.block_timeout.is_some() && args.when_full != PolicyName::Block {
         return Err("--block-timeout works only with --when-full block".into());
     }
-    Ok(match args.when_full {
+    if uses(PolicyName::Priority) && args.priority.is_empty() {
+        let example = "as in --priority ERROR --priority WARN";
+        return Err(format!("--when-full priority needs --priority, {example}"));
+    }
+    let policy = policy_named(args.when_full, args);
+    if args.max_age.is_some() && !policy.is_lossy() {
+        return Err(format!(
+            "--max-age needs a policy that loses records, and {} loses none",
+            policy.name()
+        ));
+    }
+    Ok(policy)
+}
+
+fn policy_named(name: PolicyName, args: &Args) -> Policy {
+    match name {
         PolicyName::Block => Policy::Block,
         PolicyName::DropNewest => Policy::DropNewest,
         PolicyName::DropOldest => Policy::DropOldest,
+        PolicyName::DropBuffer => Policy::DropBuffer,
+        PolicyName::Latest => Policy::Latest,
+        PolicyName::Red => Policy::Red {
+            max_p: args.red_max.unwrap_or(RED_MAX),
+        },
         PolicyName::Sample => Policy::Sample(args.sample.unwrap_or(Sample::Adaptive)),
+        PolicyName::Priority => Policy::Priority,
         PolicyName::Fail => Policy::Fail,
-    })
+    }
+}
+
+/// What takes over from `block`.
+fn then(args: &Args) -> Result<Option<Policy>, String> {
+    let Some(name) = args.then else {
+        return Ok(None);
+    };
+    if args.block_timeout.is_none() {
+        return Err("--then needs a --block-timeout, as in --block-timeout 5s".into());
+    }
+    let policy = policy_named(name, args);
+    if !policy.is_lossy() {
+        return Err(format!(
+            "--then needs a policy that loses records, and {} loses none",
+            policy.name()
+        ));
+    }
+    Ok(Some(policy))
 }
 
 fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayConfig, String> {
@@ -68,14 +122,22 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
     let (high_water, low_water) = watermarks(args, policy, capacity)?;
     let delimiter = if args.null { 0 } else { b'\n' };
     Ok(RelayConfig {
+        on_demand: args.demand.is_some(),
+        start: start(args, capacity, high_water)?,
+        keeps_lost: args.lost_to.is_some(),
         splice: !args.no_splice,
+        classes: Classes::new(&args.priority)?,
         capacity,
+        capacity_records: args.buffer_records,
         high_water,
         low_water,
         delimiter,
         policy,
-        count_records: counts_records(args),
+        // What is kept of a loss are records.
+        count_records: counts_records(args) || args.lost_to.is_some(),
         block_timeout: args.block_timeout,
+        then: then(args)?,
+        max_age: args.max_age,
         idle_timeout: args.idle_timeout,
         drain_timeout: args.drain_timeout,
         broken_pipe: match args.broken_pipe {
@@ -95,7 +157,13 @@ fn watermarks(args: &Args, policy: Policy, capacity: u64) -> Result<(u64, u64), 
     let high = match &args.high_water {
         Some(mark) => mark_in_bytes(mark, "--high-water", capacity)?,
         // Not 0, which would be pressured when nothing is held.
-        None if matches!(policy, Policy::Sample(_)) => share(capacity, 80).max(1),
+        None if matches!(
+            policy,
+            Policy::Sample(_) | Policy::Red { .. } | Policy::Priority
+        ) =>
+        {
+            share(capacity, 80).max(1)
+        }
         None => capacity,
     };
     let low = match &args.low_water {
@@ -116,6 +184,27 @@ fn watermarks(args: &Args, policy: Policy, capacity: u64) -> Result<(u64, u64), 
         ));
     }
     Ok((high, low))
+}
+
+/// As with no option, where nothing has to be held.
+fn start(args: &Args, capacity: u64, high_water: u64) -> Result<Option<StartFill>, String> {
+    let Some(fill) = &args.start_fill else {
+        return match args.start_timeout {
+            None => Ok(None),
+            Some(_) => Err("--start-timeout needs --start-fill, as in --start-fill 50%".into()),
+        };
+    };
+    let held = mark_in_bytes(fill, "--start-fill", capacity)?;
+    if held > high_water {
+        return Err(format!(
+            "--start-fill {} is {held} bytes, above the high-water mark of {high_water} bytes \
+             (--high-water{})",
+            fill.text(),
+            typed(&args.high_water)
+        ));
+    }
+    let timeout = args.start_timeout.unwrap_or(START_TIMEOUT);
+    Ok((held > 0).then_some(StartFill { held, timeout }))
 }
 
 fn mark_in_bytes(mark: &Watermark, option: &str, capacity: u64) -> Result<u64, String> {
@@ -217,6 +306,15 @@ fn expected_amount(
     }
     let known = given.or_else(|| expected::of_sources(sources));
     Ok(known.map(Amount::Bytes))
+}
+
+fn sideways(args: &Args) -> Sideways {
+    Sideways {
+        events: args.events.clone(),
+        on_pressure: args.on_pressure.clone(),
+        on_flow: args.on_flow.clone(),
+        lost_to: args.lost_to.clone(),
+    }
 }
 
 /// Whether the display tells how far the transfer is.

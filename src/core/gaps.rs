@@ -1,38 +1,33 @@
 //! Where records are missing: positions in the admitted stream, and how much was lost there. Losses
 //! next to each other are one gap, which is one loss episode and, with `--mark`, one mark.
 //!
-//! Bounded: when [`MOST_GAPS`] wait, a further loss joins the newest gap, so that its mark may come
-//! some records early; the sum of all marks stays exact.
+//! Bounded: when [`MOST_GAPS`] wait, a further loss joins the gap before it, so that its mark may come
+//! some records early (or late, if there is none before it); the sum of all marks stays exact.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use super::account::Tally;
 
-/// 65,536 gaps of 24 bytes are 1.5 MiB, outside the capacity.
+/// 65,536 gaps of 24 bytes are 1.5 MiB, and about 2 MiB in the tree, outside the capacity.
 pub const MOST_GAPS: usize = 65_536;
 
-struct Gap {
-    /// Admitted bytes before it.
-    position: u64,
-    lost: Tally,
-}
-
-/// See the module's header.
+/// See the module's header. What is missing, by the position of the first byte behind it: so many
+/// bytes were admitted before, those that were evicted since among them.
 #[derive(Default)]
-pub struct Gaps(VecDeque<Gap>);
+pub struct Gaps(BTreeMap<u64, Tally>);
 
 impl Gaps {
     /// Records were lost behind everything admitted so far, `position` bytes. Returns whether
     /// that is a new gap.
     pub fn lost_at_tail(&mut self, position: u64, lost: Tally) -> bool {
         let is_full = self.0.len() >= MOST_GAPS;
-        match self.0.back_mut() {
-            Some(gap) if gap.position == position || is_full => {
-                gap.lost += lost;
+        match self.0.last_entry() {
+            Some(mut last) if *last.key() == position || is_full => {
+                *last.get_mut() += lost;
                 false
             }
             _ => {
-                self.0.push_back(Gap { position, lost });
+                self.0.insert(position, lost);
                 true
             }
         }
@@ -43,41 +38,72 @@ impl Gaps {
     /// right before them.
     pub fn lost_at_head(&mut self, from: u64, to: u64, mut lost: Tally) -> bool {
         let is_new = self.first() != Some(from);
-        while let Some(gap) = self.0.front()
-            && gap.position <= to
+        while let Some(first) = self.0.first_entry()
+            && *first.key() <= to
         {
-            lost += gap.lost;
-            self.0.pop_front();
+            lost += first.remove();
         }
-        self.0.push_front(Gap { position: to, lost });
+        self.0.insert(to, lost);
         is_new
+    }
+
+    /// A record was lost between others: it began at position `from`, what is held behind it begins at
+    /// `to`. What was missing right before and right behind it is missing there too. Returns
+    /// whether nothing was.
+    pub fn lost_between(&mut self, from: u64, to: u64, mut lost: Tally) -> bool {
+        let before = self.0.remove(&from);
+        let behind = self.0.remove(&to);
+        let is_new = before.is_none() && behind.is_none();
+        for other in [before, behind].into_iter().flatten() {
+            lost += other;
+        }
+        if is_new
+            && self.0.len() >= MOST_GAPS
+            && let Some(nearest) = self.nearest(from)
+        {
+            *nearest += lost;
+            return false;
+        }
+        self.0.insert(to, lost);
+        is_new
+    }
+
+    /// The last gap before `position`, or else the first.
+    fn nearest(&mut self, position: u64) -> Option<&mut Tally> {
+        let at = *self
+            .0
+            .range(..position)
+            .next_back()
+            .or(self.0.iter().next())?
+            .0;
+        self.0.get_mut(&at)
     }
 
     /// The head has moved to `position`: gaps before it are history.
     pub fn passed(&mut self, position: u64) {
         while self.first().is_some_and(|first| first < position) {
-            self.0.pop_front();
+            self.take_first();
         }
     }
 
     /// Position of the first gap.
     pub fn first(&self) -> Option<u64> {
-        self.position(0)
+        self.0.first_key_value().map(|(position, _)| *position)
     }
 
     /// Position of the gap number `index`, from 0.
     pub fn position(&self, index: usize) -> Option<u64> {
-        self.0.get(index).map(|gap| gap.position)
+        self.0.keys().nth(index).copied()
     }
 
     /// What is missing at the first gap.
     pub fn first_lost(&self) -> Option<Tally> {
-        self.0.front().map(|gap| gap.lost)
+        self.0.first_key_value().map(|(_, lost)| *lost)
     }
 
     /// Takes the first gap out.
     pub fn take_first(&mut self) {
-        self.0.pop_front();
+        self.0.pop_first();
     }
 }
 
@@ -105,5 +131,40 @@ mod tests {
         }
         assert_eq!(sum.records, MOST_GAPS as u64 + 2, "the sum is exact");
         assert_eq!(sum.bytes, 10 * sum.records);
+    }
+
+    #[test]
+    fn a_loss_between_joins_what_is_missing_on_either_side() {
+        let mut gaps = Gaps::default();
+        assert!(gaps.lost_between(10, 20, ONE));
+        assert!(gaps.lost_between(30, 40, ONE));
+        assert!(!gaps.lost_between(20, 40, ONE), "between two gaps");
+        assert_eq!((gaps.position(0), gaps.position(1)), (Some(40), None));
+        assert!(!gaps.lost_between(40, 50, ONE), "right behind a gap");
+        assert!(!gaps.lost_between(0, 50, ONE), "right before a gap");
+        assert_eq!((gaps.position(0), gaps.position(1)), (Some(50), None));
+        assert_eq!(gaps.first_lost().map(|lost| lost.records), Some(5));
+    }
+
+    #[test]
+    fn what_is_lost_between_when_there_are_too_many_gaps_joins_the_one_before() {
+        let mut gaps = Gaps::default();
+        for number in 1..=MOST_GAPS as u64 {
+            assert!(gaps.lost_at_tail(10 * number, ONE));
+        }
+        assert!(!gaps.lost_between(3, 4, ONE), "none is before it");
+        assert!(!gaps.lost_between(25, 26, ONE));
+        assert!(
+            !gaps.lost_between(30, 31, ONE),
+            "it still joins its neighbour"
+        );
+        let records: Vec<u64> = (0..4)
+            .map(|_| {
+                let lost = gaps.first_lost().expect("a gap");
+                gaps.take_first();
+                lost.records
+            })
+            .collect();
+        assert_eq!(records, [2, 2, 2, 1]);
     }
 }

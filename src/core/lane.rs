@@ -4,6 +4,7 @@
 //!
 //! Knows delimiters, but no records: where one begins and which may leave is the queue's.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 
@@ -89,11 +90,12 @@ impl Chunk {
     }
 
     /// A chunk that holds just these bytes.
-    fn of(bytes: &[u8], delimiters: u64) -> Self {
+    fn of(bytes: Vec<u8>, delimiters: u64) -> Self {
+        let bytes = bytes.into_boxed_slice();
         Self {
-            bytes: Memory::Heap(bytes.into()),
             start: 0,
             end: bytes.len(),
+            bytes: Memory::Heap(bytes),
             counted: 0,
             delimiters,
         }
@@ -157,8 +159,48 @@ impl Lane {
     }
 
     /// The bytes, oldest first.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn pieces(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator<Item = &[u8]> {
         self.chunks.iter().map(Chunk::held)
+    }
+
+    /// The `bytes` bytes behind the first `skipped`, in one piece: a copy where they lie in
+    /// several chunks, or None when the system has no memory for it.
+    pub(super) fn part(&self, skipped: u64, bytes: u64) -> Option<Cow<'_, [u8]>> {
+        let (mut skipped, bytes) = (skipped as usize, bytes as usize);
+        let mut copy = Vec::new();
+        for piece in self.pieces() {
+            let Some(piece) = piece.get(skipped..).filter(|rest| !rest.is_empty()) else {
+                skipped -= piece.len();
+                continue;
+            };
+            skipped = 0;
+            if copy.is_empty() && piece.len() >= bytes {
+                return Some(Cow::Borrowed(&piece[..bytes]));
+            }
+            if copy.is_empty() {
+                copy.try_reserve_exact(bytes).ok()?;
+            }
+            copy.extend_from_slice(&piece[..piece.len().min(bytes - copy.len())]);
+            if copy.len() == bytes {
+                break;
+            }
+        }
+        Some(Cow::Owned(copy))
+    }
+
+    /// Bytes up to the first delimiter, which is one of them; None when there is no delimiter.
+    pub(super) fn first_record(&self) -> Option<u64> {
+        let delimiter = self.delimiter?;
+        let mut before = 0;
+        for piece in self.pieces() {
+            if let Some(found) = memchr::memchr(delimiter, piece) {
+                return Some(before + found as u64 + 1);
+            }
+            before += piece.len() as u64;
+        }
+        None
     }
 
     // ---- the back ---------------------------------------------------------------------------
@@ -245,6 +287,67 @@ impl Lane {
         }
     }
 
+    /// Puts `bytes` in front of the last `behind` bytes; nothing there, or in the memory behind the
+    /// last byte, moves.
+    pub(super) fn insert(&mut self, behind: u64, bytes: Vec<u8>) {
+        let delimiters = count(self.delimiter, &bytes);
+        // Only the first chunk is looked at for what left, and it may be another after this.
+        if let Some(first) = self.chunks.front_mut() {
+            self.owed += first.settle(self.delimiter);
+        }
+        let at = self.part_before(behind);
+        self.len += bytes.len() as u64;
+        self.chunks.insert(at, Chunk::of(bytes, delimiters));
+    }
+
+    /// Makes a chunk begin with the last `behind` bytes, by copying what is before them in it;
+    /// returns its place. For none it is the last chunk, as bytes may have landed in that.
+    fn part_before(&mut self, behind: u64) -> usize {
+        let mut at = self.chunks.len().saturating_sub(1);
+        let mut left = behind as usize;
+        while let Some(chunk) = self.chunks.get(at)
+            && chunk.held().len() < left
+        {
+            left -= chunk.held().len();
+            at -= 1;
+        }
+        let Some(chunk) = self.chunks.get_mut(at) else {
+            return at;
+        };
+        let before = chunk.held().len() - left;
+        if before == 0 {
+            return at;
+        }
+        let part = chunk.held()[..before].to_vec();
+        let delimiters = count(self.delimiter, &part);
+        chunk.start += before;
+        chunk.counted = chunk.start;
+        chunk.delimiters -= delimiters;
+        self.chunks.insert(at, Chunk::of(part, delimiters));
+        at + 1
+    }
+
+    /// Puts a copy of `piece` behind the last byte, in chunks that `take` gives. False when it
+    /// gives none: then a part may have been copied.
+    fn append(&mut self, piece: &[u8], mut take: impl FnMut() -> Option<Chunk>) -> bool {
+        let mut left = piece;
+        while !left.is_empty() {
+            if self.room() == 0 {
+                match take() {
+                    Some(chunk) => self.extend(chunk),
+                    None => return false,
+                }
+            }
+            let (_, room) = self.spare();
+            let (now, later) = left.split_at(left.len().min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.len += now.len() as u64;
+            self.chunks.back_mut().expect("a lane with room").end += now.len();
+            left = later;
+        }
+        true
+    }
+
     // ---- the front --------------------------------------------------------------------------
 
     /// The oldest `bytes` bytes leave. What they held of delimiters is owed until [`Lane::settle`].
@@ -297,6 +400,53 @@ impl Lane {
         }
     }
 
+    /// The first record, `bytes` bytes with its delimiter, leaves, and no call returns its
+    /// delimiter later. The lane must be settled; emptied chunks go to `retire`, but for the last.
+    pub(super) fn drop_record(&mut self, bytes: u64, mut retire: impl FnMut(Chunk)) {
+        self.len -= bytes;
+        let mut left = bytes as usize;
+        while let Some(chunk) = self.chunks.front_mut() {
+            let here = left.min(chunk.end - chunk.start);
+            chunk.start += here;
+            chunk.counted = chunk.start;
+            left -= here;
+            chunk.delimiters -= u64::from(here > 0 && left == 0);
+            if !chunk.is_empty() || self.chunks.len() == 1 {
+                break;
+            }
+            self.chunks.pop_front().map(&mut retire);
+        }
+    }
+
+    /// Copies the first record, `bytes` bytes with its delimiter, to the back of `other`, in chunks
+    /// that `take` gives. False when it gives none: then nothing has changed but memory.
+    pub(super) fn copy_record(
+        &self,
+        bytes: u64,
+        other: &mut Lane,
+        mut take: impl FnMut() -> Option<Chunk>,
+    ) -> bool {
+        if other.len == 0 {
+            other.rewind();
+        }
+        let mut left = bytes as usize;
+        for piece in self.pieces() {
+            let here = left.min(piece.len());
+            let before = other.len;
+            if !other.append(&piece[..here], &mut take) {
+                let copied = bytes - left as u64 + (other.len - before);
+                other.retract(copied, drop);
+                return false;
+            }
+            left -= here;
+            if left == 0 {
+                break;
+            }
+        }
+        other.count_delimiter();
+        true
+    }
+
     /// Moves the oldest `bytes` bytes to the back of `other`: whole chunks as they are, and a
     /// copy of the part of one. Both must be settled.
     pub(super) fn move_front(&mut self, bytes: u64, other: &mut Lane) {
@@ -317,6 +467,7 @@ impl Lane {
             }
             let part = &chunk.held()[..left as usize];
             let delimiters = count(self.delimiter, part);
+            let part = part.to_vec();
             other.chunks.push_back(Chunk::of(part, delimiters));
             chunk.start += left as usize;
             chunk.counted = chunk.start;

@@ -1,7 +1,7 @@
 //! The relay as a pure state machine: no I/O, no clock, no threads. Time comes in as `now`, the
 //! time since the run began without the time the process was stopped. What is held lies in memory
-//! (`queue`, made of `lane`s) or, where nobody needs to see it, in pipes (`pipes`) that the core only
-//! counts.
+//! (`queue`, made of `lane`s; `sorted`, with its `runs`, where records leave by class) or, where nobody
+//! needs to see it, in pipes (`pipes`) that the core only counts.
 //!
 //! What always holds, after every call (the names are those of the checks in the tests):
 //!
@@ -21,9 +21,14 @@
 //! 8. `wake`, `spin`, `deadline`: a wait has something to wait for, and is not longer than what is
 //!    due; a turn makes progress or waits; no deadline acts early, none late.
 //! 9. `memory`: it is taken in proportion to what is held, and a few chunks.
-//! 10. `end`: at the end nothing is held, and the ending follows from the history.
+//! 10. `spill`: the lost records that are kept are those that were lost, whole and in that order; with
+//!     those counted as not kept they are the loss, but for a record whose end has not come.
+//! 11. `end`: at the end nothing is held, and the ending follows from the history.
 
 pub mod account;
+pub mod ages;
+pub mod breaker;
+pub mod demand;
 pub mod ending;
 pub mod gaps;
 mod lane;
@@ -34,6 +39,10 @@ pub mod policy;
 pub mod pressure;
 pub mod queue;
 pub mod relay;
+pub mod reservoir;
 pub mod rng;
+mod runs;
 pub mod snapshot;
+mod sorted;
+pub mod spill;
 pub mod trail;

@@ -196,8 +196,10 @@ mod tests {
         assert!(pipes.refused(0), "nothing came");
         assert_eq!(fill(&mut pipes, 100, 0), Some(1));
         assert_eq!(pipes.to_fill(0), None);
-        pipes.emptied(101);
+        pipes.emptied(100);
         assert_eq!(pipes.to_fill(0), Some(0));
+        pipes.emptied(1);
+        assert_eq!(pipes.to_fill(0), Some(1), "as it may have room again");
     }
 
     #[test]

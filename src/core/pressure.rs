@@ -7,7 +7,8 @@
 //!             held shrank to <= L
 //! ```
 //!
-//! Only a change of what is held changes the state, so H = L, and even H = 0, never flap while
+//! With a bound in records there are marks for these too: pressured when they are so many, and not flowing before
+//! they are few. Only a change of what is held changes the state, so H = L, and even H = 0, never flap while
 //! nothing moves. Knows nothing of capacity or policies.
 
 use std::time::Duration;
@@ -48,9 +49,9 @@ impl Pressure {
         self.state == State::Pressured
     }
 
-    /// More is held. Returns whether the state became pressured.
-    pub fn grew(&mut self, held: u64, now: Duration) -> bool {
-        let changes = self.state == State::Flowing && held >= self.high;
+    /// More is held, or the most records are. Returns whether the state became pressured.
+    pub fn grew(&mut self, held: u64, is_full: bool, now: Duration) -> bool {
+        let changes = self.state == State::Flowing && (held >= self.high || is_full);
         if changes {
             self.state = State::Pressured;
             self.since = now;
@@ -59,9 +60,9 @@ impl Pressure {
         changes
     }
 
-    /// Less is held. Returns whether the state became flowing.
-    pub fn shrank(&mut self, held: u64, now: Duration) -> bool {
-        let changes = self.state == State::Pressured && held <= self.low;
+    /// Less is held, and few records or not. Returns whether the state became flowing.
+    pub fn shrank(&mut self, held: u64, are_few: bool, now: Duration) -> bool {
+        let changes = self.state == State::Pressured && held <= self.low && are_few;
         if changes {
             self.finished += now.saturating_sub(self.since);
             self.state = State::Flowing;

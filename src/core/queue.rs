@@ -1,9 +1,9 @@
 //! The bounded FIFO of bytes in which records wait, in chunks of memory taken as needed.
 //!
 //! ```text
-//!   begun             waiting
-//!  [======]      ->  [####|####] -> ... -> [######|##] -> [####|##|aaaa......llllllll    ]
-//!   set aside         ^head                                        ^arriving  ^landed
+//!   begun         sorted        waiting
+//!  [======]  ->  [##|####] ->  [####|####] -> ... -> [######|##] -> [####|##|aaaa......llllllll    ]
+//!   set aside     ^head                                                      ^arriving  ^landed
 //! ```
 //!
 //! - `landed`: bytes just read, not judged yet; they lie in the last chunk, in place, so that what
@@ -11,15 +11,19 @@
 //! - `arriving`: the admitted part of the record whose delimiter has not come.
 //! - `begun`: the unwritten rest of a record of which a byte was written, or that was promised to go
 //!   out next; set aside only when records behind it must leave.
+//! - `sorted`: what an eviction by class left in place; empty unless one took place.
 //!
 //! Knows nothing of limits and policies, and keeps no index of records: a boundary is found by
 //! looking for the delimiter, so that memory stays proportional to the bytes, however short the
 //! records.
 
+use std::borrow::Cow;
 use std::io::IoSlice;
 
 use super::account::Tally;
 use super::lane::{Chunk, Lane};
+use super::sorted::{Look, Memory, Sorted, Unsorted};
+use crate::classes::Classes;
 
 /// The memory unit, and so the largest single read: big enough that system calls do not show
 /// (128 KiB is two default pipes), small enough to stay in the second-level cache when the queue
@@ -38,15 +42,16 @@ const SPARE_CHUNKS: usize = 8;
 pub struct Queue {
     delimiter: Option<u8>,
     begun: Lane,
+    sorted: Sorted,
     waiting: Lane,
     spare: Spare,
     /// Bytes read but not judged: `landed_start..landed_end` of the last chunk's memory.
     landed_start: usize,
     landed_end: usize,
     arriving: u64,
-    /// Position in the admitted stream of the first byte that waits.
-    head: u64,
-    /// The first record of `waiting` may not be evicted: a byte of it went out, or it was
+    /// Position in the admitted stream of the first byte of `waiting`.
+    waiting_at: u64,
+    /// The first record behind `begun` may not be evicted: a byte of it went out, or it was
     /// claimed.
     is_begun: bool,
     /// Bytes at the front that a helper thread is writing.
@@ -55,6 +60,18 @@ pub struct Queue {
     open: bool,
     /// The input ended in a record without a delimiter, and its last byte has not gone out.
     bare_tail: bool,
+    /// The last byte that went out ended no record.
+    is_torn: bool,
+}
+
+/// Shows the first of these pieces that is not empty; returns its length.
+fn see_first<'a>(
+    mut pieces: impl Iterator<Item = &'a [u8]>,
+    see: &mut impl FnMut(&[u8]),
+) -> Option<u64> {
+    let piece = pieces.find(|piece| !piece.is_empty())?;
+    see(piece);
+    Some(piece.len() as u64)
 }
 
 /// Memory set apart for the end: when none is left for the queue, it is given back, so that what
@@ -76,8 +93,18 @@ fn reserve() -> Vec<u8> {
     reserve
 }
 
-impl Spare {
-    /// None when the system has no memory left.
+/// An evicted record that stood anywhere in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// Position in the admitted stream of its first byte.
+    pub from: u64,
+    /// Position of the first held byte behind it, or of what will come next.
+    pub to: u64,
+    /// The record.
+    pub lost: Tally,
+}
+
+impl Memory for Spare {
     fn take(&mut self) -> Option<Chunk> {
         let chunk = self.chunks.pop().or_else(|| Chunk::new(self.size));
         if chunk.is_none() {
@@ -102,6 +129,7 @@ impl Queue {
         Self {
             delimiter,
             begun: Lane::new(delimiter),
+            sorted: Sorted::new(delimiter),
             waiting: Lane::new(delimiter),
             spare: Spare {
                 size: chunk_size,
@@ -111,17 +139,22 @@ impl Queue {
             landed_start: 0,
             landed_end: 0,
             arriving: 0,
-            head: 0,
+            waiting_at: 0,
             is_begun: false,
             under_way: 0,
             open: false,
             bare_tail: false,
+            is_torn: false,
         }
     }
 
     /// Bytes held.
     pub fn len(&self) -> u64 {
-        self.begun.len() + self.waiting.len()
+        self.begun.len() + self.len_behind_begun()
+    }
+
+    fn len_behind_begun(&self) -> u64 {
+        self.sorted.len() + self.waiting.len()
     }
 
     /// Whether nothing is held.
@@ -132,6 +165,12 @@ impl Queue {
     /// Bytes held of the record that is still arriving.
     pub fn arriving(&self) -> u64 {
         self.arriving
+    }
+
+    /// Whether a byte of the record that is still arriving went out, or is under way.
+    pub fn arriving_has_begun(&self) -> bool {
+        let under_way = self.under_way.saturating_sub(self.begun.len());
+        (self.is_begun && self.evictable() == 0) || under_way > self.evictable()
     }
 
     /// Bytes held of whole records, the rest of a begun one included.
@@ -146,18 +185,25 @@ impl Queue {
 
     /// Position in the admitted stream of the first byte that waits.
     pub fn head(&self) -> u64 {
-        self.head
+        self.sorted.head().unwrap_or(self.waiting_at)
     }
 
     /// Position in the admitted stream behind the last held byte.
     pub fn tail(&self) -> u64 {
-        self.head + self.waiting.len()
+        self.waiting_at + self.waiting.len()
+    }
+
+    /// How many of the bytes that wait have a position in the admitted stream below `position`
+    /// (at most the tail): fewer than the positions where records between them were evicted. What is
+    /// beyond `enough` may not be counted, for that takes time.
+    pub fn bytes_before(&self, position: u64, enough: u64) -> u64 {
+        self.sorted.before(position, enough) + position.saturating_sub(self.waiting_at)
     }
 
     /// Memory taken for all this, in bytes.
     pub fn memory(&self) -> usize {
         let spare: usize = self.spare.chunks.iter().map(Chunk::size).sum();
-        self.begun.memory() + self.waiting.memory() + spare
+        self.begun.memory() + self.sorted.memory() + self.waiting.memory() + spare
     }
 
     // ---- arrival: land, judge, keep or discard -------------------------------------------
@@ -227,6 +273,12 @@ impl Queue {
         self.open = false;
     }
 
+    /// The arriving bytes, in one piece; None when the system has no memory for that.
+    pub fn arriving_bytes(&self) -> Option<Cow<'_, [u8]>> {
+        let whole = self.waiting.len() - self.arriving;
+        self.waiting.part(whole, self.arriving)
+    }
+
     /// The input ended: what came behind the last delimiter is a whole record too. Returns whether
     /// there was any.
     pub fn complete_tail(&mut self) -> bool {
@@ -234,6 +286,35 @@ impl Queue {
         let was_open = std::mem::take(&mut self.open) && self.delimiter.is_some();
         self.bare_tail |= was_open;
         was_open
+    }
+
+    /// Admits whole records that waited elsewhere: behind all others, before what arrives and what
+    /// landed. The last one may be the end of the input, without a delimiter.
+    pub fn append(&mut self, records: impl Iterator<Item = Box<[u8]>>) {
+        let mut gathered: Vec<u8> = Vec::new();
+        for record in records {
+            self.bare_tail |= record.last().copied() != self.delimiter;
+            let mut rest = &record[..];
+            while !rest.is_empty() {
+                if gathered.len() == self.spare.size {
+                    self.insert(std::mem::take(&mut gathered));
+                }
+                if gathered.try_reserve(1).is_err() {
+                    self.spare.reserve = Vec::new();
+                }
+                let room = self.spare.size - gathered.len();
+                let (here, behind) = rest.split_at(room.min(rest.len()));
+                gathered.extend_from_slice(here);
+                rest = behind;
+            }
+        }
+        self.insert(gathered);
+    }
+
+    fn insert(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.waiting.insert(self.arriving, bytes);
+        }
     }
 
     // ---- eviction: whole records leave from the head --------------------------------------
@@ -249,34 +330,105 @@ impl Queue {
         Some(self.boundary_at(least).unwrap_or(evictable))
     }
 
-    /// Evicts the first `bytes` bytes, as [`Queue::eviction_of`] found them.
+    /// How many bytes those whole records have that end up to `position` of the admitted stream, where one
+    /// ends, and of which no byte was written; None when there are none.
+    pub fn eviction_up_to(&mut self, position: u64) -> Option<u64> {
+        self.set_begun_aside();
+        let bytes = self.bytes_before(position, u64::MAX);
+        let bytes = bytes.min(self.evictable());
+        (bytes > 0).then_some(bytes)
+    }
+
+    /// How many bytes all whole records have of which no byte was written; None when there are none.
+    pub fn eviction_of_all(&mut self) -> Option<u64> {
+        self.set_begun_aside();
+        Some(self.evictable()).filter(|bytes| *bytes > 0)
+    }
+
+    /// How many bytes all whole records but the newest have of which no byte was written; None when
+    /// there are none.
+    pub fn eviction_of_all_but_newest(&mut self) -> Option<u64> {
+        self.set_begun_aside();
+        let records_out = self.waiting.settle();
+        self.waiting.owe(records_out);
+        if self.waiting.delimiters() + u64::from(self.bare_tail) < 2 {
+            return None;
+        }
+        // The newest begins behind the last delimiter but its own.
+        let end = self.evictable().checked_sub(1)?;
+        self.boundary_before(end)
+    }
+
+    /// Evicts the first `bytes` bytes, as an `eviction_...` found them.
     pub fn evict(&mut self, bytes: u64) -> Tally {
         debug_assert!(bytes <= self.evictable());
-        let records_out = self.waiting.settle();
+        let records_out = self.settle_behind_begun();
         self.leave(bytes);
-        let records = self.waiting.settle() + self.take_bare_tail();
+        // The tail is the last that waits, and what was set aside may still be there.
+        let tail = self.bare_tail && self.len_behind_begun() == 0;
+        self.bare_tail &= !tail;
+        let records = self.settle_behind_begun() + u64::from(tail);
         self.waiting.owe(records_out);
         Tally { bytes, records }
     }
 
+    /// Evicts the oldest whole record of the lowest class present of which no byte was written, unless
+    /// that is the most valuable class; None when there is nothing to evict. After
+    /// [`Queue::set_begun_aside`].
+    /// `see` is shown the record without its delimiter before it leaves.
+    pub fn evict_lowest(&mut self, classes: &Classes, see: impl FnMut(&[u8])) -> Option<Hole> {
+        let records_out = self.settle_behind_begun();
+        self.waiting.owe(records_out);
+        let unsorted = Unsorted {
+            whole: self.waiting.len() - self.arriving,
+            lane: &mut self.waiting,
+            at: &mut self.waiting_at,
+        };
+        let look = Look { classes, see };
+        let evicted = self.sorted.evict(unsorted, look, &mut self.spare)?;
+        Some(Hole {
+            from: evicted.at,
+            to: evicted.next,
+            lost: Tally {
+                bytes: evicted.bytes,
+                records: 1,
+            },
+        })
+    }
+
+    /// Delimiters that left and were not returned before, but for those of `begun`.
+    fn settle_behind_begun(&mut self) -> u64 {
+        self.sorted.settle() + self.waiting.settle()
+    }
+
     /// Bytes of whole records that wait. Valid when no begun record is among them.
     fn evictable(&self) -> u64 {
-        self.waiting.len() - self.arriving
+        self.len_behind_begun() - self.arriving
     }
 
     /// Moves what is left of a begun record away, so that a whole one is at the head.
-    fn set_begun_aside(&mut self) {
-        let under_way = self.under_way.saturating_sub(self.begun.len());
-        let evictable = self.evictable();
-        if evictable == 0 || (under_way == 0 && !self.is_begun) {
+    pub fn set_begun_aside(&mut self) {
+        let bytes = self.begun_at_head();
+        if self.evictable() == 0 || bytes == 0 {
             return;
         }
-        let bytes = self.boundary_at(under_way.max(1)).unwrap_or(evictable);
-        let records_out = self.waiting.settle();
+        let records_out = self.settle_behind_begun();
         self.waiting.owe(records_out);
-        self.waiting.move_front(bytes, &mut self.begun);
-        self.head += bytes;
+        let of_sorted = bytes.min(self.sorted.len());
+        self.sorted.move_front(of_sorted, &mut self.begun);
+        self.waiting.move_front(bytes - of_sorted, &mut self.begun);
+        self.waiting_at += bytes - of_sorted;
         self.is_begun = false;
+    }
+
+    /// How many of the bytes that wait are of records that have begun to go out.
+    pub fn begun_at_head(&self) -> u64 {
+        let under_way = self.under_way.saturating_sub(self.begun.len());
+        if under_way == 0 && !self.is_begun {
+            return 0;
+        }
+        let end = self.boundary_at(under_way.max(1));
+        end.unwrap_or(self.evictable())
     }
 
     /// Bytes from the head to the end of the record that has the byte number `least` (counted
@@ -284,7 +436,7 @@ impl Queue {
     fn boundary_at(&self, least: u64) -> Option<u64> {
         let delimiter = self.delimiter?;
         let mut before = 0;
-        for held in self.waiting.pieces() {
+        for held in self.pieces_behind_begun() {
             let after = before + held.len() as u64;
             if after >= least {
                 let from = least.saturating_sub(before + 1) as usize;
@@ -297,10 +449,62 @@ impl Queue {
         None
     }
 
+    /// Bytes from the head to behind the last delimiter among the first `end` bytes; None when there
+    /// is none.
+    fn boundary_before(&self, end: u64) -> Option<u64> {
+        let delimiter = self.delimiter?;
+        let mut after = self.waiting.len();
+        for held in self.waiting.pieces().rev() {
+            let before = after - held.len() as u64;
+            if before < end {
+                let looked_at = &held[..(end.min(after) - before) as usize];
+                if let Some(found) = memchr::memrchr(delimiter, looked_at) {
+                    return Some(before + found as u64 + 1);
+                }
+            }
+            after = before;
+        }
+        None
+    }
+
     // ---- departure: offer, write, settle ---------------------------------------------------
 
+    /// Shows the oldest `bytes` bytes that wait.
+    pub fn first(&self, bytes: u64, mut see: impl FnMut(&[u8])) {
+        let mut left = bytes as usize;
+        for piece in self.pieces_behind_begun() {
+            let here = left.min(piece.len());
+            see(&piece[..here]);
+            left -= here;
+            if left == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Shows the newest `bytes` bytes.
+    pub fn last(&self, bytes: u64, mut see: impl FnMut(&[u8])) {
+        let (mut pieces, mut found) = (0, 0);
+        for piece in self.waiting.pieces().rev() {
+            if found >= bytes as usize {
+                break;
+            }
+            pieces += 1;
+            found += piece.len();
+        }
+        let mut skipped = found - bytes as usize;
+        for piece in self.waiting.pieces().rev().take(pieces).rev() {
+            see(&piece[skipped..]);
+            skipped = 0;
+        }
+    }
+
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        self.begun.pieces().chain(self.waiting.pieces())
+        self.begun.pieces().chain(self.pieces_behind_begun())
+    }
+
+    fn pieces_behind_begun(&self) -> impl Iterator<Item = &[u8]> {
+        self.sorted.pieces().chain(self.waiting.pieces())
     }
 
     /// Fills `parts` from its front with the oldest bytes, at most `most`, arriving ones only
@@ -361,21 +565,27 @@ impl Queue {
             return;
         }
         self.under_way = self.under_way.saturating_sub(count);
+        self.is_torn = !self.is_boundary(count);
         let of_begun = count.min(self.begun.len());
         self.begun
             .advance(of_begun, |chunk| self.spare.retire(chunk));
-        let of_waiting = count - of_begun;
-        if of_waiting > 0 {
-            self.is_begun = !self.is_boundary(of_waiting);
-            self.leave(of_waiting);
+        let of_others = count - of_begun;
+        if of_others > 0 {
+            self.is_begun = self.is_torn;
+            self.leave(of_others);
         }
         self.arriving = self.arriving.min(self.waiting.len());
     }
 
-    /// Whether the waiting byte number `count` ends a record.
+    /// Whether a part of the oldest record went out.
+    pub fn is_torn(&self) -> bool {
+        self.is_torn
+    }
+
+    /// Whether the byte number `count` ends a record.
     fn is_boundary(&self, count: u64) -> bool {
         let mut left = count as usize;
-        for held in self.waiting.pieces() {
+        for held in self.pieces() {
             if left <= held.len() {
                 return Some(held[left - 1]) == self.delimiter;
             }
@@ -385,33 +595,41 @@ impl Queue {
     }
 
     fn leave(&mut self, bytes: u64) {
-        self.head += bytes;
+        let of_sorted = bytes.min(self.sorted.len());
+        self.sorted.advance(of_sorted, &mut self.spare);
+        let of_waiting = bytes - of_sorted;
+        self.waiting_at += of_waiting;
         self.waiting
-            .advance(bytes, |chunk| self.spare.retire(chunk));
+            .advance(of_waiting, |chunk| self.spare.retire(chunk));
     }
 
     /// Counts what [`Queue::advance`] left uncounted: the records that ended in bytes that went
     /// out of a chunk's front. Cheap: at most two chunks are looked at.
     pub fn settle(&mut self) -> u64 {
-        self.begun.settle() + self.waiting.settle() + self.take_bare_tail()
+        self.begun.settle() + self.settle_behind_begun() + self.take_bare_tail()
     }
 
     /// Whole records held. Call [`Queue::settle`] first.
     pub fn records(&self) -> u64 {
-        self.begun.delimiters() + self.waiting.delimiters() + u64::from(self.bare_tail)
+        let behind_begun = self.sorted.delimiters() + self.waiting.delimiters();
+        self.begun.delimiters() + behind_begun + u64::from(self.bare_tail)
     }
 
-    /// Everything leaves. An arriving record must have been completed or retracted before, and
-    /// what went out settled.
-    pub fn clear(&mut self) -> Tally {
+    /// Everything leaves, oldest first; each piece is seen by `see` before its memory goes. An arriving
+    /// record must have been completed or retracted before, and what went out settled.
+    pub fn clear(&mut self, mut see: impl FnMut(&[u8])) -> Tally {
         let lost = Tally {
             bytes: self.len(),
             records: self.records(),
         };
-        self.begun.advance(self.begun.len(), drop);
-        self.leave(self.waiting.len());
+        while let Some(count) = see_first(self.begun.pieces(), &mut see) {
+            self.begun.advance(count, drop);
+        }
+        while let Some(count) = see_first(self.pieces_behind_begun(), &mut see) {
+            self.leave(count);
+        }
         self.begun.settle();
-        self.waiting.settle();
+        self.settle_behind_begun();
         self.arriving = 0;
         self.under_way = 0;
         self.bare_tail = false;
@@ -446,6 +664,47 @@ mod tests {
         assert_eq!(room.len(), 10);
         assert_eq!(room.as_ptr().wrapping_add(6), first);
         assert_eq!(queue.memory(), 10);
+    }
+
+    fn text(queue: &Queue) -> Vec<u8> {
+        queue.pieces().flatten().copied().collect()
+    }
+
+    #[test]
+    fn records_from_elsewhere_come_between_the_whole_ones_and_what_arrives_and_landed() {
+        for size in [1, 2, 3, 5, 8, 40] {
+            let mut queue = Queue::new(Some(b'\n'), size);
+            for byte in b"ab\ncd\nef" {
+                land(&mut queue, &[*byte]);
+                if *byte == b'\n' {
+                    queue.complete_arriving();
+                }
+            }
+            let room = queue.landing(1, false);
+            room[0] = b'g';
+            queue.land(1);
+            queue.append([b"1\n".to_vec().into(), b"2345\n".to_vec().into()].into_iter());
+            assert_eq!(text(&queue), b"ab\ncd\n1\n2345\nef");
+            assert_eq!((queue.arriving(), queue.landed()), (2, &b"g"[..]));
+            queue.keep(1, 0, 1);
+            assert!(queue.complete_tail());
+            assert_eq!(text(&queue), b"ab\ncd\n1\n2345\nefg");
+            assert_eq!(queue.records(), 5);
+            queue.advance(5);
+            assert_eq!((queue.settle(), queue.records()), (1, 4));
+        }
+    }
+
+    #[test]
+    fn what_went_out_is_counted_when_records_come_before_its_chunk() {
+        let mut queue = Queue::new(Some(b'\n'), 10);
+        land(&mut queue, b"a\n");
+        queue.complete_arriving();
+        queue.advance(2);
+        queue.append([b"b".to_vec().into()].into_iter());
+        assert_eq!((queue.settle(), queue.records()), (1, 1));
+        queue.advance(1);
+        assert_eq!((queue.settle(), queue.records()), (1, 0));
     }
 
     #[test]

@@ -20,6 +20,16 @@ impl Rng {
         z ^ (z >> 31)
     }
 
+    /// A number in (0, 1), neither end included.
+    pub fn unit(&mut self) -> f64 {
+        ((self.next_u64() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
+    }
+
+    /// A number from 0 to `end` (>= 1), which is not included. Uneven by less than `end` in 2^64.
+    pub fn below(&mut self, end: u64) -> u64 {
+        ((u128::from(self.next_u64()) * u128::from(end)) >> 64) as u64
+    }
+
     /// True with the chance `chance`: never at 0.0, always at 1.0. Takes one number in any case, so
     /// the sequence does not depend on the chances asked.
     pub fn chance(&mut self, chance: f64) -> bool {
@@ -55,6 +65,25 @@ mod tests {
         let drawn = (Rng::new(7).next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
         assert!(!Rng::new(7).chance(drawn));
         assert!(Rng::new(7).chance(drawn + 1e-15));
+    }
+
+    #[test]
+    fn a_unit_is_never_0_or_1_and_a_number_below_stays_below() {
+        let mut rng = Rng::new(7);
+        for _ in 0..10_000 {
+            let unit = rng.unit();
+            assert!(unit > 0.0 && unit < 1.0);
+            assert!(rng.below(3) < 3);
+            assert_eq!(rng.below(1), 0);
+        }
+        // The largest that could be drawn.
+        assert!(((u64::MAX >> 12) as f64 + 0.5) / ((1_u64 << 52) as f64) < 1.0);
+        let mut seen = [0; 3];
+        (0..3_000).for_each(|_| seen[rng.below(3) as usize] += 1);
+        assert!(
+            seen.iter().all(|count| (900..1_100).contains(count)),
+            "{seen:?}"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::account::{Losses, Tally};
+use super::spill::Spilled;
 
 /// The whole account at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +53,8 @@ pub struct Snapshot {
     pub read_paused: Duration,
     /// Time in the pressured state.
     pub pressured: Duration,
+    /// Time in which a stall had given `block`'s place to the policy of `--then`.
+    pub open_for: Duration,
     /// How often the state became pressured.
     pub pressure_episodes: u64,
     /// How many unbroken runs of lost records there were.
@@ -64,6 +67,8 @@ pub struct Snapshot {
     pub sample_rate: Option<f64>,
     /// Which side is slow, over the whole run so far.
     pub bottleneck: Bottleneck,
+    /// What became of the lost records that `--lost-to` shall keep; None without it.
+    pub spilled: Option<Spilled>,
     /// The exit status, in the summary (128 + N for an ending by signal N).
     pub exit: Option<i32>,
     /// What is known of the output beyond the account.

@@ -9,7 +9,11 @@ pub use run::{Engine, run};
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
+#[cfg(doc)]
+use crate::config::RelayConfig;
+use crate::core::demand::Grant;
 use crate::core::snapshot::Snapshot;
+use crate::core::spill::Batch;
 
 /// All that the loop asks of the world. `sys` implements it with real descriptors; a simulator
 /// implements it with scripts. No call but [`System::wait`] may block for longer than a disk
@@ -27,6 +31,24 @@ pub trait System {
     /// Moves at most `most` (>= 1) bytes from one place to another without bringing them into memory,
     /// and without waiting for either.
     fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice;
+
+    /// The next thing that the consumer asked for, without waiting for it. Only with
+    /// [`RelayConfig::on_demand`].
+    fn take_grant(&mut self) -> Granted;
+
+    /// Takes at most `most` (>= 1) bytes of input to where the next [`System::read`]s find them, and keeps
+    /// them, behind `front`, which was read before, without copying: as what [`System::write_kept`]
+    /// writes. Nothing may be kept yet.
+    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Splice;
+
+    /// How many bytes are kept, those of `front` among them: as many as there was room for.
+    fn kept(&self) -> u64;
+
+    /// Writes at most `most` (>= 1) bytes from the front of what is kept.
+    fn write_kept(&mut self, most: u64) -> Write;
+
+    /// Nothing is kept any more.
+    fn drop_kept(&mut self);
 
     /// Waits until something of `interest` can be done, a signal came, the output's reader went
     /// away, or the time is `until`; whichever is first. May return early with nothing ready.
@@ -132,6 +154,19 @@ pub enum Splice {
     Failed(io::Error),
 }
 
+/// The answer to [`System::take_grant`].
+#[derive(Debug)]
+pub enum Granted {
+    /// So much, by the line of that number, from 1.
+    Grant(Grant, u64),
+    /// Nothing now.
+    WouldBlock,
+    /// Nothing more will be asked for.
+    End,
+    /// What is wrong, and where, for people.
+    Failed(String),
+}
+
 /// What a wait is for, beside signals and the output's death, which always end it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Interest {
@@ -139,6 +174,8 @@ pub struct Interest {
     pub input: bool,
     /// Room to write.
     pub output: bool,
+    /// A grant.
+    pub demand: bool,
 }
 
 /// What a wait found.
@@ -148,6 +185,8 @@ pub struct Ready {
     pub input: bool,
     /// A write will not answer `WouldBlock`, or rarely.
     pub output: bool,
+    /// There may be a grant.
+    pub demand: bool,
     /// The reader of the output is gone.
     pub output_gone: bool,
 }
@@ -170,8 +209,26 @@ pub trait Reporter {
     /// nothing costs.
     fn wants(&self, event: Event, now: Duration) -> bool;
 
+    /// Whether each loss episode is told with the account at the moment it begins, rather than one now
+    /// and then with the account at the turn's end.
+    fn wants_each_loss(&self) -> bool {
+        false
+    }
+
     /// Something happened, or an interval passed.
     fn report(&mut self, event: Event, snapshot: &Snapshot);
+
+    /// So many changes came in one turn beyond those that were reported; this is the account behind
+    /// them.
+    fn missed(&mut self, _changes: u64, _snapshot: &Snapshot) {}
+
+    /// How many bytes of lost records it would take now.
+    fn room_for_lost(&self) -> u64 {
+        0
+    }
+
+    /// Takes lost records, in the order in which they were lost.
+    fn take_lost(&mut self, _batch: Batch) {}
 
     /// One line for people, without prefix and newline, in every mode: an error.
     fn message(&mut self, line: String);
@@ -194,6 +251,10 @@ pub enum Event {
     Flowing,
     /// A loss episode began.
     Loss,
+    /// A stall lasted longer than `--block-timeout`, and the policy of `--then` took over.
+    Opened,
+    /// The state is flowing again, and so is `block`.
+    Closed,
     /// The user asked by SIGUSR1.
     Asked,
 }

@@ -1,13 +1,23 @@
 //! The roads on which bytes are moved without being copied: straight through while nothing is held,
-//! else into our own pipes and out of them.
+//! else into our own pipes and out of them; or read into memory, and out of what was kept besides.
 //!
 //! Whatever the system cannot do this way is read and written instead, in the same turn, so that
 //! nothing here needs to remember what it could not do.
 
+use std::io::IoSlice;
+use std::ops::Range;
 use std::time::Duration;
 
+use super::run::PARTS;
 use super::{Engine, Place, Read, Reporter, Splice, System, Write};
 use crate::core::pipes::PIPE;
+
+/// What the system keeps a second time, and can write without copying.
+pub(super) struct Kept {
+    /// Where in the admitted stream it is, if all of it was admitted.
+    span: Range<u64>,
+    bytes: u64,
+}
 
 impl<S: System, R: Reporter> Engine<'_, S, R> {
     /// Input goes straight to the output. Returns whether that was this turn's read and write.
@@ -69,5 +79,73 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
         };
         self.write_nothing(answer, now);
         Some(false)
+    }
+
+    /// Much input at once is read into memory, where it must be seen, and kept besides, so that it need
+    /// not be copied out again. Returns whether that was this turn's read.
+    pub(super) fn keep(&mut self, now: Duration) -> bool {
+        let Some(most) = self.relay.may_keep() else {
+            return false;
+        };
+        let before = self.relay.span();
+        let mut front = [IoSlice::new(&[]); PARTS];
+        let Some(used) = self.relay.all_held(&mut front) else {
+            return false;
+        };
+        let taken = match self.system.keep(&front[..used], most) {
+            Splice::Moved(count) => count,
+            Splice::WouldBlock => {
+                self.read_nothing(Read::WouldBlock, now);
+                return true;
+            }
+            Splice::End => {
+                self.read_nothing(Read::End, now);
+                return true;
+            }
+            Splice::SourceFailed(problem) => {
+                self.read_nothing(Read::Failed(problem), now);
+                return true;
+            }
+            Splice::Unable | Splice::Gone | Splice::Failed(_) => return false,
+        };
+        self.kept = Some(Kept {
+            span: before.start..before.end + taken,
+            bytes: self.system.kept(),
+        });
+        self.read_taken(taken, now);
+        self.input_ready = taken == most;
+        true
+    }
+
+    /// What [`System::keep`] took is read.
+    fn read_taken(&mut self, taken: u64, now: Duration) {
+        let mut left = taken;
+        while left > 0 && self.relay.takes_input() {
+            let room = self.relay.room(usize::try_from(left).unwrap_or(usize::MAX));
+            if room.is_empty() {
+                return self.stop_without_memory(now);
+            }
+            match self.system.read(room) {
+                Read::Bytes(count) => {
+                    left -= count as u64;
+                    self.relay.received(count, now);
+                }
+                other => return self.read_nothing(other, now),
+            }
+        }
+    }
+
+    /// How many bytes from the front of what is held are kept besides, if it is as it came.
+    pub(super) fn kept_just_what_is_held(&self) -> Option<usize> {
+        let kept = self.kept.as_ref().filter(|kept| kept.bytes > 0)?;
+        let is_same = self.relay.holds_just(&kept.span);
+        is_same.then_some(usize::try_from(kept.bytes).unwrap_or(usize::MAX))
+    }
+
+    /// A turn is over.
+    pub(super) fn drop_kept(&mut self) {
+        if self.kept.take().is_some() {
+            self.system.drop_kept();
+        }
     }
 }

@@ -7,17 +7,23 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
+use super::passage::Kept;
 use super::witness::Witness;
-use super::{Event, Interest, Read, Reporter, Signal, System, Write};
+use super::{Event, Granted, Interest, Read, Reporter, Signal, System, Write};
 use crate::config::display::Display;
 use crate::config::{RelayConfig, ReportConfig, ReportMode};
+use crate::core::demand::MixedUnits;
 use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay, earliest};
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
+use crate::units::reason;
+
+/// Grants taken in one turn: who writes them without end does not keep data from moving.
+const GRANTS: usize = 64;
 
 /// Parts of one write: a mark and some chunks. More would not make a write cheaper.
-const PARTS: usize = 8;
+pub(super) const PARTS: usize = 8;
 
 /// Relays until the end, says the last word, and returns what a shell shall see.
 pub fn run<S: System, R: Reporter>(
@@ -43,9 +49,12 @@ pub struct Engine<'a, S, R> {
     beat: Option<Beat>,
     input_closed: bool,
     pub(super) input_ready: bool,
+    demand_ready: bool,
     /// So much was handed to a helper thread: what is accepted next is of it, not of the offer.
     under_way: Option<usize>,
     witness: Witness,
+    /// What the system keeps a second time.
+    pub(super) kept: Option<Kept>,
 }
 
 impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
@@ -65,17 +74,26 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             beat: Beat::new(report),
             input_closed: false,
             input_ready: true,
+            demand_ready: true,
             under_way: None,
+            kept: None,
         }
     }
 
-    /// One turn: at most one read, one write and one wait. Returns how the run ended when it has.
+    /// One turn: at most one read (in parts, where much is kept besides), one write and one wait.
+    /// Returns how the run ended when it has.
     pub fn turn(&mut self) -> Option<Ending> {
         let now = self.system.now();
         self.relay.turn(now);
-        self.relay
-            .take_pictures(self.reporter.wants(Event::Pressured, now));
+        self.relay.take_pictures(
+            self.reporter.wants(Event::Pressured, now),
+            self.reporter.wants_each_loss(),
+        );
+        if self.relay.keeps_lost() {
+            self.relay.may_keep_lost(self.reporter.room_for_lost());
+        }
         self.take_signals(now);
+        self.take_grants(now);
         if self.relay.deadline().is_some_and(|at| now >= at) {
             self.look(now);
         }
@@ -91,8 +109,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             self.write(now)
         };
         self.witness.note(self.relay.output_bytes(), now);
+        self.drop_kept();
         self.relay.expire(now);
         self.close_unwanted_input();
+        self.hand_lost_over();
         self.report_changes(now);
         let ending = self.relay.ended();
         if ending.is_none() {
@@ -159,6 +179,32 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
     }
 
+    fn take_grants(&mut self, now: Duration) {
+        for _ in 0..GRANTS {
+            if !self.demand_ready || !self.relay.takes_grants() {
+                return;
+            }
+            let why = match self.system.take_grant() {
+                Granted::Grant(grant, line) => match self.relay.granted(grant) {
+                    Ok(()) => continue,
+                    Err(MixedUnits) => format!("line {line}: bytes and records in one run"),
+                },
+                Granted::WouldBlock => {
+                    self.demand_ready = false;
+                    return;
+                }
+                Granted::End => {
+                    self.relay.demand_ended();
+                    return;
+                }
+                Granted::Failed(why) => why,
+            };
+            self.reporter
+                .message(format!("cannot read --demand: {why}"));
+            self.relay.demand_failed(now);
+        }
+    }
+
     /// At most one read.
     fn read(&mut self, now: Duration) {
         if !self.input_ready {
@@ -167,7 +213,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         match self.relay.read_wish() {
             ReadWish::Nothing => {}
             ReadWish::UpTo(most) => {
-                if !self.fill_pipe(most, now) {
+                if !self.fill_pipe(most, now) && !self.keep(now) {
                     self.read_up_to(most, now);
                 }
             }
@@ -192,7 +238,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     }
 
     /// What is held still goes out.
-    fn stop_without_memory(&mut self, now: Duration) {
+    pub(super) fn stop_without_memory(&mut self, now: Duration) {
         let after = self.relay.input_bytes();
         self.reporter.message(format!(
             "cannot get more memory for the buffer (after {after} bytes of input)"
@@ -244,11 +290,19 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         if let Some(wrote) = self.empty_pipe(now) {
             return wrote;
         }
+        let kept = self.kept_just_what_is_held();
         let mut parts = [IoSlice::new(&[]); PARTS];
         let used = self.relay.offer(now, &mut parts);
         let parts = &parts[..used];
-        let offered: usize = parts.iter().map(|part| part.len()).sum();
-        match self.system.write(parts) {
+        let mut offered: usize = parts.iter().map(|part| part.len()).sum();
+        let answer = match kept {
+            Some(kept) => {
+                offered = offered.min(kept);
+                self.system.write_kept(offered as u64)
+            }
+            None => self.system.write(parts),
+        };
+        match answer {
             Write::UnderWay(count) => {
                 self.witness.wrote(parts, count);
                 self.write_nothing(Write::UnderWay(count), now);
@@ -323,13 +377,15 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         Interest {
             input: self.wants_input() && !self.input_ready,
             output: self.relay.is_blocked() && self.relay.write_wish(now),
+            demand: self.relay.takes_grants() && !self.demand_ready,
         }
     }
 
     /// Whether the next turn can read or write without asking.
     fn goes_on(&mut self, now: Duration) -> bool {
         let reads = self.wants_input() && self.input_ready;
-        reads || (!self.relay.is_blocked() && self.relay.write_wish(now))
+        let takes = self.relay.takes_grants() && self.demand_ready;
+        reads || takes || (!self.relay.is_blocked() && self.relay.write_wish(now))
     }
 
     fn wants_input(&self) -> bool {
@@ -339,6 +395,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     fn wait_for(&mut self, interest: Interest, until: Option<Duration>) {
         let ready = self.system.wait(interest, until);
         self.input_ready |= ready.input;
+        self.demand_ready |= ready.demand;
         if ready.output {
             self.relay.output_ready();
         }
@@ -354,6 +411,15 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.relay.output_gone(now);
     }
 
+    fn hand_lost_over(&mut self) {
+        if self.relay.keeps_lost() {
+            let batches = self.relay.take_lost();
+            batches
+                .into_iter()
+                .for_each(|batch| self.reporter.take_lost(batch));
+        }
+    }
+
     fn report_changes(&mut self, now: Duration) {
         for (change, picture) in self.relay.take_changes() {
             let event = event_of(change);
@@ -364,6 +430,11 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
                     self.reporter.report(event, &picture);
                 }
             }
+        }
+        let forgotten = self.relay.take_forgotten();
+        if forgotten > 0 {
+            let snapshot = self.relay.event_snapshot(now);
+            self.reporter.missed(forgotten, &snapshot);
         }
     }
 
@@ -425,15 +496,8 @@ fn event_of(change: Change) -> Event {
         Change::Pressured => Event::Pressured,
         Change::Flowing => Event::Flowing,
         Change::Loss => Event::Loss,
-    }
-}
-
-/// The system's word without Rust's ` (os error N)` behind it.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_string(),
-        None => text,
+        Change::Opened => Event::Opened,
+        Change::Closed => Event::Closed,
     }
 }
 

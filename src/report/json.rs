@@ -8,6 +8,7 @@ use super::Closing;
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::Snapshot;
+use crate::core::spill::Spilled;
 use crate::units::{number, seconds};
 
 /// Rates are averages over milliseconds at least: more decimals than this are noise.
@@ -22,21 +23,41 @@ pub fn line(
 ) -> String {
     let mut object = Object::new();
     object.put("event", quoted(event));
-    put_amounts(&mut object, snapshot);
-    put_state(&mut object, snapshot);
-    put_times(&mut object, snapshot);
-    object.put("marks", snapshot.marks.records);
-    object.put("mark_bytes", snapshot.marks.bytes);
-    object.put("wait_rate_s", seconds(snapshot.wait_rate));
-    object.put("unread_bytes", snapshot.seen.unread);
-    object.put("recent_peak_held_bytes", snapshot.recent_peak_held);
-    if let Some(name) = &config.name {
-        object.put("name", quoted(name));
-    }
+    put_account(&mut object, snapshot, config);
     if let Some(closing) = closing {
         put_closing(&mut object, closing, config);
     }
     object.end()
+}
+
+/// The object that says how many events could not be told.
+pub fn missed(count: u64, snapshot: &Snapshot, config: &ReportConfig) -> String {
+    let mut object = Object::new();
+    object.put("event", quoted("missed"));
+    object.put("count", count);
+    put_account(&mut object, snapshot, config);
+    object.end()
+}
+
+fn put_account(object: &mut Object, snapshot: &Snapshot, config: &ReportConfig) {
+    put_amounts(object, snapshot);
+    put_state(object, snapshot);
+    put_times(object, snapshot);
+    object.put("marks", snapshot.marks.records);
+    object.put("mark_bytes", snapshot.marks.bytes);
+    object.put("wait_rate_s", seconds(snapshot.wait_rate));
+    object.put("open_s", seconds(snapshot.open_for));
+    object.put("unread_bytes", snapshot.seen.unread);
+    object.put("recent_peak_held_bytes", snapshot.recent_peak_held);
+    if let Some(Spilled { written, unwritten }) = snapshot.spilled {
+        object.put("spilled_records", written.records);
+        object.put("spilled_bytes", written.bytes);
+        object.put("unspilled_records", unwritten.records);
+        object.put("unspilled_bytes", unwritten.bytes);
+    }
+    if let Some(name) = &config.name {
+        object.put("name", quoted(name));
+    }
 }
 
 fn put_amounts(object: &mut Object, snapshot: &Snapshot) {
@@ -187,8 +208,7 @@ mod tests {
              high_water_bytes, low_water_bytes, state, policy, in_bytes_per_s, out_bytes_per_s, \
              wait_input_s, wait_output_s, read_paused_s, pressured_s, pressure_episodes, \
              loss_episodes, longest_stall_s, seconds_to_full, sample_rate, bottleneck, exit, \
-             marks, mark_bytes, wait_rate_s, unread_bytes, \
-             recent_peak_held_bytes"
+             marks, mark_bytes, wait_rate_s, open_s, unread_bytes, recent_peak_held_bytes"
         );
     }
 
@@ -209,7 +229,9 @@ mod tests {
             "wait_output_s": 60.000001, "read_paused_s": 0, "pressured_s": 30,
             "pressure_episodes": 3, "loss_episodes": 2, "longest_stall_s": 12.5,
             "seconds_to_full": 31.125, "sample_rate": 0.25, "bottleneck": "consumer",
-            "exit": 0, "marks": 2, "mark_bytes": 60, "wait_rate_s": 0.75, "unread_bytes": 0, "recent_peak_held_bytes": 1200000,
+            "exit": 0, "marks": 2, "mark_bytes": 60, "wait_rate_s": 0.75,
+            "open_s": 2.25,
+            "unread_bytes": 0, "recent_peak_held_bytes": 1_200_000,
         });
         assert_eq!(object, expected);
     }
@@ -236,6 +258,27 @@ mod tests {
             assert_eq!(object["lost_records"][reason.name()], Value::Null);
             assert_eq!(object["lost_bytes"][reason.name()], 0);
         }
+    }
+
+    #[test]
+    fn what_became_of_lost_records_is_told_where_it_is_known() {
+        let tally = |bytes, records| Tally { bytes, records };
+        let mut snapshot = lossy();
+        snapshot.spilled = Some(Spilled {
+            written: tally(40, 3),
+            unwritten: tally(20, 1),
+        });
+        let object = parsed(&line("summary", &snapshot, &config(), None));
+        let figures = [
+            "spilled_records",
+            "spilled_bytes",
+            "unspilled_records",
+            "unspilled_bytes",
+        ];
+        assert_eq!(
+            figures.map(|key| object[key].as_u64()),
+            [3, 40, 1, 20].map(Some)
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@
 //! metrics                a Prometheus text file
 //! output                 descriptors
 //! thread                 who writes what where
+//! sideways               the others who are told, each by a thread of its own
 //! ```
 
 mod bar;
@@ -28,6 +29,7 @@ mod plain;
 mod rows;
 #[cfg(test)]
 mod screens;
+mod sideways;
 mod sparkline;
 mod statistics;
 mod summary;
@@ -39,8 +41,9 @@ mod thread;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -48,6 +51,8 @@ use crate::config::{ReportConfig, ReportMode};
 use crate::core::snapshot::Snapshot;
 use crate::engine::{Event, Reporter};
 use crate::units::one_line;
+pub use sideways::{Reporters, start};
+
 use metrics::Metrics;
 use output::Descriptor;
 use statistics::Statistics;
@@ -77,26 +82,19 @@ const EVENTS_APART: Duration = Duration::from_secs(1);
 /// Prepares the reports that `config` asks for: opens `--report-to`, creating it or appending to
 /// it. What is said regularly has its thread from the start; the others start it with the first
 /// thing they have to say, and do without where that is the summary and nothing has to wait for it.
-pub fn start(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
+fn start_report(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
     let elsewhere = config
         .to
         .as_ref()
         .filter(|_| config.mode != ReportMode::None);
     let reports = match elsewhere {
         None => Descriptor::Stderr,
-        Some(path) => Descriptor::open(path).map_err(|error| StartError {
-            what: "report to",
-            path: path.clone(),
-            error,
-        })?,
+        Some(path) => Descriptor::open(path).map_err(StartError::path("report", path))?,
     };
-    let metrics = config.metrics_file.as_ref().map(|path| {
-        Metrics::at(path).map_err(|error| StartError {
-            what: "write metrics to",
-            path: path.clone(),
-            error,
-        })
-    });
+    let metrics = config
+        .metrics_file
+        .as_ref()
+        .map(|path| Metrics::at(path).map_err(StartError::path("write metrics", path)));
     let metrics = metrics.transpose()?;
     let has_metrics = metrics.is_some();
     let scribe = Scribe::new(
@@ -113,17 +111,25 @@ pub fn start(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
     Ok(reporter)
 }
 
-/// `--report-to` could not be opened, or no `--metrics-file` be made.
+/// What somebody shall be told by cannot be had.
 #[derive(Debug)]
 pub struct StartError {
-    what: &'static str,
-    path: PathBuf,
+    /// What cannot be done, for people.
+    what: String,
     error: io::Error,
+}
+
+impl StartError {
+    /// `what` cannot be done to `path`: it could not be opened.
+    fn path(what: &str, path: &Path) -> impl FnOnce(io::Error) -> StartError {
+        let what = format!("{what} to {}", path.display());
+        |error| StartError { what, error }
+    }
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: ", self.what, self.path.display())?;
+        write!(f, "cannot {}: ", self.what)?;
         match self.error.raw_os_error() {
             Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
                 f.write_str("nobody reads it")
@@ -163,6 +169,8 @@ struct Told {
     pressured: Option<Duration>,
     flowing: Option<Duration>,
     loss: Option<Duration>,
+    opened: Option<Duration>,
+    closed: Option<Duration>,
 }
 
 impl Told {
@@ -171,6 +179,8 @@ impl Told {
             Event::Pressured => self.pressured,
             Event::Flowing => self.flowing,
             Event::Loss => self.loss,
+            Event::Opened => self.opened,
+            Event::Closed => self.closed,
             Event::Interval | Event::Asked => None,
         };
         last.is_none_or(|last| now >= last.saturating_add(EVENTS_APART))
@@ -181,6 +191,8 @@ impl Told {
             Event::Pressured => self.pressured = Some(now),
             Event::Flowing => self.flowing = Some(now),
             Event::Loss => self.loss = Some(now),
+            Event::Opened => self.opened = Some(now),
+            Event::Closed => self.closed = Some(now),
             Event::Interval | Event::Asked => {}
         }
     }
@@ -278,6 +290,38 @@ impl ThreadedReporter {
         });
         drop(link.inbox);
         let _ = link.done.recv_timeout(self.patience);
+    }
+}
+
+/// Where the other threads say what went wrong, as errors of the run: among the reports while these
+/// go on, so that no line is painted over, and behind them on stderr itself.
+#[derive(Clone, Default)]
+struct Complaints(Arc<Mutex<Option<SyncSender<Message>>>>);
+
+impl Complaints {
+    /// To the thread of `reporter`, which is started for it.
+    fn to(reporter: &mut ThreadedReporter) -> Complaints {
+        let inbox = reporter.link().map(|link| link.inbox.clone());
+        Complaints(Arc::new(Mutex::new(inbox)))
+    }
+
+    /// Says one line. Must not be called by the relay's thread.
+    fn say(&self, line: String) {
+        let inbox = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsaid = match &*inbox {
+            Some(inbox) => inbox.try_send(Message::Error(line)).err(),
+            None => Some(TrySendError::Full(Message::Error(line))),
+        };
+        if let Some(TrySendError::Full(message) | TrySendError::Disconnected(message)) = unsaid
+            && let Message::Error(line) = message
+        {
+            output::say_now(error_line(line));
+        }
+    }
+
+    /// From now on nothing more goes to the reporter's thread, so that it can end.
+    fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

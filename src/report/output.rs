@@ -28,11 +28,18 @@ impl Descriptor {
     /// Opens `path` for appending, so that several runs may share a log, and creates it where
     /// there is none. A FIFO that nobody reads is an error (ENXIO), not a wait.
     pub fn open(path: &Path) -> io::Result<Descriptor> {
+        let file = Descriptor::open_non_blocking(path)?;
+        // Only the open had to return at once. The description is our own, so its flags may change.
+        rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+        Ok(file)
+    }
+
+    /// The same, to be written as far as there is room: [`Write::write`] waits until there is any,
+    /// and then tells how much went.
+    pub fn open_non_blocking(path: &Path) -> io::Result<Descriptor> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
         let careful = OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
         let file = rustix::fs::open(path, flags | careful, Mode::from_raw_mode(0o666))?;
-        // Only the open had to return at once. The description is our own, so its flags may change.
-        rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
         Ok(Descriptor::Own(Arc::new(file)))
     }
 

@@ -7,6 +7,7 @@ use super::{Closing, prefix};
 use crate::config::ReportConfig;
 use crate::core::account::Tally;
 use crate::core::snapshot::{Bottleneck, Snapshot};
+use crate::core::spill::Spilled;
 use crate::units::{byte_rate, percent, size, span};
 
 /// The last line of a run, without the newline.
@@ -17,6 +18,9 @@ pub fn line(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> St
         size(snapshot.capacity)
     );
     let mut line = clauses(snapshot, config, &held);
+    if let Some(spilled) = snapshot.spilled.and_then(spilled) {
+        line += &format!("; {spilled}");
+    }
     if let Some(ending) = snapshot.exit.and_then(ending) {
         line += &format!("; {ending}");
     }
@@ -104,6 +108,22 @@ fn lost(snapshot: &Snapshot) -> String {
         false => size(total.bytes),
     };
     format!("lost {amount}: {}", reasons.join(", "))
+}
+
+/// What became of the lost records; nothing where none was lost.
+fn spilled(spilled: Spilled) -> Option<String> {
+    let Spilled { written, unwritten } = spilled;
+    let mut lost = written;
+    lost += unwritten;
+    (lost != Tally::default()).then(|| {
+        format!(
+            "kept {} of {} ({} of {})",
+            written.records,
+            counted(lost.records, "lost record"),
+            size(written.bytes),
+            size(lost.bytes)
+        )
+    })
 }
 
 fn slow_side(snapshot: &Snapshot) -> String {
@@ -254,6 +274,29 @@ mod tests {
             assert_eq!(ending(exit).as_deref(), Some(text));
         }
         assert_eq!(ending(0), None);
+    }
+
+    #[test]
+    fn what_became_of_lost_records_is_said_where_there_are_any() {
+        let tally = |bytes, records| Tally { bytes, records };
+        let mut snapshot = quiet();
+        for (written, unwritten, end) in [
+            (tally(0, 0), tally(0, 0), "slow side: none"),
+            (
+                tally(50, 1),
+                tally(0, 0),
+                "; kept 1 of 1 lost record (50B of 50B)",
+            ),
+            (
+                tally(50, 3),
+                tally(2048, 2),
+                "; kept 3 of 5 lost records (50B of 2.05KiB)",
+            ),
+        ] {
+            snapshot.spilled = Some(Spilled { written, unwritten });
+            let line = line(&snapshot, &config(), &Closing::default());
+            assert!(line.ends_with(end), "{line}");
+        }
     }
 
     #[test]

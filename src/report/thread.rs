@@ -307,11 +307,13 @@ fn is_utf8() -> bool {
 }
 
 /// The name of an event in reports; none for what an interval does, whoever asked for it.
-fn event_name(event: Event) -> Option<&'static str> {
+pub fn event_name(event: Event) -> Option<&'static str> {
     match event {
         Event::Interval | Event::Asked => None,
         Event::Pressured => Some("pressured"),
         Event::Flowing => Some("flowing"),
         Event::Loss => Some("loss"),
+        Event::Opened => Some("opened"),
+        Event::Closed => Some("closed"),
     }
 }

@@ -123,6 +123,19 @@ pub(super) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> 
     rustix::io::retry_on_intr(|| rustix::fs::open(path.as_str(), flags, Mode::empty()))
 }
 
+/// Another description, of our own, of a pipe: what is done to it leaves the shared one alone. Made when
+/// it is first asked for; where that fails, there is none.
+#[derive(Debug, Default)]
+pub(super) struct Twin(Option<Option<OwnedFd>>);
+
+impl Twin {
+    /// That of `fd`; `access` is `RDONLY` or `WRONLY`.
+    pub(super) fn of(&mut self, fd: BorrowedFd<'_>, access: OFlags) -> Option<BorrowedFd<'_>> {
+        let twin = self.0.get_or_insert_with(|| reopen(fd, access).ok());
+        twin.as_ref().map(AsFd::as_fd)
+    }
+}
+
 /// Grows a pipe to at most `bound` bytes, 1 MiB and what the system allows; never shrinks it. A
 /// pipe that cannot grow works as well, only slower, so nothing is said. Returns its size now.
 pub(super) fn grow_pipe(fd: impl AsFd, bound: u64) -> usize {
@@ -197,6 +210,19 @@ mod tests {
             grow_pipe(&writer, bound);
             assert_eq!(fcntl_getpipe_size(&writer).unwrap(), large, "bound {bound}");
         }
+    }
+
+    #[test]
+    fn a_pipe_has_one_twin() {
+        let (reader, _writer) = pipe().unwrap();
+        let mut twin = Twin::default();
+        let mut number = || {
+            let twin = twin.of(reader.as_fd(), OFlags::RDONLY)?;
+            (twin.as_raw_fd() != reader.as_raw_fd()).then(|| twin.as_raw_fd())
+        };
+        let first = number();
+        assert!(first.is_some());
+        assert_eq!(number(), first);
     }
 
     #[test]

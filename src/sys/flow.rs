@@ -281,14 +281,17 @@ mod tests {
     const READS: Interest = Interest {
         input: true,
         output: false,
+        demand: false,
     };
     const WRITES: Interest = Interest {
         input: false,
         output: true,
+        demand: false,
     };
     const BOTH: Interest = Interest {
         input: true,
         output: true,
+        demand: false,
     };
 
     /// An input that is waited for so many turns, of which each begins when a sleep is over, or `wake`

@@ -19,7 +19,7 @@ use rustix::fs::OFlags;
 use rustix::io::{self, Errno, ReadWriteFlags};
 use rustix::net::RecvFlags;
 
-use super::descriptor::{Kind, reopen};
+use super::descriptor::{Kind, Twin, reopen};
 use super::ferry::ReadFerry;
 use super::poll::look;
 use super::splice::Scratch;
@@ -41,6 +41,7 @@ pub(super) struct Input {
     is_unspliceable: bool,
     /// How to read a pipe that was spliced from.
     way_back: Option<Rc<Scratch>>,
+    twin: Twin,
 }
 
 #[derive(Debug)]
@@ -81,6 +82,7 @@ impl Input {
             awaits_writer: false,
             is_unspliceable: false,
             way_back: None,
+            twin: Twin::default(),
         }
     }
 
@@ -182,6 +184,22 @@ impl Input {
             return Err(Errno::AGAIN);
         }
         Ok(may.then(|| self.fd.as_fd()))
+    }
+
+    /// A description of our own of a pipe, to splice from while it is read by the other; `AGAIN` when
+    /// there is nothing now, `None` when there is none.
+    pub(super) fn twin(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
+        if self.kind != Kind::Pipe {
+            return Ok(None);
+        }
+        if !self.has_writer() {
+            return Err(Errno::AGAIN);
+        }
+        Ok(match self.way {
+            Way::NoWait => self.twin.of(self.fd.as_fd(), OFlags::RDONLY),
+            Way::Plain => Some(self.fd.as_fd()),
+            _ => None,
+        })
     }
 
     /// The kernel refuses to splice from it.

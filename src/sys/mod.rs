@@ -5,12 +5,14 @@
 //! descriptor   what a descriptor is; private descriptions; pipe sizes
 //! sources      stdin and FILEs, one after the other, each an
 //! input        ..., read without blocking
+//! demand       the consumer's grants, read without blocking
 //! output       written without blocking; its reader's end is noticed
 //! ferry        a helper thread for what only knows blocking calls
 //! pipes        our own, for bytes that need not be seen
 //! skip         going on behind what cannot be read
 //! pid_file     our number in a file
 //! splice       moving bytes between pipes and the rest
+//! kept         what was read, kept as pages for the output
 //! flow         how long a dense stream may be left alone
 //! poll         one wait for all of these
 //! signals      as flags, and as one more descriptor to wait for
@@ -22,10 +24,12 @@
 //! [`System::wait`]. It refuses to decide anything about the bytes.
 
 mod clock;
+mod demand;
 mod descriptor;
 mod ferry;
 mod flow;
 mod input;
+mod kept;
 mod output;
 mod pid_file;
 mod pipes;
@@ -46,11 +50,13 @@ use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 
 use crate::config::{Sink, Source, TransferConfig};
-use crate::engine::{Interest, Place, Read, Ready, Signal, Splice, System, Write};
+use crate::engine::{Granted, Interest, Place, Read, Ready, Signal, Splice, System, Write};
 
 use clock::Clock;
+use demand::Demand;
 use flow::Flows;
 use input::Input;
+use kept::Kept;
 use output::{Output, Watch};
 use pipes::Pipes;
 use poll::PollSet;
@@ -58,6 +64,7 @@ use signals::Signals;
 use sources::Sources;
 use splice::Scratch;
 
+pub use demand::DemandSource;
 pub use pid_file::PidFile;
 pub use signals::die_by;
 pub use startup::StartError;
@@ -77,9 +84,13 @@ pub struct RealSystem {
     /// The way back from splicing, made before the first splice. None within the option: it cannot be
     /// had.
     scratch: Option<Option<Rc<Scratch>>>,
+    /// None within the option: it cannot be had.
+    kept: Option<Option<Kept>>,
+    pipe_bound: u64,
     flows: Flows,
     reads_stdin: bool,
     sink: Sink,
+    demand: Option<Demand>,
     /// `None` once closed.
     output: Option<Output>,
 }
@@ -108,6 +119,7 @@ impl RealSystem {
         transfer: &TransferConfig,
         pipe_bound: u64,
         patience: Patience,
+        demand: Option<DemandSource>,
     ) -> Result<RealSystem, StartError> {
         let (output, output_file) = startup::check(&sources, &transfer.sink)?;
         let over = match (transfer.sync, patience) {
@@ -117,6 +129,13 @@ impl RealSystem {
         };
         let output = over(output).map_err(StartError::system("write to stdout"))?;
         output.grow(pipe_bound);
+        let demand = demand
+            .map(|source| Demand::open(&source))
+            .transpose()
+            .map_err(|error| StartError::System {
+                what: "open --demand",
+                error,
+            })?;
         let signals = Signals::listen().map_err(|error| StartError::System {
             what: "listen for signals",
             error,
@@ -129,7 +148,10 @@ impl RealSystem {
             sink: transfer.sink.clone(),
             pipes: Pipes::new(pipe_bound),
             scratch: None,
+            kept: None,
+            pipe_bound,
             flows: Flows::default(),
+            demand,
             output: Some(output),
         })
     }
@@ -137,8 +159,9 @@ impl RealSystem {
     /// How long a wait may last: not at all if something can be done at once.
     fn limit(&self, interest: Interest, until: Option<Duration>) -> Option<Duration> {
         let reads_now = interest.input && self.reads_now();
+        let takes_now = interest.demand && self.takes_now();
         let output = self.output.as_ref().filter(|_| interest.output);
-        if reads_now || output.is_some_and(Output::ready_now) {
+        if reads_now || takes_now || output.is_some_and(Output::ready_now) {
             return Some(Duration::ZERO);
         }
         let limit = until.map(|until| until.saturating_sub(self.clock.now()));
@@ -150,7 +173,7 @@ impl RealSystem {
 
     /// How long to leave both sides alone before asking poll for what is of interest.
     fn sleep(&mut self, interest: Interest, limit: Option<Duration>) -> Option<Duration> {
-        if limit == Some(Duration::ZERO) {
+        if limit == Some(Duration::ZERO) || interest.demand {
             return None;
         }
         let (now, pipe) = (self.clock.now(), self.sources.pipe_size() as u64);
@@ -166,6 +189,13 @@ impl RealSystem {
         self.sources
             .current()
             .is_none_or(|input| input.watched().is_none())
+    }
+
+    /// Whether to ask for a grant without asking poll.
+    fn takes_now(&self) -> bool {
+        self.demand
+            .as_ref()
+            .is_none_or(|demand| demand.watched().is_none())
     }
 
     fn judge_output(&mut self, wanted: bool, fd: PollFlags, bell: PollFlags) -> (bool, bool) {
@@ -187,6 +217,14 @@ impl System for RealSystem {
     }
 
     fn read(&mut self, room: &mut [u8]) -> Read {
+        if let Some(Some(kept)) = &mut self.kept
+            && kept.is_ahead()
+        {
+            return match kept.read(room) {
+                Ok(count) => Read::Bytes(count),
+                Err(_) => Read::WouldBlock,
+            };
+        }
         let answer = self.sources.read(room);
         if let Read::Bytes(count) = answer {
             self.flows.input.moved(count as u64);
@@ -241,6 +279,54 @@ impl System for RealSystem {
         answer
     }
 
+    fn take_grant(&mut self) -> Granted {
+        self.demand.as_mut().map_or(Granted::End, Demand::take)
+    }
+
+    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Splice {
+        let from_pipe = self.sources.pipe_size() > 0;
+        if !from_pipe || self.output.as_mut().and_then(Output::twin).is_none() {
+            return Splice::Unable;
+        }
+        let bound = self.pipe_bound;
+        let Some(kept) = self.kept.get_or_insert_with(|| Kept::new(bound)) else {
+            return Splice::Unable;
+        };
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let answer = self.sources.keep(kept, front, most);
+        if let Splice::Moved(count) = answer {
+            self.flows.input.moved(count);
+        }
+        answer
+    }
+
+    fn kept(&self) -> u64 {
+        match &self.kept {
+            Some(Some(kept)) => kept.len() as u64,
+            _ => 0,
+        }
+    }
+
+    fn write_kept(&mut self, most: u64) -> Write {
+        let output = self.output.as_mut().and_then(Output::twin);
+        let (Some(output), Some(Some(kept))) = (output, &mut self.kept) else {
+            return Write::Gone;
+        };
+        let answer = kept.write(output, usize::try_from(most).unwrap_or(usize::MAX));
+        if let Write::Accepted(count) = answer {
+            self.flows.output.moved(count as u64);
+        }
+        answer
+    }
+
+    fn drop_kept(&mut self) {
+        if let Some(Some(kept)) = &mut self.kept
+            && !kept.drop_kept()
+        {
+            self.kept = Some(None);
+        }
+    }
+
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
         let limit = self.limit(interest, until);
         let sleep = self.sleep(interest, limit);
@@ -257,6 +343,12 @@ impl System for RealSystem {
             .filter(|_| asked.input)
             .and_then(|input| input.watched())
             .map(|(fd, events)| set.add(fd, events));
+        let demand = self
+            .demand
+            .as_ref()
+            .filter(|_| asked.demand)
+            .and_then(|demand| demand.watched())
+            .map(|(fd, events)| set.add(fd, events));
         let output = self.output.as_ref().map_or_else(Watch::default, |output| {
             output.watch(asked.output, &mut set)
         });
@@ -271,6 +363,7 @@ impl System for RealSystem {
         }
         let rung = !set.found(Some(signals)).is_empty();
         let news = !set.found(input).is_empty();
+        let granted = !set.found(demand).is_empty();
         let (fd, bell) = output.found(&set);
         if rung {
             self.signals.drain();
@@ -280,6 +373,7 @@ impl System for RealSystem {
             // After a sleep there will be much of either.
             input: news || interest.input && (sleep.is_some() || self.reads_now()),
             output: room || interest.output && sleep.is_some(),
+            demand: granted || interest.demand && self.takes_now(),
             output_gone: gone,
         }
     }

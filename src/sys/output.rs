@@ -15,7 +15,7 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, SocketType};
 
 use crate::engine::Write;
 
-use super::descriptor::{Kind, grow_pipe, is_on_disk, reopen};
+use super::descriptor::{Kind, Twin, grow_pipe, is_on_disk, reopen};
 use super::ferry::{Crossing, FILE_WRITE_MOST, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
 use super::poll::{Place, PollSet, look};
 use super::splice::{self, Scratch};
@@ -40,6 +40,7 @@ pub(super) struct Output {
     splices: Option<bool>,
     /// How to write a pipe that was spliced to.
     way_back: Option<Rc<Scratch>>,
+    twin: Twin,
 }
 
 #[derive(Debug)]
@@ -164,6 +165,7 @@ impl Output {
             trust: Trust::Full,
             splices: None,
             way_back: None,
+            twin: Twin::default(),
         }
     }
 
@@ -201,6 +203,16 @@ impl Output {
     pub(super) fn splice_target(&mut self, scratch: &Rc<Scratch>) -> BorrowedFd<'_> {
         self.way_back.get_or_insert_with(|| Rc::clone(scratch));
         self.fd.as_fd()
+    }
+
+    /// A description of our own of a pipe, to splice to while it is written by the other; `None` when
+    /// there is none.
+    pub(super) fn twin(&mut self) -> Option<BorrowedFd<'_>> {
+        match (self.kind, &self.way) {
+            (Kind::Pipe, Way::NoWait) => self.twin.of(self.fd.as_fd(), OFlags::WRONLY),
+            (Kind::Pipe, Way::Plain) => Some(self.fd.as_fd()),
+            _ => None,
+        }
     }
 
     /// Writes from the front of `parts`, as [`crate::engine::System::write`] says.

@@ -26,10 +26,23 @@ pub(super) struct Pipes {
     is_refused: bool,
 }
 
+/// A pipe of our own.
 #[derive(Debug)]
-struct Pipe {
+pub(super) struct Pipe {
     reader: OwnedFd,
     writer: OwnedFd,
+}
+
+impl Pipe {
+    /// The end that empties it.
+    pub(super) fn reader(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    /// The end that fills it.
+    pub(super) fn writer(&self) -> BorrowedFd<'_> {
+        self.writer.as_fd()
+    }
 }
 
 impl Pipes {
@@ -45,17 +58,17 @@ impl Pipes {
     /// The end that fills the pipe of that number. Those before it were named before.
     pub(super) fn writer(&mut self, number: usize) -> Option<BorrowedFd<'_>> {
         if number == self.pipes.len() && !self.is_refused {
-            match make(self.bound) {
+            match make(PipeFlags::CLOEXEC, self.bound) {
                 Some(pipe) => self.pipes.push(pipe),
                 None => self.is_refused = true,
             }
         }
-        self.pipes.get(number).map(|pipe| pipe.writer.as_fd())
+        self.pipes.get(number).map(Pipe::writer)
     }
 
     /// The end that empties the pipe of that number.
     pub(super) fn reader(&self, number: usize) -> Option<BorrowedFd<'_>> {
-        self.pipes.get(number).map(|pipe| pipe.reader.as_fd())
+        self.pipes.get(number).map(Pipe::reader)
     }
 }
 
@@ -67,8 +80,9 @@ pub(super) fn spare_pipe(flags: PipeFlags) -> Option<(OwnedFd, OwnedFd)> {
     is_spare.then_some((reader, writer))
 }
 
-fn make(bound: u64) -> Option<Pipe> {
-    let (reader, writer) = spare_pipe(PipeFlags::CLOEXEC)?;
+/// A new pipe of at most `bound` bytes, or of the usual size; None where that cannot be had.
+pub(super) fn make(flags: PipeFlags, bound: u64) -> Option<Pipe> {
+    let (reader, writer) = spare_pipe(flags)?;
     if fcntl_getpipe_size(&writer).ok()? < USUAL {
         return None;
     }

@@ -4,7 +4,7 @@
 //! because one of them failed.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
@@ -17,6 +17,7 @@ use crate::engine::{Read, SourceError, Splice};
 
 use super::descriptor::{FileId, duplicate, grow_pipe};
 use super::input::Input;
+use super::kept::Kept;
 use super::skip::{Gap, Skipper};
 use super::splice::{self, Scratch};
 use super::startup::{SAME_FILE, source_name};
@@ -91,9 +92,17 @@ impl Sources {
         most: usize,
         scratch: &Rc<Scratch>,
     ) -> Splice {
+        self.splice_by(|input| splice::from_input(input, pipe, most, scratch))
+    }
+
+    /// As [`Sources::take_by`], where `None` means that it is to be read.
+    fn splice_by(
+        &mut self,
+        mut take: impl FnMut(&mut Input) -> rustix::io::Result<Option<usize>>,
+    ) -> Splice {
         let mut is_to_be_read = false;
         let answer = self.take_by(|input| {
-            let taken = splice::from_input(input, pipe, most, scratch)?;
+            let taken = take(input)?;
             is_to_be_read = taken.is_none();
             taken.ok_or(Errno::AGAIN)
         });
@@ -104,6 +113,14 @@ impl Sources {
             Read::End => Splice::End,
             Read::Failed(error) => Splice::SourceFailed(error),
         }
+    }
+
+    /// As [`crate::engine::System::keep`].
+    pub(super) fn keep(&mut self, kept: &mut Kept, front: &[IoSlice<'_>], most: usize) -> Splice {
+        self.splice_by(|input| match input.twin()? {
+            Some(from) => kept.take(from, front, most),
+            None => Ok(None),
+        })
     }
 
     /// Takes bytes from the current source by `take`, of which 0 is the end of that source; opens the
@@ -265,7 +282,7 @@ fn skipped(source: &Source, gap: Gap, errno: Errno) -> SourceError {
 
 /// Opens a FILE. Without blocking, so that a FIFO that no one writes to yet does not keep us from
 /// hearing signals; where that is refused for the moment (a lease on the file), as usual.
-fn open_file(path: &Path) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open_file(path: &Path) -> rustix::io::Result<OwnedFd> {
     let usual = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
     let open = |flags| rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
     match open(usual | OFlags::NONBLOCK) {

@@ -15,7 +15,12 @@ use crate::engine::Splice;
 use super::input::Input;
 use super::pipes::spare_pipe;
 
-fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
+/// Moves at most `most` bytes; 0 is the end.
+///
+/// # Errors
+///
+/// `AGAIN` when there is nothing or no room now, else the system's.
+pub(super) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
     let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
     io::retry_on_intr(|| rustix::pipe::splice(from, None, to, None, most, flags))
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use highwater::cli;
 use highwater::config::display::Piece;
-use highwater::config::{Amount, Config, LossLimit, MarkPiece, Policy, ReportMode, Sample};
+use highwater::config::{
+    Amount, Config, LossLimit, MarkPiece, Policy, ReportMode, Sample, Sideways,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -15,7 +17,7 @@ use super::fuzz;
 use super::values::{TOKENS, anything};
 
 /// Values that some option takes, and names that may be a FILE.
-const VALUES: [&str; 28] = [
+const VALUES: [&str; 35] = [
     "%20{bar-plain}",
     "%{sgr:red,1}%5A%",
     "shaded",
@@ -28,6 +30,8 @@ const VALUES: [&str; 28] = [
     "10M/s",
     "1/10",
     "adaptive",
+    "first=10,then=5,per=1s",
+    "reservoir=10/1s",
     "5s",
     "250ms",
     "1m 30s",
@@ -39,6 +43,11 @@ const VALUES: [&str; 28] = [
     "bar",
     "sample",
     "drop-oldest",
+    "drop-buffer",
+    "latest",
+    "red",
+    "priority",
+    "ERROR|^$",
     "block",
     "fail",
     "@Cargo.toml",
@@ -96,7 +105,13 @@ fn expect_bounds(config: &Config) {
     assert!(relay.low_water <= relay.high_water && relay.high_water <= relay.capacity);
     match relay.policy {
         Policy::Sample(Sample::Every(every)) => assert!(every >= 1),
+        Policy::Priority => assert!(relay.classes.lowest() >= 1),
         Policy::Sample(Sample::Chance(chance)) => assert!((0.0..=1.0).contains(&chance)),
+        Policy::Sample(Sample::First { per, .. }) => assert!(!per.is_zero()),
+        Policy::Sample(Sample::Reservoir { keep, per }) => {
+            assert!((1..=1_000_000).contains(&keep) && !per.is_zero());
+        }
+        Policy::Red { max_p } => assert!((0.0..=1.0).contains(&max_p)),
         _ => {}
     }
     match relay.fail_on_loss {
@@ -113,6 +128,20 @@ fn expect_bounds(config: &Config) {
         let (Amount::Bytes(most) | Amount::Records(most)) = rate.per_second;
         assert!(most >= 1 && rate.burst >= 1);
     }
+    assert!(!relay.keeps_lost || relay.count_records);
+    let Sideways {
+        on_pressure,
+        on_flow,
+        lost_to,
+        ..
+    } = &config.sideways;
+    assert_eq!(relay.keeps_lost, lost_to.is_some());
+    assert!(
+        [on_pressure, on_flow]
+            .into_iter()
+            .flatten()
+            .all(|words| !words.trim().is_empty())
+    );
     assert!(config.report.interval >= Duration::from_millis(10));
     let screen = &config.report.screen;
     assert!(screen.width.is_none_or(|width| width >= 1));

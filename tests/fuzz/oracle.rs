@@ -87,14 +87,31 @@ pub fn whole(text: &str) -> Option<u64> {
     digits.times(1, 0)
 }
 
-fn percent(text: &str) -> Option<f64> {
+pub fn percent(text: &str) -> Option<f64> {
     number(text)?;
     text.parse().ok().filter(|percent| *percent <= 100.0)
 }
 
 pub fn sample(text: &str) -> Option<Sample> {
+    let window = |text: &str| duration(text).filter(|window| !window.is_zero());
     if text == "adaptive" {
         Some(Sample::Adaptive)
+    } else if text.starts_with("first=") {
+        let parts: Vec<&str> = text.splitn(3, ',').collect();
+        let [first, then, per] = parts[..] else {
+            return None;
+        };
+        Some(Sample::First {
+            first: whole(first.strip_prefix("first=")?)?,
+            then: whole(then.strip_prefix("then=")?)?,
+            per: window(per.strip_prefix("per=")?)?,
+        })
+    } else if let Some(rest) = text.strip_prefix("reservoir=") {
+        let (keep, per) = rest.split_once('/')?;
+        Some(Sample::Reservoir {
+            keep: whole(keep).filter(|keep| (1..=1_000_000).contains(keep))?,
+            per: window(per)?,
+        })
     } else if let Some(share) = text.strip_suffix('%') {
         percent(share).map(|percent| Sample::Chance(percent / 100.0))
     } else {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::IoSlice;
 use std::time::Duration;
 
+use highwater::classes::Classes;
 use highwater::config::{Amount, Mark, MarkPiece, Policy, RelayConfig, Sample};
 use highwater::core::account::{Reason, Tally};
 use highwater::core::ending::Ending;
@@ -20,6 +21,9 @@ use super::fuzz;
 use super::model::{End, Model};
 
 const NOW: Duration = Duration::ZERO;
+
+/// No time passes, so it never ends.
+const WINDOW: Duration = Duration::from_secs(1);
 
 /// Enough that an offer of so many bytes never depends on how many chunks hold them.
 const SLOTS: usize = 64;
@@ -86,8 +90,16 @@ impl<'a> Run<'a> {
             Step::Write(most) => self.write(most),
             Step::HandOver(most) => self.hand_over(most),
         }
+        self.end_turn();
         self.compare_changes();
         self.compare();
+    }
+
+    /// As at the end of a turn of the loop.
+    fn end_turn(&mut self) {
+        let is_blocked = self.relay.is_blocked();
+        self.relay.expire(NOW);
+        self.model.expire(is_blocked, NOW);
     }
 
     /// As much as the relay wants, up to `most`.
@@ -185,9 +197,8 @@ impl<'a> Run<'a> {
         self.relay.input_ended(NOW);
         self.model.end_input(NOW);
         self.compare();
-        // As in a turn of the loop: with -S 0 nothing else ever happens.
-        self.relay.expire(NOW);
-        self.model.expire(NOW);
+        // With -S 0 nothing else ever happens.
+        self.end_turn();
         while self.relay.ended().is_none() {
             let before = self.output.len();
             self.step(Step::Write(7));
@@ -264,9 +275,32 @@ fn policies() -> impl Strategy<Value = Policy> {
         1 => Just(Policy::Fail),
         2 => Just(Policy::DropNewest),
         3 => Just(Policy::DropOldest),
+        2 => Just(Policy::DropBuffer),
+        2 => Just(Policy::Latest),
         1 => (1_u64..5).prop_map(|n| Policy::Sample(Sample::Every(n))),
+        1 => (0_u64..4, 0_u64..4).prop_map(|(first, then)| {
+            Policy::Sample(Sample::First { first, then, per: WINDOW })
+        }),
+        2 => (1_u64..5).prop_map(|keep| Policy::Sample(Sample::Reservoir { keep, per: WINDOW })),
+        2 => chances.clone().prop_map(|max_p| Policy::Red { max_p }),
         1 => chances.prop_map(|p| Policy::Sample(Sample::Chance(p))),
+        3 => Just(Policy::Priority),
     ]
+}
+
+/// By bytes and lengths that `inputs` has, and that match all or nothing.
+fn classes() -> impl Strategy<Value = Classes> {
+    const EXPRESSIONS: [&str; 7] = [
+        r"[\x00-\x3f]",
+        r"[\x80-\xff]",
+        "^.{1,5}$",
+        "^$",
+        r"\r$",
+        "",
+        "never",
+    ];
+    vec(select(&EXPRESSIONS[..]), 1..4)
+        .prop_map(|expressions| Classes::new(&expressions).expect("expressions"))
 }
 
 fn count_mark() -> Mark {
@@ -289,19 +323,27 @@ fn configs() -> impl Strategy<Value = RelayConfig> {
     let flags = (any::<bool>(), any::<bool>());
     (
         (capacities, percents(), percents()),
-        policies(),
+        (policies(), classes()),
         select(&b"\n\0"[..]),
         flags,
         cuts(),
         any::<u64>(),
     )
         .prop_map(
-            |((capacity, high, low), policy, delimiter, (marks, counts), stop_after, seed)| {
+            |(
+                (capacity, high, low),
+                (policy, classes),
+                delimiter,
+                (marks, counts),
+                stop_after,
+                seed,
+            )| {
                 let high_water = capacity * high / 100;
                 RelayConfig {
                     high_water,
                     low_water: high_water * low / 100,
                     delimiter,
+                    classes,
                     count_records: counts || matches!(stop_after, Some(Amount::Records(_))),
                     mark: marks.then(count_mark),
                     stop_after,

@@ -4,9 +4,13 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
 
+use highwater::classes::Classes;
 use highwater::cli;
-use highwater::config::{Amount, BrokenPipe, Config, Policy, Rate, ReportMode, Sample, SkipErrors};
+use highwater::config::{
+    Amount, BrokenPipe, Config, Policy, Rate, ReportMode, Sample, SkipErrors, StartFill,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -28,6 +32,8 @@ struct Kind {
 const NUMBERS: &str = "([0-9]{1,3}|[0-9]{1,25})(\\.[0-9]{1,30})?\
                        (|%|k|K|M|G|T|KiB|MiB|GiB|TiB|kB|MB|GB|TB)(/s)?";
 const SHARES: &str = "(1/)?([0-9]{1,3}|[0-9]{18,22})(\\.[0-9]{1,20})?%?|adaptive";
+const WINDOWS: &str = "first=[0-9]{0,3},then=([0-9]|[0-9]{19,21}),per=[0-9]{1,3}(ms|s)?|\
+                       reservoir=([0-9]{1,3}|100000[01])/[0-9]{1,3}(ms|s)";
 const DURATIONS: &str = "([0-9]{1,3}|[0-9]{1,22})(\\.[0-9]{1,12})?( ?(|ns|us|µs|ms|s|sec|m|min|h|\
                          d|weeks|M|month|y) ?[0-9]{1,2})?( ?(|ns|us|ms|s|m|h|days|w|years))";
 const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|drop-oldest|\
@@ -35,7 +41,10 @@ const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|d
                      conflate|priority|red|signal|ok|bar|plain|json|summary|none";
 const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{2028}|\\n)){0,4}";
 
-const KINDS: [Kind; 25] = [
+const REGEXES: &str =
+    "(a|é|\\(|\\)|\\[a-c|\\]|\\*|\\{2|,3\\}|\\^|\\$|\\.|\\\\(d|x|n|p)|\\?|\n|-){0,6}";
+
+const KINDS: [Kind; 34] = [
     kind("--buffer-size", NUMBERS, |text, config| {
         put_capacity(oracle::size(text)?, 100, config)
     }),
@@ -59,6 +68,22 @@ const KINDS: [Kind; 25] = [
     kind("--when-full sample --sample", SHARES, |text, config| {
         config.relay.policy = Policy::Sample(oracle::sample(text)?);
         Some(())
+    }),
+    kind("--when-full sample --sample", WINDOWS, |text, config| {
+        config.relay.policy = Policy::Sample(oracle::sample(text)?);
+        Some(())
+    }),
+    kind("--when-full red --red-max", SHARES, |text, config| {
+        config.relay.policy = Policy::Red {
+            max_p: oracle::percent(text.strip_suffix('%')?)? / 100.0,
+        };
+        Some(())
+    }),
+    kind("--priority a --priority", REGEXES, |text, config| {
+        let mut regex = regex::bytes::RegexBuilder::new(text);
+        let is_good = !text.is_empty() && regex.unicode(false).build().is_ok();
+        config.relay.classes = Classes::new(&["a", text]).ok()?;
+        is_good.then_some(())
     }),
     kind("--seed", "[0-9]{1,22}", |text, config| {
         config.relay.seed = oracle::whole(text)?;
@@ -99,6 +124,35 @@ const KINDS: [Kind; 25] = [
         config.relay.block_timeout = Some(timeout?);
         Some(())
     }),
+    kind(
+        "--when-full drop-oldest --max-age",
+        DURATIONS,
+        |text, config| {
+            let age = oracle::duration(text).filter(|age| !age.is_zero());
+            config.relay.max_age = Some(age?);
+            Some(())
+        },
+    ),
+    kind("--buffer-records", NUMBERS, |text, config| {
+        let records = oracle::size(text).filter(|records| *records > 0)?;
+        config.relay.capacity_records = Some(records);
+        Some(())
+    }),
+    kind("-B 1000 --start-fill", NUMBERS, |text, config| {
+        let held = oracle::watermark(text, 1000)?;
+        let timeout = Duration::from_secs(10);
+        config.relay.start = (held > 0).then_some(StartFill { held, timeout });
+        (held <= 1000).then_some(())
+    }),
+    kind(
+        "-B 1000 --start-fill 9 --start-timeout",
+        DURATIONS,
+        |text, config| {
+            let timeout = oracle::duration(text)?;
+            config.relay.start = Some(StartFill { held: 9, timeout });
+            Some(())
+        },
+    ),
     kind("--idle-timeout", DURATIONS, |text, config| {
         let timeout = oracle::duration(text).filter(|timeout| !timeout.is_zero());
         config.relay.idle_timeout = Some(timeout?);
@@ -155,6 +209,14 @@ const KINDS: [Kind; 25] = [
         };
         Some(())
     }),
+    kind("--on-pressure", TEXTS, |text, config| {
+        config.sideways.on_pressure = Some(text.into());
+        text.chars().any(|c| !c.is_whitespace()).then_some(())
+    }),
+    kind("--on-flow", TEXTS, |text, config| {
+        config.sideways.on_flow = Some(text.into());
+        text.chars().any(|c| !c.is_whitespace()).then_some(())
+    }),
     kind("--name", TEXTS, |text, config| {
         config.report.name = Some(text.into());
         (!text.chars().any(char::is_control)).then_some(())
@@ -199,6 +261,9 @@ fn put_policy(text: &str, config: &mut Config) -> Option<()> {
         "block" | "suspend" | "backpressure" => (Policy::Block, 100),
         "drop-newest" | "drop-new" | "tail-drop" => (Policy::DropNewest, 100),
         "drop-oldest" | "drop-head" => (Policy::DropOldest, 100),
+        "drop-buffer" => (Policy::DropBuffer, 100),
+        "latest" | "conflate" => (Policy::Latest, 100),
+        "red" => (Policy::Red { max_p: 0.1 }, 80),
         "sample" => (Policy::Sample(Sample::Adaptive), 80),
         "fail" | "error" => (Policy::Fail, 100),
         _ => return None,
@@ -222,7 +287,7 @@ fn put_rate(number: u64, unit: fn(u64) -> Amount, config: &mut Config) -> Option
 // ---- what is typed --------------------------------------------------------------------------
 
 /// Where numbers, words and rules end; whole values of some options are wrong for others.
-pub const TOKENS: [&str; 62] = [
+pub const TOKENS: [&str; 65] = [
     "",
     "0",
     "1",
@@ -275,6 +340,9 @@ pub const TOKENS: [&str; 62] = [
     "inf",
     "nan",
     "first=1",
+    ",then=2",
+    ",per=",
+    "reservoir=1",
     "{records}",
     "{size",
     "{",

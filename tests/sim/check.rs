@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use highwater::config::{Amount, ReportConfig, ReportMode, ScreenConfig};
-use highwater::core::account::Reason;
+use highwater::config::{Amount, Policy, ReportConfig, ReportMode, Sample, ScreenConfig};
+use highwater::core::account::{Reason, Tally};
 use highwater::core::relay::{Change, Relay};
 use highwater::core::snapshot::{Snapshot, State};
+use highwater::core::spill::Batch;
 use highwater::engine::{Engine, Event, Interest, Reporter, Signal};
 
 use super::model::{Model, Phase};
@@ -20,14 +21,19 @@ const IDLE_TURNS: u32 = 60;
 /// The longest scenario takes some ten thousand.
 const MOST_TURNS: u64 = 1_000_000;
 
-/// What changes a turn tells at most.
+/// What changes a turn tells at most: as a rule, and where each loss is told.
 const MOST_CHANGES: usize = 16;
+const MOST_TOLD: usize = 1024;
 
 #[derive(Default)]
 struct Listener {
     events: Vec<Event>,
     interval: Option<Snapshot>,
     messages: Vec<String>,
+    missed: u64,
+    wants_each_loss: bool,
+    room_for_lost: u64,
+    lost: Vec<Batch>,
     summary: Option<Snapshot>,
 }
 
@@ -47,7 +53,25 @@ impl Reporter for Listener {
             _ => snapshot.state,
         };
         assert_eq!(snapshot.state, state, "watermarks: told too late");
+        let account = snapshot.output.bytes + snapshot.lost.total().bytes + snapshot.held.bytes;
+        assert_eq!(snapshot.input.bytes, account, "balance in a picture");
         self.events.push(event);
+    }
+
+    fn wants_each_loss(&self) -> bool {
+        self.wants_each_loss
+    }
+
+    fn missed(&mut self, changes: u64, _snapshot: &Snapshot) {
+        self.missed += changes;
+    }
+
+    fn room_for_lost(&self) -> u64 {
+        self.room_for_lost
+    }
+
+    fn take_lost(&mut self, batch: Batch) {
+        self.lost.push(batch);
     }
 
     fn message(&mut self, line: String) {
@@ -80,7 +104,11 @@ fn report(interval: Option<Duration>) -> ReportConfig {
 /// `trace` prints all that the system heard.
 pub fn run(scenario: &Scenario, trace: bool) -> Passed {
     let mut world = World::new(&scenario.setting);
-    let mut listener = Listener::default();
+    let mut listener = Listener {
+        wants_each_loss: scenario.interval.is_some(),
+        room_for_lost: scenario.room_for_lost,
+        ..Listener::default()
+    };
     let report = report(scenario.interval);
     let relay = Relay::with_chunk_size(scenario.config.clone(), scenario.chunk);
     let mut engine = Engine::new(relay, &report, &mut world, &mut listener);
@@ -100,7 +128,20 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         }
         follower.follow(&heard);
         follower.compare(&snapshot);
-        let most = 2 * snapshot.held.bytes as usize + 14 * scenario.chunk;
+        let held = snapshot.held.bytes as usize;
+        // With classes: two chunks for each, and where survivors stood three bytes for a run of
+        // them, in memory that is used by a quarter at least.
+        let levels = scenario.config.classes.lowest();
+        let sorting = if levels > 0 { 4 * 3 * held } else { 0 };
+        let sorting = sorting + levels * (2 * scenario.chunk + 64);
+        let most = 2 * held + 14 * scenario.chunk + sorting;
+        // What is set aside has an index.
+        let most = match follower.model.overflow() {
+            Some(Policy::Sample(Sample::Reservoir { .. })) => {
+                most + 48 * (snapshot.held.records as usize + 2)
+            }
+            _ => most,
+        };
         let memory = engine.memory();
         assert!(
             memory <= most,
@@ -112,14 +153,19 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
             memory + piped >= snapshot.held.bytes as usize,
             "memory: {memory} bytes and {piped} in pipes"
         );
+        assert_eq!(engine.system().left_over(), 0, "memory: kept twice");
         if follower.reads_no_more {
             assert!(engine.system().input_is_closed(), "end: stdin stays open");
         }
         assert!(follower.turns < MOST_TURNS, "spin: it does not end");
         let is_question = |one: &&Heard| matches!(one, Heard::Signal(Signal::Report));
         let asked = heard.iter().filter(is_question).count();
+        let missed = std::mem::take(&mut engine.reporter().missed);
+        let beyond = follower.changes.len().saturating_sub(follower.most_changes);
+        assert_eq!(missed, beyond as u64, "watermarks: events missed");
         follower.compare_events(engine.reporter().events.drain(..), asked);
         engine.system().heard.clear();
+        follower.take_lost(&mut engine.reporter().lost, &snapshot, ending.is_some());
         if let Some(ending) = ending {
             break ending;
         }
@@ -134,6 +180,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
     let (now, model) = (follower.now, &follower.model);
     follower.times.compare_summary(&summary, now, model);
     follower.close(exit.as_shell(), &summary);
+    follower.compare_lost(&summary);
     Passed {
         turns: follower.turns,
         exit: exit.as_shell(),
@@ -172,6 +219,13 @@ struct Follower {
     ticks: bool,
     /// What this turn shall tell.
     changes: Vec<Change>,
+    /// How many of them at most.
+    most_changes: usize,
+    /// How many bytes of lost records are taken in a turn.
+    room_for_lost: u64,
+    /// The lost records that were taken, with what they count for.
+    taken: Vec<u8>,
+    taken_as: Tally,
 }
 
 impl Follower {
@@ -186,6 +240,13 @@ impl Follower {
             turns: 0,
             idle_turns: 0,
             changes: Vec::new(),
+            most_changes: match scenario.interval {
+                Some(_) => MOST_TOLD,
+                None => MOST_CHANGES,
+            },
+            room_for_lost: scenario.room_for_lost,
+            taken: Vec::new(),
+            taken_as: Tally::default(),
             times: Times::default(),
             told: None,
             ticks: false,
@@ -213,13 +274,14 @@ impl Follower {
         self.idle_turns = if moves { 0 } else { self.idle_turns + 1 };
         assert!(self.idle_turns < IDLE_TURNS, "spin: turns without progress");
         self.time_passes(*now);
-        self.model.observe(*now);
+        self.model.await_demand(*now);
         for deadline in self.model.deadlines() {
             assert!(
                 *now <= deadline,
                 "deadline: {deadline:?} passed, it is {now:?}"
             );
         }
+        self.model.turn(*now);
         // Deadlines are judged when everything at hand was read and written: before the wait that
         // ends a turn, but after a look that a passed deadline gives rise to.
         // Whether there is such a look is decided when the signals are taken, before anything moves.
@@ -247,7 +309,11 @@ impl Follower {
     /// What is due happens, and the turn tells its changes; what the wait brings is told by
     /// the next turn.
     fn expire(&mut self) {
-        self.model.expire(self.now);
+        let lacks_credit = |bucket: &Bucket| !bucket.lets_out(self.model.waiting(), self.now);
+        let lacks_credit = self.bucket.as_ref().is_some_and(lacks_credit);
+        let may_go = self.model.has_output() && self.model.may_go();
+        let is_left = self.times.is_blocked() || lacks_credit || !may_go;
+        self.model.expire(is_left, self.now);
         self.reads_no_more = self.model.phase != Phase::Running;
         let goes_on = self.model.phase != Phase::Ended;
         let beat = self.beat.as_mut().filter(|_| goes_on);
@@ -275,6 +341,7 @@ impl Follower {
                 Heard::SourceFailed => messages.push(format!(
                     "cannot read stdin: simulated (after {input} bytes of input)"
                 )),
+                Heard::DemandFailed => messages.push("cannot read --demand: simulated".into()),
                 Heard::WriteFailed => messages.push(format!(
                     "cannot write stdout: simulated (after {output} bytes of output)"
                 )),
@@ -309,6 +376,9 @@ impl Follower {
             Heard::MoreInput => model.more_came(now),
             Heard::ConsumerGone => model.consumer_gone(now),
             Heard::WriteFailed => model.write_failed(now),
+            Heard::Granted(grant) => model.ask(*grant),
+            Heard::DemandEnded => model.may_ask = false,
+            Heard::DemandFailed => model.demand_failed(now),
             Heard::Blocked => {
                 self.times.blocked();
                 model.blocked(now);
@@ -318,11 +388,12 @@ impl Follower {
             Heard::Signal(Signal::Terminate(number)) => model.signal(*number, now),
             Heard::Signal(_) => {}
             Heard::Waits { interest, until } => {
-                if !interest.input && !interest.output {
+                if !interest.input && !interest.output && !interest.demand {
                     assert!(until.is_some(), "wake: waits for nothing");
                 }
                 self.check_deadlines(*until);
                 if until.is_none_or(|until| until > self.now) {
+                    self.model.await_demand(now);
                     self.check_wait(*interest, *until);
                 }
             }
@@ -366,6 +437,7 @@ impl Follower {
         }
         if let Some(bucket) = &self.bucket
             && self.model.has_output()
+            && self.model.may_go()
             && self.model.stalled_since.is_none()
             && self.model.phase != Phase::Ended
         {
@@ -385,13 +457,16 @@ impl Follower {
         if model.reads() || is_watching {
             assert!(interest.input, "wake: input is wanted, but not waited for");
         }
-        let is_limited = self.bucket.is_some() && model.has_output();
-        if is_limited {
+        if model.may_ask {
+            assert!(interest.demand, "wake: grants are not waited for");
+        }
+        let has_output = model.has_output() && model.may_go();
+        if self.bucket.is_some() && has_output {
             return;
         }
         let refused = self.times.is_blocked();
         assert!(refused || !interest.output, "spin: room was not refused");
-        if model.has_output() {
+        if has_output {
             assert!(interest.output, "wake: room is wanted, but not waited for");
         }
         let beat = self.beat.as_ref().map(|beat| beat.next);
@@ -404,16 +479,15 @@ impl Follower {
     fn check_read(&self, bytes: usize) {
         let (model, capacity) = (&self.model, self.model.config.capacity);
         let held = model.held() as u64;
-        let may_lose = model.counts_losses() && (self.times.is_blocked() || model.is_doomed());
-        let is_limited = self.bucket.is_some();
-        if !may_lose && held < capacity {
-            assert!(
-                held + bytes as u64 <= capacity,
-                "cap: more is read than fits"
-            );
+        let may_lose = model.reads_beyond_room() && (self.times.is_blocked() || model.is_doomed());
+        let is_limited = self.bucket.is_some() || !model.may_go();
+        // Each byte may be a record.
+        let room = (capacity - held).min(model.records_left());
+        if !may_lose && room > 0 {
+            assert!(bytes as u64 <= room, "cap: more is read than fits");
         }
         // One write a turn: where that was a mark, or a part, more may be left.
-        if !may_lose && !is_limited && !self.wrote && held == capacity {
+        if !may_lose && !is_limited && !self.wrote && room == 0 {
             assert!(!model.has_output(), "cap: what could leave does not");
         }
     }
@@ -492,16 +566,67 @@ impl Follower {
         let ticked = told.pop_if(|event| *event == Event::Interval).is_some();
         assert_eq!(ticked, self.ticks, "deadline: a report");
         let mut expected = std::mem::take(&mut self.changes);
-        expected.truncate(MOST_CHANGES);
+        expected.truncate(self.most_changes);
         let expected: Vec<Event> = expected
             .into_iter()
             .map(|change| match change {
                 Change::Pressured => Event::Pressured,
                 Change::Flowing => Event::Flowing,
                 Change::Loss => Event::Loss,
+                Change::Opened => Event::Opened,
+                Change::Closed => Event::Closed,
             })
             .collect();
         assert_eq!(told, expected, "watermarks: events");
+    }
+
+    /// What a turn kept of what it lost: no more than may wait, but for what was held at the end.
+    fn take_lost(&mut self, batches: &mut Vec<Batch>, snapshot: &Snapshot, is_over: bool) {
+        let cost: u64 = batches.iter().map(Batch::cost).sum();
+        assert!(is_over || cost <= self.room_for_lost, "spill: {cost} bytes");
+        for batch in batches.drain(..) {
+            self.taken.extend(batch.text);
+            self.taken_as += batch.lost;
+        }
+        let Some(spilled) = snapshot.spilled else {
+            assert_eq!(cost, 0, "spill: nobody asked for it");
+            return;
+        };
+        let mut all = spilled.written;
+        all += spilled.unwritten;
+        let mut lost = snapshot.lost.total();
+        let model = &self.model;
+        lost.bytes -= model.doomed_so_far("queue_full") + model.doomed_so_far("oversize");
+        assert_eq!(all, lost, "spill: sums to the loss");
+    }
+
+    /// The kept records are those that were lost, in that order, each whole; all of them where there
+    /// is room.
+    fn compare_lost(&self, summary: &Snapshot) {
+        let Some(spilled) = summary.spilled else {
+            return;
+        };
+        assert_eq!(spilled.written, self.taken_as, "spill: what was taken");
+        let delimiter = self.model.config.delimiter;
+        let ended = |record: &[u8]| match record.ends_with(&[delimiter]) {
+            true => record.to_vec(),
+            false => [record, &[delimiter]].concat(),
+        };
+        let lost = &self.model.lost_records;
+        let mut whole = lost.iter().filter(|(_, is_whole)| *is_whole);
+        let kept: Vec<_> = self
+            .taken
+            .split_inclusive(|byte| *byte == delimiter)
+            .collect();
+        if self.room_for_lost == u64::MAX {
+            let all: Vec<_> = whole.map(|(record, _)| ended(record)).collect();
+            assert_eq!(kept, all, "spill: other records than were lost");
+        } else {
+            for record in kept {
+                let found = whole.any(|(lost, _)| ended(lost) == record);
+                assert!(found, "spill: not a lost record, or out of order");
+            }
+        }
     }
 
     fn close(&self, exit: i32, summary: &Snapshot) {
@@ -511,7 +636,8 @@ impl Follower {
         assert_eq!(exit, self.model.exit(), "end: exit status");
         assert_eq!(summary.exit, Some(exit));
         let drained = !matches!(exit, 5 | 141) && !self.model.lost.contains_key("shutdown");
-        let writes_marks = self.model.config.mark.is_some() && self.model.counts_losses();
+        let drained = drained && self.model.may_go();
+        let writes_marks = self.model.config.mark.is_some() && self.model.may_lose();
         if writes_marks && drained && self.model.end < super::model::End::Signal(0) {
             let lost: u64 = self.model.lost.values().map(|lost| lost.1).sum();
             assert_eq!(self.model.marked.1, lost, "marks: sum to the loss");
@@ -578,10 +704,23 @@ impl Bucket {
         (self.credit, self.at) = (credit - spent, now);
     }
 
-    /// When there is credit for a fiftieth of a second, or the burst if that is less: hwm may
-    /// wait for so much, and not for more.
+    /// Whether there is credit for something of so many bytes to go out.
+    fn lets_out(&self, waiting: usize, now: Duration) -> bool {
+        let wanted = match self.rate.per_second {
+            Amount::Bytes(_) => self.enough().min(waiting as u64),
+            Amount::Records(_) => 1,
+        };
+        self.credit_at(now) >= u128::from(wanted) * 1_000_000_000
+    }
+
+    /// Credit for a fiftieth of a second, or the burst if that is less: hwm may wait for so much,
+    /// and not for more.
+    fn enough(&self) -> u64 {
+        (self.per_second() / 50).clamp(1, self.rate.burst)
+    }
+
     fn enough_at(&self, now: Duration) -> Duration {
-        let enough = (self.per_second() / 50).clamp(1, self.rate.burst);
+        let enough = self.enough();
         let missing = (u128::from(enough) * 1_000_000_000).saturating_sub(self.credit_at(now));
         now + Duration::from_nanos(missing.div_ceil(u128::from(self.per_second())) as u64)
     }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use highwater::config::{Amount, BrokenPipe, MarkPiece, Policy, RelayConfig, Sample};
+use highwater::core::demand::Grant;
 use highwater::core::relay::Change;
 use highwater::core::rng::Rng;
+use regex::bytes::{Regex, RegexBuilder};
 
 /// A consumer that has everything and closes may be followed by the end of input this long.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -15,6 +17,13 @@ const FAREWELL: Duration = Duration::from_millis(200);
 enum Item {
     Record(Vec<u8>),
     Gap { records: u64, bytes: u64 },
+}
+
+/// Up to `position` records had come by `last`.
+struct Stamp {
+    position: u64,
+    first: Duration,
+    last: Duration,
 }
 
 /// Averaged bytes a second, in and out, and the totals when they were last looked at.
@@ -34,6 +43,34 @@ impl Rates {
             output: 0.0,
         }
     }
+}
+
+/// The average of random early detection and what it is made of.
+struct Average {
+    bytes: f64,
+    /// Records since the last early loss, the one that is looked at included.
+    count: Option<u32>,
+    nothing_since: Duration,
+    something_since: Option<Duration>,
+    something_in_all: Duration,
+    stayed: u32,
+}
+
+fn regex(expression: &str) -> Regex {
+    let mut builder = RegexBuilder::new(expression);
+    builder.unicode(false).build().expect("an expression")
+}
+
+/// The records that `reservoir` has chosen in a window, each in its place.
+#[derive(Default)]
+struct Chosen {
+    places: Vec<(u64, Vec<u8>)>,
+    /// How many records the window had.
+    seen: u64,
+    ends: Duration,
+    /// Of Algorithm L: W, and the number of the record that is chosen next.
+    w: f64,
+    next: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +103,30 @@ pub struct Model {
     /// A mark has begun to go out, so the record behind it may not be lost.
     claimed: bool,
     arriving: Vec<u8>,
+    /// With a greatest age: where each waiting record ends, counted in bytes of records that were ever
+    /// admitted whole; how many these are; and what had come when. Times closer than a part of
+    /// the age are one, the last of them.
+    ends: VecDeque<u64>,
+    whole: u64,
+    stamps: Vec<Stamp>,
     doomed: Option<usize>,
+    /// Where the consumer pulls: what it asked for and has not got, and whether it may ask for more.
+    asked_for: Option<Grant>,
+    pub may_ask: bool,
+    /// Nothing goes out before so much is held, or that time.
+    pub fills: bool,
+    pub fills_until: Option<Duration>,
+    /// With a circuit breaker: whether it is open, for how long in all, and since when; and whether
+    /// a byte of the arriving record went out while it was closed.
+    pub open_since: Option<Duration>,
+    pub opened_for: Duration,
+    arrival_begun: bool,
+    /// Everything held, with `block` and `fail`, when nothing can be lost.
+    doomed_text: Vec<u8>,
+    /// Every lost record, in that order, and whether no byte of it went out.
+    pub lost_records: Vec<(Vec<u8>, bool)>,
+    /// With `block` and `fail`: the last byte that went out ended no record.
+    is_torn: bool,
     /// Everything held, with `block` and `fail`.
     plain: VecDeque<u8>,
     /// The last byte that came in ended no record.
@@ -77,7 +137,13 @@ pub struct Model {
     pub peak: usize,
     seen: u64,
     rng: Rng,
+    /// What `--priority` was told, most valuable first.
+    classes: Vec<Regex>,
     rates: Option<Rates>,
+    average: Average,
+    /// The window that `first` counts in, from 0, and how many records it had.
+    window: (u128, u64),
+    chosen: Chosen,
     pub phase: Phase,
     pub end: End,
     was_signalled: bool,
@@ -102,14 +168,27 @@ impl Model {
         );
         Self {
             rng: Rng::new(config.seed),
-            config,
+            classes: config.classes.expressions().map(regex).collect(),
             items: VecDeque::new(),
             sent_of_first: 0,
             under_way: 0,
             mark_left: Vec::new(),
             claimed: false,
             arriving: Vec::new(),
+            ends: VecDeque::new(),
+            whole: 0,
+            stamps: Vec::new(),
             doomed: None,
+            asked_for: None,
+            may_ask: config.on_demand,
+            fills: config.start.is_some(),
+            fills_until: None,
+            open_since: None,
+            opened_for: Duration::ZERO,
+            arrival_begun: false,
+            doomed_text: Vec::new(),
+            lost_records: Vec::new(),
+            is_torn: false,
             plain: VecDeque::new(),
             open: false,
             pressured: false,
@@ -118,6 +197,16 @@ impl Model {
             peak: 0,
             seen: 0,
             rates: None,
+            window: (0, 0),
+            chosen: Chosen::default(),
+            average: Average {
+                bytes: 0.0,
+                count: None,
+                nothing_since: Duration::ZERO,
+                something_since: None,
+                something_in_all: Duration::ZERO,
+                stayed: 0,
+            },
             phase: if takes_nothing {
                 Phase::Draining(None)
             } else {
@@ -135,16 +224,37 @@ impl Model {
             lost: BTreeMap::new(),
             episodes: 0,
             pressure_episodes: 0,
+            config,
         }
     }
 
-    fn is_lossy(&self) -> bool {
-        !matches!(self.config.policy, Policy::Block | Policy::Fail)
+    /// The policy by which records are lost, if any are.
+    pub fn overflow(&self) -> Option<Policy> {
+        match self.config.policy {
+            Policy::Block => self.config.then,
+            Policy::Fail => None,
+            policy => Some(policy),
+        }
     }
 
-    /// Whether losses are marked.
-    pub fn counts_losses(&self) -> bool {
-        self.is_lossy()
+    /// Whether records may be lost, now or later.
+    pub fn may_lose(&self) -> bool {
+        self.overflow().is_some()
+    }
+
+    /// Whether they are lost now rather than waited for.
+    pub fn sheds(&self) -> bool {
+        self.may_lose() && (self.config.policy != Policy::Block || self.open_since.is_some())
+    }
+
+    /// Whether what does not fit is read all the same.
+    pub fn reads_beyond_room(&self) -> bool {
+        self.sheds() && !self.arrival_begun
+    }
+
+    /// The first bytes of a record may go out before its end has come.
+    fn sends_arriving(&self) -> bool {
+        !self.sheds() || self.arrival_begun
     }
 
     pub fn is_doomed(&self) -> bool {
@@ -163,7 +273,10 @@ impl Model {
     }
 
     pub fn counts_records(&self) -> bool {
-        self.is_lossy() || self.config.count_records
+        self.may_lose()
+            || self.config.count_records
+            || self.config.on_demand
+            || self.config.capacity_records.is_some()
     }
 
     pub fn held(&self) -> usize {
@@ -175,7 +288,8 @@ impl Model {
                 Item::Gap { .. } => 0,
             })
             .sum();
-        records - self.sent_of_first + self.arriving.len() + self.plain.len()
+        let chosen: usize = self.chosen.places.iter().map(|place| place.1.len()).sum();
+        records - self.sent_of_first + self.arriving.len() + self.plain.len() + chosen
     }
 
     /// Whole records held.
@@ -183,7 +297,7 @@ impl Model {
         if !self.counts_records() {
             return 0;
         }
-        if !self.is_lossy() {
+        if !self.may_lose() {
             let lost: u64 = self.lost.values().map(|lost| lost.1).sum();
             return self.input.1 - self.output.1 - lost;
         }
@@ -191,14 +305,19 @@ impl Model {
             .iter()
             .filter(|item| matches!(item, Item::Record(_)))
             .count() as u64
+            + self.chosen.places.len() as u64
     }
 
     /// Bytes that could go out now, were there room: marks count.
     pub fn has_output(&self) -> bool {
         let whole = |item: &Item| matches!(item, Item::Record(_));
+        if self.fills {
+            return false;
+        }
         !self.plain.is_empty()
             || !self.mark_left.is_empty()
             || self.items.iter().any(whole)
+            || (self.sends_arriving() && !self.arriving.is_empty())
             || (self.phase != Phase::Running
                 && self.config.mark.is_some()
                 && !self.items.is_empty())
@@ -221,14 +340,67 @@ impl Model {
                 None => false,
             };
             if reached {
+                self.stamp(now);
                 self.end_input(now);
             }
         }
+        self.stamp(now);
+    }
+
+    /// The records that are whole now had come by now.
+    fn stamp(&mut self, now: Duration) {
+        let Some(most) = self.config.max_age else {
+            return;
+        };
+        let position = self.whole;
+        if self.stamps.last().map_or(0, |last| last.position) == position {
+            return;
+        }
+        match self.stamps.last_mut() {
+            Some(last) if now - last.first < most / 1024 => {
+                (last.position, last.last) = (position, now);
+            }
+            _ => self.stamps.push(Stamp {
+                position,
+                first: now,
+                last: now,
+            }),
+        }
+    }
+
+    /// When the records that wait are too old, the oldest first.
+    fn too_old_at(&self) -> impl Iterator<Item = Duration> + '_ {
+        self.ends.iter().filter_map(|end| {
+            let stamp = self.stamps.iter().find(|stamp| stamp.position >= *end)?;
+            Some(stamp.last + self.config.max_age?)
+        })
+    }
+
+    /// How many of the waiting records, from the first, have begun to go out.
+    fn begun_records(&self) -> usize {
+        let mut begun = (self.sent_of_first + self.under_way).max(usize::from(self.claimed));
+        let records = self.items.iter().filter_map(|item| match item {
+            Item::Gap { .. } => None,
+            Item::Record(bytes) => Some(bytes.len()),
+        });
+        let is_begun = |length: usize| {
+            let is_begun = begun > 0;
+            begun = begun.saturating_sub(length);
+            is_begun
+        };
+        records.map(is_begun).take_while(|begun| *begun).count()
+    }
+
+    /// When the first record is too old that has not begun to go out.
+    pub fn age_deadline(&self) -> Option<Duration> {
+        self.too_old_at().nth(self.begun_records())
     }
 
     /// So much went through without being held.
     pub fn pass(&mut self, count: usize, now: Duration) {
         let is_free = self.held() == 0 && self.reads() && self.config.rate.is_none();
+        assert!(!self.config.on_demand, "demand: bytes passed unasked for");
+        assert!(!self.fills, "fill: bytes went out before");
         assert!(is_free, "order: bytes overtook others");
         assert!(!self.counts_records(), "exactness: records are not counted");
         self.idle_since = now;
@@ -246,19 +418,24 @@ impl Model {
     fn receive_byte(&mut self, byte: u8, now: Duration) {
         let ends = byte == self.config.delimiter;
         self.open = !ends;
-        if !self.is_lossy() {
+        if !self.may_lose() {
             self.plain.push_back(byte);
             self.input.1 += u64::from(ends && self.counts_records());
+            let most = self.config.capacity_records.unwrap_or(u64::MAX);
+            let held = self.held_records() + u64::from(self.open);
+            assert!(held <= most, "cap: more records are read than fit");
             self.grew(now);
             return;
         }
-        while self.doomed.is_none() && self.held() as u64 == self.config.capacity {
+        while self.doomed.is_none() && !self.has_room_for_byte() {
+            assert!(self.reads_beyond_room(), "cap: more is read than fits");
             self.make_room(now);
         }
         if let Some(length) = &mut self.doomed {
             *length += 1;
+            self.doomed_text.push(byte);
             if ends {
-                self.close_doomed();
+                self.close_doomed(now);
             }
             return;
         }
@@ -269,35 +446,107 @@ impl Model {
         }
     }
 
+    fn has_room_for_byte(&self) -> bool {
+        let begins_record = self.arriving.is_empty() && !self.arrival_begun;
+        let records_fit = !begins_record || !self.is_full_of_records();
+        (self.held() as u64) < self.config.capacity && records_fit
+    }
+
+    /// How many whole records more may be held.
+    pub fn records_left(&self) -> u64 {
+        let most = self.config.capacity_records.unwrap_or(u64::MAX);
+        most.saturating_sub(self.held_records())
+    }
+
+    fn is_full_of_records(&self) -> bool {
+        self.records_left() == 0
+    }
+
     fn make_room(&mut self, now: Duration) {
-        let mut begun = (self.sent_of_first + self.under_way).max(usize::from(self.claimed));
-        let first_whole = self.items.iter().position(|item| match item {
-            Item::Gap { .. } => false,
-            Item::Record(bytes) => {
-                let is_free = begun == 0;
-                begun = begun.saturating_sub(bytes.len());
-                is_free
+        let first = self.first_free();
+        let lowest = self.oldest_of_lowest_class(first);
+        match (self.overflow(), first) {
+            (Some(Policy::Priority), _) if lowest.is_some() => {
+                self.evict(lowest.unwrap_or(0), "priority", now);
             }
-        });
-        match (self.config.policy, first_whole) {
-            (Policy::DropOldest, Some(at)) => self.evict(at, now),
+            (Some(Policy::DropOldest | Policy::Latest), Some(at)) => {
+                self.evict(at, "queue_full", now);
+            }
+            (Some(Policy::DropBuffer), Some(_)) => {
+                while let Some(at) = self.first_free() {
+                    self.evict(at, "queue_full", now);
+                }
+            }
             _ => {
                 self.doomed = Some(self.arriving.len());
                 if !self.arriving.is_empty() {
-                    self.arriving.clear();
+                    self.doomed_text = std::mem::take(&mut self.arriving);
                     self.shrank(now);
                 }
             }
         }
     }
 
+    /// Where the first record is that has not begun to go out.
+    fn first_free(&self) -> Option<usize> {
+        let is_record = |(_, item): &(usize, &Item)| matches!(item, Item::Record(_));
+        let mut records = self.items.iter().enumerate().filter(is_record);
+        Some(records.nth(self.begun_records())?.0)
+    }
+
+    /// Of the records that a write left behind, and that are whole and not begun, one stays.
+    fn leave_newest(&mut self, now: Duration) {
+        let is_record = |item: &Item| matches!(item, Item::Record(_));
+        while let Some(at) = self.first_free()
+            && self.items.iter().skip(at + 1).any(is_record)
+        {
+            self.evict(at, "queue_full", now);
+        }
+    }
+
+    /// Of the whole records from `first` on, if any of them is not of the most valuable class.
+    fn oldest_of_lowest_class(&self, first: Option<usize>) -> Option<usize> {
+        let mut found: Option<(usize, usize)> = None;
+        for (at, item) in self.items.iter().enumerate().skip(first?) {
+            if let Item::Record(record) = item {
+                let class = self.class_of(record);
+                if class > found.map_or(0, |(_, lowest)| lowest) {
+                    found = Some((at, class));
+                }
+            }
+        }
+        found.map(|(at, _)| at)
+    }
+
+    /// The number of the first expression that matches, or of expressions.
+    fn class_of(&self, record: &[u8]) -> usize {
+        let content = match record.split_last() {
+            Some((last, content)) if *last == self.config.delimiter => content,
+            _ => record,
+        };
+        let first = self.classes.iter().position(|one| one.is_match(content));
+        first.unwrap_or(self.classes.len())
+    }
+
+    fn is_shed(&self, record: &[u8]) -> bool {
+        let is_priority = self.overflow() == Some(Policy::Priority);
+        let judges = self.sheds() && !self.arrival_begun && self.pressured;
+        is_priority && judges && self.class_of(record) == self.classes.len()
+    }
+
     /// The record becomes a gap, and adjacent gaps become one.
-    fn evict(&mut self, at: usize, now: Duration) {
+    fn evict(&mut self, at: usize, reason: &'static str, now: Duration) {
         let Item::Record(record) = &self.items[at] else {
             unreachable!()
         };
         let length = record.len() as u64;
-        self.lose("queue_full", length);
+        self.lost_records.push((record.clone(), true));
+        self.lose(reason, length);
+        let before = self.items.iter().take(at);
+        let index = before
+            .filter(|item| matches!(item, Item::Record(_)))
+            .count();
+        self.ends.remove(index);
         let (mut records, mut bytes) = (1, length);
         let mut is_new = true;
         if let Some(Item::Gap {
@@ -306,6 +555,8 @@ impl Model {
         }) = self.items.get(at + 1)
         {
             (records, bytes) = (records + r, bytes + b);
+            // From the head it is a new run of losses that will meet the other.
+            is_new = reason != "priority";
             self.items.remove(at + 1);
         }
         self.items.remove(at);
@@ -353,14 +604,145 @@ impl Model {
         self.changes.push(Change::Loss);
     }
 
-    fn sampled_out(&mut self) -> bool {
-        match self.config.policy {
-            Policy::Sample(Sample::Every(stride)) if self.pressured => {
+    /// Why the policy loses a whole record. `found` is held but for the record; `fits` if it has a
+    /// place.
+    fn judged(&mut self, found: usize, fits: bool, now: Duration) -> Option<&'static str> {
+        let judges = self.sheds() && !self.arrival_begun;
+        let policy = self.overflow().filter(|_| judges)?;
+        let is_red = matches!(policy, Policy::Red { .. });
+        let early = is_red && self.is_early(found, fits, now);
+        let sampled = !is_red && self.sampled_out(now);
+        match (early, sampled) {
+            (true, _) => Some("early"),
+            (_, true) => Some("sampled"),
+            _ => None,
+        }
+    }
+
+    fn is_early(&mut self, found: usize, fits: bool, now: Duration) -> bool {
+        let Some(Policy::Red { max_p }) = self.overflow() else {
+            unreachable!()
+        };
+        let (low, high) = (self.config.low_water as f64, self.config.high_water as f64);
+        let average = &mut self.average;
+        if found > 0 {
+            average.bytes = average.bytes * 0.998 + 0.002 * found as f64;
+        } else {
+            let idle = (now - average.nothing_since).as_secs_f64();
+            let busy = average.something_in_all.as_secs_f64();
+            let records = match (idle == 0.0, busy == 0.0) {
+                (true, _) => 0.0,
+                (false, true) => f64::INFINITY,
+                (false, false) => idle * f64::from(average.stayed) / busy,
+            };
+            average.bytes *= 0.998_f64.powf(records);
+            average.nothing_since = now;
+        }
+        let is_lost = if average.bytes >= high && average.bytes >= low {
+            average.count = Some(0);
+            true
+        } else if average.bytes >= low {
+            let count = average.count.map_or(0, |count| count + 1);
+            let base = max_p * (average.bytes - low) / (high - low);
+            let rest = 1.0 - f64::from(count) * base;
+            let chance = if rest > 0.0 { base / rest } else { 1.0 };
+            let is_lost = self.rng.chance(chance);
+            average.count = Some(if is_lost { 0 } else { count });
+            is_lost
+        } else {
+            average.count = None;
+            false
+        };
+        if fits && !is_lost {
+            average.stayed += 1;
+            average.something_since.get_or_insert(now);
+        }
+        is_lost
+    }
+
+    /// Whether `reservoir` shall choose among the records.
+    fn chooses(&self) -> bool {
+        let judges = self.sheds() && !self.arrival_begun;
+        let policy = self.overflow().filter(|_| judges);
+        self.pressured && matches!(policy, Some(Policy::Sample(Sample::Reservoir { .. })))
+    }
+
+    /// Algorithm L, as in Li's paper.
+    fn offer_to_reservoir(&mut self, record: Vec<u8>, now: Duration) {
+        let Some(Policy::Sample(Sample::Reservoir { keep, per })) = self.overflow() else {
+            unreachable!()
+        };
+        let (rng, chosen) = (&mut self.rng, &mut self.chosen);
+        if chosen.seen == 0 {
+            let windows = now.as_nanos() / per.as_nanos() + 1;
+            chosen.ends = Duration::from_nanos((windows * per.as_nanos()) as u64);
+            chosen.w = 1.0;
+        }
+        chosen.seen += 1;
+        let place = (chosen.seen, record);
+        let is_full = chosen.places.len() as u64 == keep;
+        if is_full && chosen.seen as f64 != chosen.next {
+            let length = place.1.len() as u64;
+            self.lost_records.push((place.1, true));
+            self.lose_at_tail("sampled", length);
+            return self.shrank(now);
+        }
+        let mut left = None;
+        if is_full {
+            let index = rng.below(keep) as usize;
+            left = Some(std::mem::replace(&mut chosen.places[index], place).1);
+        } else {
+            chosen.places.push(place);
+        }
+        if chosen.places.len() as u64 == keep {
+            chosen.w *= (rng.unit().ln() / keep as f64).exp();
+            let jump = (rng.unit().ln() / (-chosen.w).ln_1p()).floor();
+            chosen.next = chosen.seen as f64 + jump + 1.0;
+        }
+        if let Some(left) = left {
+            self.lose_at_tail("sampled", left.len() as u64);
+            self.lost_records.push((left, true));
+            self.shrank(now);
+        }
+    }
+
+    /// All that was chosen goes to the others.
+    fn end_window(&mut self, now: Duration) {
+        let mut chosen = std::mem::take(&mut self.chosen);
+        if chosen.places.is_empty() {
+            return;
+        }
+        chosen.places.sort_by_key(|place| place.0);
+        for (_, record) in chosen.places {
+            self.whole += record.len() as u64;
+            self.ends.push_back(self.whole);
+            self.items.push_back(Item::Record(record));
+        }
+        self.stamp(now);
+    }
+
+    fn sampled_out(&mut self, now: Duration) -> bool {
+        let is_judged = self.pressured && self.sheds() && !self.arrival_begun;
+        let Some(policy) = self.overflow().filter(|_| is_judged) else {
+            return false;
+        };
+        match policy {
+            Policy::Sample(Sample::First { first, then, per }) => {
+                let window = now.as_nanos() / per.as_nanos();
+                let seen = if self.window.0 == window {
+                    self.window.1
+                } else {
+                    0
+                } + 1;
+                self.window = (window, seen);
+                seen > first && (then == 0 || !(seen - first).is_multiple_of(then))
+            }
+            Policy::Sample(Sample::Every(stride)) => {
                 self.seen += 1;
                 !self.seen.is_multiple_of(stride)
             }
-            Policy::Sample(Sample::Chance(chance)) if self.pressured => !self.rng.chance(chance),
-            Policy::Sample(Sample::Adaptive) if self.pressured => {
+            Policy::Sample(Sample::Chance(chance)) => !self.rng.chance(chance),
+            Policy::Sample(Sample::Adaptive) => {
                 let chance = self.adaptive_chance();
                 !self.rng.chance(chance)
             }
@@ -390,8 +772,20 @@ impl Model {
         (ratio * pull).min(1.0)
     }
 
-    /// A turn begins: the rates are averaged over about a second, and looked at each 10 ms at most.
-    pub fn observe(&mut self, now: Duration) {
+    /// A turn begins.
+    pub fn turn(&mut self, now: Duration) {
+        self.observe(now);
+        if self.window_end().is_some_and(|end| now >= end) {
+            self.end_window(now);
+        }
+    }
+
+    fn window_end(&self) -> Option<Duration> {
+        (!self.chosen.places.is_empty()).then_some(self.chosen.ends)
+    }
+
+    /// The rates are averaged over about a second, and looked at each 10 ms at most.
+    fn observe(&mut self, now: Duration) {
         let totals = (self.input.0, self.output.0);
         let Some(rates) = &mut self.rates else {
             self.rates = Some(Rates::from(now, totals));
@@ -416,28 +810,43 @@ impl Model {
 
     fn complete(&mut self, now: Duration) {
         self.input.1 += 1;
-        let is_lost = self.sampled_out();
+        if self.chooses() {
+            let record = std::mem::take(&mut self.arriving);
+            return self.offer_to_reservoir(record, now);
+        }
+        let judged = self.judged(self.held() - self.arriving.len(), true, now);
         let record = std::mem::take(&mut self.arriving);
-        if is_lost {
-            self.lose_at_tail("sampled", record.len() as u64);
+        let judged = judged.or(self.is_shed(&record).then_some("priority"));
+        if let Some(reason) = judged {
+            self.lose_at_tail(reason, record.len() as u64);
+            self.lost_records.push((record, true));
             self.shrank(now);
         } else {
+            self.whole += record.len() as u64;
+            self.ends.push_back(self.whole);
+            // If it is the first that waits, it was claimed by its beginning, else by what is under way.
+            let is_first = self.items.is_empty();
             self.items.push_back(Item::Record(record));
+            self.claimed |= std::mem::take(&mut self.arrival_begun) && is_first;
+            if self.is_full_of_records() {
+                self.grew(now);
+            }
         }
     }
 
-    fn close_doomed(&mut self) {
+    fn close_doomed(&mut self, now: Duration) {
         let Some(length) = self.doomed.take() else {
             return;
         };
         self.input.1 += 1;
         let reason = if length as u64 > self.config.capacity {
             "oversize"
-        } else if self.sampled_out() {
-            "sampled"
         } else {
-            "queue_full"
+            let judged = self.judged(self.held(), false, now);
+            judged.unwrap_or("queue_full")
         };
+        let record = std::mem::take(&mut self.doomed_text);
+        self.lost_records.push((record, true));
         self.lose_at_tail(reason, length as u64);
     }
 
@@ -448,19 +857,80 @@ impl Model {
         self.stalled_since = None;
         let mut out = Vec::new();
         for _ in 0..count {
-            let held = self.held();
+            assert!(self.may_go(), "demand: more than was asked for (1.1)");
+            let (held, records) = (self.held(), self.output.1 + self.marks.1);
             out.push(self.send_byte());
+            self.give(self.output.1 + self.marks.1 - records);
             if self.held() < held {
                 self.shrank(now);
             }
         }
+        if !self
+            .items
+            .iter()
+            .any(|item| matches!(item, Item::Record(_)))
+            && let Some(since) = self.average.something_since.take()
+        {
+            self.average.something_in_all += now - since;
+            self.average.nothing_since = now;
+        }
         out
+    }
+
+    /// Whether the consumer has asked for what could go out.
+    pub fn may_go(&self) -> bool {
+        !self.config.on_demand || self.asked_for.is_some()
+    }
+
+    pub fn ask(&mut self, grant: Grant) {
+        self.asked_for = Some(match (self.asked_for, grant) {
+            (Some(Grant::All), _) | (_, Grant::All) => Grant::All,
+            (Some(Grant::More(Amount::Bytes(a))), Grant::More(Amount::Bytes(b))) => {
+                Grant::More(Amount::Bytes(a + b))
+            }
+            (Some(Grant::More(Amount::Records(a))), Grant::More(Amount::Records(b))) => {
+                Grant::More(Amount::Records(a + b))
+            }
+            (_, grant) => grant,
+        });
+    }
+
+    /// The consumer got a byte, and with it so many ends of records.
+    fn give(&mut self, records: u64) {
+        let left = match &mut self.asked_for {
+            Some(Grant::More(Amount::Bytes(left))) => {
+                *left -= 1;
+                *left
+            }
+            Some(Grant::More(Amount::Records(left))) => {
+                *left -= records;
+                *left
+            }
+            _ => return,
+        };
+        if left == 0 {
+            self.asked_for = None;
+        }
+    }
+
+    /// What could go out was not asked for: the consumer stalls.
+    pub fn await_demand(&mut self, now: Duration) {
+        if self.has_output() && !self.may_go() {
+            self.stalled_since.get_or_insert(now);
+        }
+    }
+
+    pub fn demand_failed(&mut self, now: Duration) {
+        self.decide(End::Error);
+        self.abandon("shutdown", now);
     }
 
     /// The next `count` bytes are handed to a thread.
     pub fn hand_over(&mut self, count: usize) {
         self.begin_mark();
         self.under_way = count.saturating_sub(self.mark_left.len());
+        let whole = self.held() - self.arriving.len() - self.plain.len();
+        self.arrival_begun |= self.may_lose() && self.under_way > whole;
     }
 
     /// A gap is passed when what follows it begins to go out: its mark, or the next record.
@@ -471,26 +941,49 @@ impl Model {
         let Some(Item::Gap { records, bytes }) = self.items.front() else {
             return;
         };
-        if let Some(mark) = &self.config.mark {
-            for piece in &mark.0 {
-                let text = match piece {
-                    MarkPiece::Text(text) => text.clone(),
-                    MarkPiece::Records => records.to_string(),
-                    MarkPiece::Bytes => bytes.to_string(),
-                    MarkPiece::Size => panic!("the simulator uses exact marks"),
-                };
-                self.mark_left.extend_from_slice(text.as_bytes());
-            }
-            self.mark_left.push(self.config.delimiter);
+        if self.config.mark.is_some() {
             self.marked = (self.marked.0 + bytes, self.marked.1 + records);
             self.claimed = true;
+            self.mark_left = self.first_mark();
         }
         self.items.pop_front();
+        if self.items.is_empty() && !self.arriving.is_empty() {
+            self.claimed = false;
+            self.arrival_begun = true;
+        }
+    }
+
+    /// The mark for the first gap, if that is what comes next.
+    fn first_mark(&self) -> Vec<u8> {
+        let (Some(mark), Some(Item::Gap { records, bytes })) =
+            (&self.config.mark, self.items.front())
+        else {
+            return Vec::new();
+        };
+        let text = mark.0.iter().map(|piece| match piece {
+            MarkPiece::Text(text) => text.clone(),
+            MarkPiece::Records => records.to_string(),
+            MarkPiece::Bytes => bytes.to_string(),
+            MarkPiece::Size => panic!("the simulator uses exact marks"),
+        });
+        let mut mark = text.collect::<String>().into_bytes();
+        mark.push(self.config.delimiter);
+        mark
+    }
+
+    /// Bytes that wait to go out, the next mark among them.
+    pub fn waiting(&self) -> usize {
+        let mark = match self.mark_left.len() {
+            0 if self.has_output() => self.first_mark().len(),
+            left => left,
+        };
+        self.held() + mark
     }
 
     fn send_byte(&mut self) -> u8 {
         if let Some(byte) = self.plain.pop_front() {
             self.output.0 += 1;
+            self.is_torn = byte != self.config.delimiter;
             let ends = byte == self.config.delimiter || (self.tail_is_next() && self.ended());
             self.output.1 += u64::from(ends && self.counts_records());
             return byte;
@@ -502,6 +995,13 @@ impl Model {
             self.marks.1 += u64::from(self.mark_left.is_empty());
             return byte;
         }
+        if self.items.is_empty() && self.sends_arriving() && !self.arriving.is_empty() {
+            self.arrival_begun = true;
+            self.is_torn = true;
+            self.under_way = self.under_way.saturating_sub(1);
+            self.output.0 += 1;
+            return self.arriving.remove(0);
+        }
         let Some(Item::Record(record)) = self.items.front() else {
             panic!("order: hwm wrote what it cannot hold");
         };
@@ -512,7 +1012,9 @@ impl Model {
         self.output.0 += 1;
         if self.sent_of_first == record.len() {
             self.items.pop_front();
+            self.ends.pop_front();
             self.sent_of_first = 0;
+            self.is_torn = false;
             self.output.1 += 1;
         }
         byte
@@ -536,7 +1038,14 @@ impl Model {
 
     fn grew(&mut self, now: Duration) {
         self.peak = self.peak.max(self.held());
-        if !self.pressured && self.held() as u64 >= self.config.high_water {
+        if let Some(start) = self.config.start.filter(|_| self.fills) {
+            self.fills_until.get_or_insert(now + start.timeout);
+            if self.held() as u64 >= start.held {
+                self.begin();
+            }
+        }
+        let is_high = self.held() as u64 >= self.config.high_water;
+        if !self.pressured && (is_high || self.is_full_of_records()) {
             self.pressured = true;
             self.pressure_episodes += 1;
             self.pressured_since = now;
@@ -544,11 +1053,21 @@ impl Model {
         }
     }
 
+    /// From now on there may be output.
+    fn begin(&mut self) {
+        self.fills = false;
+        self.fills_until = None;
+    }
+
     fn shrank(&mut self, now: Duration) {
-        if self.pressured && self.held() as u64 <= self.config.low_water {
+        let few = self.config.capacity_records.map(|most| most * 3 / 4);
+        let is_low = self.held() as u64 <= self.config.low_water
+            && few.is_none_or(|few| self.held_records() <= few);
+        if self.pressured && is_low {
             self.pressured = false;
             self.idle_since = now;
             self.changes.push(Change::Flowing);
+            self.end_window(now);
         }
     }
 
@@ -559,19 +1078,29 @@ impl Model {
             return;
         }
         self.close_tail(now);
+        self.end_window(now);
+        self.stamp(now);
+        self.begin();
         self.phase = Phase::Draining(None);
         self.end_if_drained();
     }
 
     fn close_tail(&mut self, now: Duration) {
-        self.close_doomed();
+        self.close_doomed(now);
         if !self.arriving.is_empty() {
             self.complete(now);
+        } else if std::mem::take(&mut self.arrival_begun) {
+            self.is_torn = false;
+            self.input.1 += 1;
+            self.output.1 += 1;
         }
-        if !self.is_lossy() && self.counts_records() && self.open {
+        if !self.may_lose() && self.counts_records() && self.open {
             self.input.1 += 1;
             // With all its bytes out, the tail is out.
             self.output.1 += u64::from(self.plain.is_empty());
+            if self.is_full_of_records() {
+                self.grew(now);
+            }
         }
     }
 
@@ -590,7 +1119,7 @@ impl Model {
             return self.abandon("shutdown", now);
         }
         self.decide(End::Signal(number));
-        if self.phase == Phase::Running && self.is_lossy() {
+        if self.phase == Phase::Running && self.reads_beyond_room() {
             self.lose_arriving("shutdown", now);
         }
         self.end_input(now);
@@ -600,11 +1129,12 @@ impl Model {
     }
 
     fn lose_arriving(&mut self, reason: &'static str, now: Duration) {
-        self.close_doomed();
+        self.close_doomed(now);
         if !self.arriving.is_empty() {
             self.input.1 += 1;
-            let length = std::mem::take(&mut self.arriving).len() as u64;
-            self.lose_at_tail(reason, length);
+            let record = std::mem::take(&mut self.arriving);
+            self.lose_at_tail(reason, record.len() as u64);
+            self.lost_records.push((record, true));
             self.shrank(now);
         }
     }
@@ -648,7 +1178,7 @@ impl Model {
             return;
         }
         if self.phase == Phase::Running {
-            if self.is_lossy() {
+            if self.reads_beyond_room() {
                 self.lose_arriving(reason, now);
             }
             self.close_tail(now);
@@ -658,11 +1188,27 @@ impl Model {
             let entry = self.lost.entry(reason).or_default();
             *entry = (entry.0 + bytes, entry.1 + records);
         }
-        self.items.clear();
-        self.sent_of_first = 0;
-        self.plain.clear();
+        self.end_window(now);
+        self.lose_held_records();
+        self.ends.clear();
         self.shrank(now);
         self.phase = Phase::Ended;
+    }
+
+    fn lose_held_records(&mut self) {
+        let mut begun = std::mem::take(&mut self.sent_of_first);
+        for item in std::mem::take(&mut self.items) {
+            if let Item::Record(record) = item {
+                let is_whole = !std::mem::take(&mut self.is_torn) && begun == 0;
+                self.lost_records.push((record[begun..].to_vec(), is_whole));
+                begun = 0;
+            }
+        }
+        let plain: Vec<u8> = std::mem::take(&mut self.plain).into();
+        for record in plain.split_inclusive(|byte| *byte == self.config.delimiter) {
+            let is_whole = !std::mem::take(&mut self.is_torn);
+            self.lost_records.push((record.to_vec(), is_whole));
+        }
     }
 
     // ---- deadlines --------------------------------------------------------------------------
@@ -672,14 +1218,19 @@ impl Model {
         self.phase == Phase::Running
             && self.farewell.is_none()
             && match self.config.policy {
+                _ if self.sheds() => {
+                    self.reads_beyond_room() || (self.held() as u64) < self.config.capacity
+                }
                 Policy::Block => !self.pressured,
-                Policy::Fail => (self.held() as u64) < self.config.capacity,
+                Policy::Fail => {
+                    (self.held() as u64) < self.config.capacity && !self.is_full_of_records()
+                }
                 _ => true,
             }
     }
 
     pub fn stall_deadline(&self) -> Option<Duration> {
-        let timeout = self.config.block_timeout?;
+        let timeout = self.config.block_timeout.filter(|_| !self.sheds())?;
         let since = self.stalled_since?.max(self.pressured_since);
         self.pressured.then(|| since + timeout)
     }
@@ -696,16 +1247,43 @@ impl Model {
             _ => None,
         };
         let farewell = self.farewell.filter(|_| self.phase == Phase::Running);
-        let all = [self.stall_deadline(), self.idle_deadline(), farewell, drain];
+        let stall = self.stall_deadline();
+        let idle = self.idle_deadline();
+        let age = self.age_deadline();
+        let window = self.window_end();
+        let all = [stall, idle, farewell, drain, age, window, self.fills_until];
         all.into_iter().flatten().collect()
     }
 
-    /// What is due happens.
-    pub fn expire(&mut self, now: Duration) {
+    /// A turn ends: what is due happens. `is_left` says that more could not be written.
+    pub fn expire(&mut self, is_left: bool, now: Duration) {
+        if is_left && self.sheds() && self.overflow() == Some(Policy::Latest) {
+            self.leave_newest(now);
+        }
         let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
         if self.phase != Phase::Ended && is_due(self.stall_deadline()) {
-            self.decide(End::Stalled);
-            self.abandon("shutdown", now);
+            if self.may_lose() {
+                self.open_since = Some(now);
+                self.idle_since = now;
+                self.changes.push(Change::Opened);
+            } else {
+                self.decide(End::Stalled);
+                self.abandon("shutdown", now);
+            }
+        }
+        if !self.pressured
+            && let Some(since) = self.open_since.take()
+        {
+            self.opened_for += now - since;
+            self.changes.push(Change::Closed);
+        }
+        if is_due(self.fills_until) {
+            self.begin();
+        }
+        while is_due(self.age_deadline())
+            && let Some(at) = self.first_free()
+        {
+            self.evict(at, "expired", now);
         }
         if self.phase == Phase::Running && is_due(self.idle_deadline()) {
             self.decide(End::Idle);
@@ -714,8 +1292,9 @@ impl Model {
         if self.phase == Phase::Running && is_due(self.farewell) {
             self.break_pipe(now);
         }
+        let is_starved = self.has_output() && !self.may_go() && !self.may_ask;
         if let Phase::Draining(until) = self.phase
-            && is_due(until)
+            && (is_due(until) || is_starved)
         {
             self.abandon("shutdown", now);
         }

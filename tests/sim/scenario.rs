@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use highwater::classes::Classes;
 use highwater::config::{
-    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, RelayConfig, Sample,
+    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, RelayConfig, Sample, StartFill,
 };
+use highwater::core::demand::Grant;
 use highwater::core::rng::Rng;
 use highwater::engine::Signal;
 
-use super::world::{Faults, Setting, Step};
+use super::world::{Asks, Faults, Setting, Step};
 
 /// A whole scenario.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub struct Scenario {
     pub chunk: usize,
     /// Something is told each time so long has passed.
     pub interval: Option<Duration>,
+    /// How many bytes of lost records are taken in each turn, where they are kept.
+    pub room_for_lost: u64,
 }
 
 /// Choices drawn from the seed.
@@ -56,16 +60,66 @@ impl Scenario {
     /// The scenario of `seed`; the same in every run of the same version.
     pub fn of(seed: u64) -> Self {
         let mut dice = Dice(Rng::new(seed));
-        let config = config(&mut dice);
+        let mut config = config(&mut dice);
         let setting = setting(&mut dice, &config);
         let chunk = dice.of(&[1, 2, 3, 7, 16, 40, 1000]);
         let interval = dice.maybe(4, |dice| Duration::from_millis(dice.between(1, 200)));
-        Self {
+        config.keeps_lost = (config.policy.is_lossy() || config.count_records) && dice.one_in(3);
+        let room_for_lost = match dice.below(2) {
+            0 => u64::MAX,
+            _ => dice.below(200),
+        };
+        let mut scenario = Self {
             config,
             setting,
             chunk,
             interval,
+            room_for_lost,
+        };
+        // Its own generator: what the others draw stays the same.
+        let mut dice = Dice(Rng::new(seed ^ 0x5052_494f));
+        if dice.one_in(5) {
+            prioritize(&mut dice, &mut scenario);
         }
+        scenario
+    }
+}
+
+/// Classes by letters, as records have them, by length, and by nothing at all.
+fn prioritize(dice: &mut Dice, scenario: &mut Scenario) {
+    const EXPRESSIONS: [&str; 9] = [
+        "a",
+        "[a-m]",
+        "b|n|x",
+        "^$",
+        "^.{1,3}$",
+        "(?i)[N-Z]{4}",
+        "[f-q]$",
+        "",
+        "never",
+    ];
+    let expressions: Vec<&str> = (0..dice.between(1, 4))
+        .map(|_| dice.of(&EXPRESSIONS))
+        .collect();
+    scenario.config.classes = Classes::new(&expressions).expect("expressions");
+    if scenario.config.then.is_some() {
+        scenario.config.then = Some(Policy::Priority);
+    } else {
+        scenario.config.policy = Policy::Priority;
+        scenario.config.block_timeout = None;
+    }
+    if dice.one_in(2) {
+        // Letters next to each other rather than some apart.
+        let delimiter = scenario.config.delimiter;
+        for byte in &mut scenario.setting.source {
+            if *byte != delimiter {
+                *byte = dice.of(b"abnx");
+            }
+        }
+    }
+    if dice.one_in(2) {
+        // Nothing is shed before the buffer is full.
+        scenario.config.high_water = scenario.config.capacity;
     }
 }
 
@@ -88,16 +142,33 @@ fn config(dice: &mut Dice) -> RelayConfig {
     let low_water = share(dice, high_water);
     let policy = policy(dice);
     let is_block = policy == Policy::Block;
+    let is_lossy = policy.is_lossy();
+    let block_timeout = dice
+        .maybe(3, |dice| Duration::from_millis(dice.between(1, 300)))
+        .filter(|_| is_block);
+    let then = lossy_policy(dice);
+    let then = dice.one_in(2).then_some(then);
     RelayConfig {
         capacity,
+        capacity_records: dice.maybe(5, |dice| dice.between(1, 12)),
         high_water,
         low_water,
         delimiter: dice.of(b"\n\0"),
         policy,
+        classes: Classes::none(),
         count_records: dice.one_in(2),
-        block_timeout: dice
-            .maybe(3, |dice| Duration::from_millis(dice.between(1, 300)))
-            .filter(|_| is_block),
+        on_demand: dice.one_in(6),
+        start: dice
+            .maybe(6, |dice| StartFill {
+                held: dice.between(0, high_water),
+                timeout: dice.milliseconds(300),
+            })
+            .filter(|start| start.held > 0),
+        block_timeout,
+        then: then.filter(|_| block_timeout.is_some()),
+        max_age: dice
+            .maybe(4, |dice| Duration::from_millis(dice.between(1, 300)))
+            .filter(|_| is_lossy),
         idle_timeout: dice.maybe(4, |dice| Duration::from_millis(dice.between(1, 300))),
         drain_timeout: Duration::from_millis(dice.below(300)),
         broken_pipe: dice.of(&[BrokenPipe::Signal, BrokenPipe::Ok]),
@@ -124,6 +195,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
             0 => Amount::Bytes(dice.below(500)),
             _ => Amount::Records(dice.below(50)),
         }),
+        keeps_lost: false,
         splice: !dice.one_in(4),
         seed: dice.below(1000),
     }
@@ -146,15 +218,39 @@ impl Consistent for RelayConfig {
 }
 
 fn policy(dice: &mut Dice) -> Policy {
-    match dice.below(7) {
-        0 => Policy::Block,
-        1 => Policy::Fail,
-        2 => Policy::DropNewest,
-        3 => Policy::DropOldest,
-        4 => Policy::Sample(Sample::Every(dice.between(1, 6))),
-        5 => Policy::Sample(Sample::Adaptive),
+    match dice.below(12) {
+        0..=2 => Policy::Block,
+        3 => Policy::Fail,
+        _ => lossy_policy(dice),
+    }
+}
+
+fn lossy_policy(dice: &mut Dice) -> Policy {
+    match dice.below(12) {
+        0 => Policy::DropNewest,
+        1 => Policy::DropOldest,
+        2 => Policy::DropBuffer,
+        3 => Policy::Latest,
+        4 => Policy::Sample(Sample::First {
+            first: dice.below(4),
+            then: dice.below(4),
+            per: window(dice),
+        }),
+        5 | 6 => Policy::Sample(Sample::Reservoir {
+            keep: dice.of(&[1, 2, 5, 20, 1_000_000]),
+            per: window(dice),
+        }),
+        7 => Policy::Red {
+            max_p: dice.of(&[0.0, 0.1, 0.5, 1.0]),
+        },
+        8 => Policy::Sample(Sample::Every(dice.between(1, 6))),
+        9 => Policy::Sample(Sample::Adaptive),
         _ => Policy::Sample(Sample::Chance(dice.of(&[0.0, 0.1, 0.5, 0.9, 1.0]))),
     }
+}
+
+fn window(dice: &mut Dice) -> Duration {
+    Duration::from_micros(dice.of(&[1, 1_000, 10_000, 100_000, 100_000_000]))
 }
 
 fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {
@@ -164,6 +260,7 @@ fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {
         producer: producer(dice, length),
         consumer: consumer(dice, length),
         signals: signals(dice),
+        grants: grants(dice, config),
         faults: faults(dice),
         slots: (dice.between(1, 6) as usize, dice.between(1, 6) as usize),
         own_pipes: (0..dice.below(6))
@@ -243,6 +340,31 @@ fn consumer(dice: &mut Dice, length: u64) -> Vec<Step> {
         script.push(Step::Move(usize::MAX - length as usize));
     }
     script
+}
+
+/// What the consumer asks for where it pulls. In the end it is all, or nothing where the policy can do without.
+fn grants(dice: &mut Dice, config: &RelayConfig) -> Vec<(Duration, Asks)> {
+    let by_records = dice.one_in(2);
+    let most = dice.of(&[1, 3, 20, 200]);
+    let mut grants = Vec::new();
+    let mut at = Duration::ZERO;
+    while !dice.one_in(12) {
+        let longest = dice.of(&[0, 1, 20, 100]);
+        at += dice.milliseconds(longest + 1);
+        let count = dice.between(1, most);
+        let amount = match by_records {
+            true => Amount::Records(count),
+            false => Amount::Bytes(count),
+        };
+        grants.push((at, Asks::For(Grant::More(amount))));
+    }
+    let last = match dice.below(8) {
+        0 => Asks::Junk,
+        1 | 2 if config.policy.is_lossy() => Asks::End,
+        _ => Asks::For(Grant::All),
+    };
+    grants.push((at + dice.milliseconds(300), last));
+    grants
 }
 
 fn signals(dice: &mut Dice) -> Vec<(Duration, Signal)> {

@@ -44,7 +44,8 @@ impl Times {
     /// Time passes, from `before` to `after`, while the model stands still.
     pub fn pass(&mut self, before: Duration, after: Duration, model: &Model) {
         let length = after - before;
-        let waited = match (model.has_output(), self.blocked) {
+        let blocked = self.blocked || !model.may_go();
+        let waited = match (model.has_output(), blocked) {
             (true, true) => &mut self.wait_output,
             (true, false) => &mut self.wait_rate,
             (false, _) => &mut self.wait_input,
@@ -52,7 +53,8 @@ impl Times {
         *waited += length;
         if model.pressured {
             self.pressured += length;
-            if model.config.policy == Policy::Block && model.phase == Phase::Running {
+            let blocks = model.config.policy == Policy::Block && !model.sheds();
+            if blocks && model.phase == Phase::Running {
                 self.read_paused += length;
             }
         }
@@ -101,6 +103,8 @@ impl Times {
         assert_eq!(waits, now, "times: nothing else takes any");
         assert_eq!(snapshot.pressured, self.pressured, "times: pressured");
         assert_eq!(snapshot.read_paused, self.read_paused, "times: paused");
+        let open = model.open_since.map_or(Duration::ZERO, |since| now - since);
+        assert_eq!(snapshot.open_for, model.opened_for + open, "times: open");
         assert_eq!(
             snapshot.longest_stall, self.longest_stall,
             "times: longest stall"
@@ -135,7 +139,7 @@ fn to_full((input, output): (f64, f64), model: &Model) -> Option<f64> {
 }
 
 fn share(model: &Model) -> Option<f64> {
-    match model.config.policy {
+    match model.overflow()? {
         Policy::Sample(Sample::Every(stride)) => Some(1.0 / stride as f64),
         Policy::Sample(Sample::Chance(chance)) => Some(chance),
         Policy::Sample(Sample::Adaptive) => Some(model.adaptive_chance()),

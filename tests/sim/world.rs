@@ -6,8 +6,11 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
+use highwater::core::demand::Grant;
 use highwater::core::rng::Rng;
-use highwater::engine::{Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write};
+use highwater::engine::{
+    Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
+};
 
 /// A pipe as Linux has it: a number of slots, each of at most a page. A write first fills the
 /// last page.
@@ -80,6 +83,19 @@ impl Pipe {
         moved
     }
 
+    /// As tee(2): what [`Pipe::splice_to`] moves is in both then.
+    fn tee_to(&self, other: &mut Pipe, most: usize) {
+        let mut left = most;
+        for segment in &self.segments {
+            if left == 0 || !other.has_free_slot() {
+                return;
+            }
+            let here: VecDeque<u8> = segment.iter().take(left).copied().collect();
+            left -= here.len();
+            other.segments.push_back(here);
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }
@@ -98,6 +114,16 @@ pub enum Step {
     Sleep(Duration),
     /// It ends there; the producer's end is the end of input.
     End,
+}
+
+/// What the consumer says where it pulls.
+#[derive(Debug, Clone, Copy)]
+pub enum Asks {
+    For(Grant),
+    /// For nothing more.
+    End,
+    /// For something that cannot be read.
+    Junk,
 }
 
 /// A side with its script.
@@ -177,6 +203,9 @@ pub enum Heard {
     ConsumerGone,
     WriteFailed,
     Signal(Signal),
+    Granted(Grant),
+    DemandEnded,
+    DemandFailed,
     MoreInput,
     /// What a wait found.
     Found(Ready),
@@ -193,11 +222,16 @@ pub struct World {
     output: Pipe,
     /// Those that hwm may make for itself.
     own: Vec<Pipe>,
+    /// What was taken to be read next, and what is kept of it; None where hwm cannot have two pipes.
+    ahead_and_kept: Option<(Pipe, Pipe)>,
     producer: Actor,
     consumer: Actor,
     /// What the producer is still to write.
     source: VecDeque<u8>,
     signals: VecDeque<(Duration, Signal)>,
+    grants: VecDeque<(Duration, Asks)>,
+    /// Nothing more is asked for.
+    demand_over: bool,
     faults: Faults,
     reads: u64,
     writes: u64,
@@ -209,7 +243,8 @@ pub struct World {
     ran_dry: bool,
     rng: Rng,
     pub heard: Vec<Heard>,
-    /// How often bytes went straight through, into a pipe of hwm's, and found all of these full.
+    /// How often bytes went straight through, into a pipe of hwm's, and found all of these full; how often
+    /// they were kept besides, and written from there.
     pub roads: Roads,
     /// What the consumer got.
     pub delivered: Vec<u8>,
@@ -221,6 +256,8 @@ pub struct Roads {
     pub passed: u64,
     pub filled: u64,
     pub behind_pipes: u64,
+    pub kept: u64,
+    pub kept_written: u64,
 }
 
 impl std::ops::AddAssign for Roads {
@@ -228,6 +265,8 @@ impl std::ops::AddAssign for Roads {
         self.passed += other.passed;
         self.filled += other.filled;
         self.behind_pipes += other.behind_pipes;
+        self.kept += other.kept;
+        self.kept_written += other.kept_written;
     }
 }
 
@@ -238,6 +277,8 @@ pub struct Setting {
     pub producer: Vec<Step>,
     pub consumer: Vec<Step>,
     pub signals: Vec<(Duration, Signal)>,
+    /// What the consumer asks for, and when.
+    pub grants: Vec<(Duration, Asks)>,
     pub faults: Faults,
     pub slots: (usize, usize),
     pub page: usize,
@@ -254,10 +295,16 @@ impl World {
             input: pipe(setting.slots.0),
             output: pipe(setting.slots.1),
             own: setting.own_pipes.iter().map(|slots| pipe(*slots)).collect(),
+            ahead_and_kept: match setting.own_pipes[..] {
+                [ahead, kept, ..] => Some((pipe(ahead), pipe(kept))),
+                _ => None,
+            },
             producer: Actor::new(setting.producer.clone()),
             consumer: Actor::new(setting.consumer.clone()),
             source: setting.source.clone().into(),
             signals: setting.signals.clone().into(),
+            grants: setting.grants.clone().into(),
+            demand_over: false,
             faults: setting.faults.clone(),
             reads: 0,
             writes: 0,
@@ -287,6 +334,12 @@ impl World {
     /// Bytes in pipes that hwm made.
     pub fn piped(&self) -> usize {
         self.own.iter().map(Pipe::len).sum()
+    }
+
+    /// Bytes that were taken and not read, and such that are kept: none between two turns.
+    pub fn left_over(&self) -> usize {
+        let pipes = self.ahead_and_kept.as_ref();
+        pipes.map_or(0, |(ahead, kept)| ahead.len() + kept.len())
     }
 
     /// Both sides do what they can without time passing.
@@ -350,11 +403,19 @@ impl World {
             self.producer.wakes_at(self.now),
             self.consumer.wakes_at(self.now),
             self.signals.front().map(|(at, _)| *at),
+            self.grants
+                .front()
+                .map(|(at, _)| *at)
+                .filter(|at| *at > self.now),
             ferry.filter(|done| *done > self.now),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    fn grant_is_due(&self) -> bool {
+        self.grants.front().is_some_and(|(at, _)| *at <= self.now)
     }
 
     fn signal_is_due(&self) -> bool {
@@ -365,6 +426,7 @@ impl World {
         Ready {
             input: interest.input && self.input_is_ready(),
             output: interest.output && self.output_is_ready(),
+            demand: interest.demand && self.grant_is_due(),
             output_gone: !self.output_closed && self.consumer_is_gone(),
         }
     }
@@ -538,6 +600,50 @@ impl World {
     }
 }
 
+/// The answers to [`System::keep`] and to what follows.
+impl World {
+    fn take(&mut self, front: &[u8], most: usize) -> Splice {
+        if let Some(error) = self.next_read_fails() {
+            return Splice::SourceFailed(error);
+        }
+        if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
+            return Splice::WouldBlock;
+        }
+        if self.input.is_empty() {
+            self.heard.push(Heard::InputEnded);
+            return Splice::End;
+        }
+        let here = self.at_most(most.min(self.input.len()));
+        let Some((ahead, kept)) = &mut self.ahead_and_kept else {
+            return Splice::Unable;
+        };
+        assert!(
+            ahead.is_empty() && kept.is_empty(),
+            "order: it was not read"
+        );
+        let count = self.input.splice_to(ahead, here).len();
+        if kept.push(front) == front.len() {
+            ahead.tee_to(kept, count);
+        }
+        self.asked(count, most);
+        self.roads.kept += 1;
+        self.settle();
+        Splice::Moved(count as u64)
+    }
+
+    fn read_ahead(&mut self, room: &mut [u8]) -> Option<usize> {
+        let (ahead, _) = self.ahead_and_kept.as_mut()?;
+        let bytes = ahead.pop(room.len());
+        if bytes.is_empty() {
+            return None;
+        }
+        let count = bytes.len();
+        room[..count].copy_from_slice(&bytes);
+        self.heard.push(Heard::Received(bytes));
+        Some(count)
+    }
+}
+
 impl World {
     /// Time jumps from one thing that happens to the next, up to one that ends the wait.
     fn wait_until(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
@@ -566,6 +672,9 @@ impl System for World {
     fn read(&mut self, room: &mut [u8]) -> Read {
         assert!(!self.input_closed, "hwm reads what it closed");
         assert!(!room.is_empty(), "hwm asks for nothing");
+        if let Some(count) = self.read_ahead(room) {
+            return Read::Bytes(count);
+        }
         if let Some(error) = self.next_read_fails() {
             return Read::Failed(error);
         }
@@ -626,6 +735,71 @@ impl System for World {
             (Place::Input, Place::Pipe(number)) => self.fill(number, most),
             (Place::Pipe(number), Place::Output) => self.empty(number, most),
             _ => panic!("hwm splices {from:?} to {to:?}"),
+        }
+    }
+
+    fn take_grant(&mut self) -> Granted {
+        assert!(!self.demand_over, "hwm waits for grants that will not come");
+        if !self.grant_is_due() {
+            return Granted::WouldBlock;
+        }
+        let asks = self.grants.pop_front().map(|(_, asks)| asks);
+        self.demand_over = !matches!(asks, Some(Asks::For(_)));
+        let (heard, answer) = match asks {
+            Some(Asks::For(grant)) => (Heard::Granted(grant), Granted::Grant(grant, 1)),
+            Some(Asks::End) | None => (Heard::DemandEnded, Granted::End),
+            Some(Asks::Junk) => (Heard::DemandFailed, Granted::Failed("simulated".into())),
+        };
+        self.heard.push(heard);
+        answer
+    }
+
+    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Splice {
+        assert!(!self.input_closed, "hwm reads what it closed");
+        assert!(most > 0, "hwm takes nothing");
+        let no_pipes = self.ahead_and_kept.is_none() || self.faults.ferry.is_some();
+        if no_pipes || self.rng.chance(self.faults.unable) {
+            return Splice::Unable;
+        }
+        let front: Vec<u8> = front.iter().flat_map(|part| part.to_vec()).collect();
+        self.take(&front, most as usize)
+    }
+
+    fn kept(&self) -> u64 {
+        let pipes = self.ahead_and_kept.as_ref();
+        pipes.map_or(0, |(_, kept)| kept.len() as u64)
+    }
+
+    fn write_kept(&mut self, most: u64) -> Write {
+        assert!(!self.output_closed, "hwm writes what it closed");
+        assert!(
+            0 < most && most <= self.kept(),
+            "order: not so much is kept"
+        );
+        if let Some(error) = self.next_write_fails() {
+            return Write::Failed(error);
+        }
+        if self.meets_no_consumer() {
+            return Write::Gone;
+        }
+        if !self.output.has_free_slot() || self.rng.chance(self.faults.would_block) {
+            return self.would_block();
+        }
+        let count = self.at_most(most as usize);
+        let Some((_, kept)) = &mut self.ahead_and_kept else {
+            return self.would_block();
+        };
+        let bytes = kept.splice_to(&mut self.output, count);
+        let count = bytes.len();
+        self.roads.kept_written += 1;
+        self.heard.push(Heard::Sent(bytes, most as usize));
+        self.settle();
+        Write::Accepted(count)
+    }
+
+    fn drop_kept(&mut self) {
+        if let Some((_, kept)) = &mut self.ahead_and_kept {
+            kept.segments.clear();
         }
     }
 

@@ -1,6 +1,8 @@
 //! What must be true of every round: the harness counts for itself, from the bytes that went in and
 //! came out, and hwm's account must say the same.
 
+use std::collections::BTreeSet;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -75,6 +77,25 @@ pub fn check(round: &Round, source: &[u8], outcome: &Outcome) {
         check_sums(round, outcome, &account, came, &seen);
     }
     check_reasons(round, outcome, &account, came);
+    if round.keeps_lost {
+        check_lost(round, outcome, &account, came);
+    }
+    if round.policy == "priority" && has_ended_well(round, outcome) && !round.loses_consumer() {
+        check_most_valuable(round, &account, came, &outcome.output);
+    }
+}
+
+/// Of the most valuable class, each tenth record, none gives its place to another.
+fn check_most_valuable(round: &Round, account: &Account, came: &[u8], output: &[u8]) {
+    let count = |bytes| {
+        let records = split(bytes, round.delimiter);
+        let is_one = |record: &&&[u8]| record[0] != b'#' && record.get(7..9) == Some(b"0 ");
+        records.iter().filter(is_one).count() as u64
+    };
+    let missing = count(came) - count(output);
+    let lost = |reason| account.lost(reason).1;
+    let most = lost("queue_full") + lost("oversize") + lost("expired");
+    assert!(missing <= most, "{missing} missing: {}", account.0);
 }
 
 /// The summary, if there is one. Each line is an account, and each account must balance.
@@ -156,7 +177,10 @@ fn check_output(round: &Round, source: &[u8], came: &[u8], output: &[u8]) -> See
             continue;
         }
         // What a killed producer left of its last record is a record too, however short.
-        let is_tail = !is_whole && records.last() == Some(&piece);
+        // Where nothing is lost it can only be the next: a consumer that was killed may have the same
+        // few bytes of another record.
+        let may_be_tail = round.is_lossy() || next + 1 == records.len();
+        let is_tail = !is_whole && may_be_tail && records.last() == Some(&piece);
         let at = match is_whole {
             _ if is_tail => records.len() - 1,
             true => number_of(piece, round.delimiter).expect("a torn record") as usize,
@@ -246,6 +270,46 @@ fn check_sums(round: &Round, outcome: &Outcome, account: &Account, came: &[u8], 
     }
 }
 
+/// What was kept of what was lost: records of the input, each once and whole, and none that came out;
+/// the rest is owned up to.
+fn check_lost(round: &Round, outcome: &Outcome, account: &Account, came: &[u8]) {
+    let came = split(came, round.delimiter);
+    let kept = split(&outcome.lost, round.delimiter);
+    let mut numbers = BTreeSet::new();
+    let mut cut = None;
+    for record in &kept {
+        match number_of(record, round.delimiter) {
+            Some(number) => {
+                assert_eq!(came.get(number as usize), Some(record), "another record");
+                assert!(numbers.insert(number), "record {number} is lost twice");
+            }
+            None => assert_eq!(cut.replace(record), None, "a torn record"),
+        }
+    }
+    if let Some(cut) = cut {
+        // The last that came has no end, but gets one.
+        let begin = cut.strip_suffix(&[round.delimiter]).expect("an end");
+        assert_eq!(came.last(), Some(&begin), "a torn record");
+    }
+    if has_ended_well(round, outcome) {
+        let out = split(&outcome.output, round.delimiter);
+        let out = out
+            .iter()
+            .filter_map(|record| number_of(record, round.delimiter));
+        let mut both = out.filter(|number| numbers.contains(number));
+        assert_eq!(both.next(), None, "a record is lost and is not");
+    }
+    for (unit, kept) in [
+        ("records", kept.len()),
+        ("bytes", outcome.lost.len() - usize::from(cut.is_some())),
+    ] {
+        let written = account.count(&format!("spilled_{unit}"));
+        let all = written + account.count(&format!("unspilled_{unit}"));
+        assert_eq!(written, kept as u64, "{unit}: {}", account.0);
+        assert_eq!(all, account.lost_in_all(&format!("lost_{unit}")), "{unit}");
+    }
+}
+
 /// Nothing is lost for a reason that cannot be.
 fn check_reasons(round: &Round, outcome: &Outcome, account: &Account, came: &[u8]) {
     let lost = |reason: &str| account.0["lost_bytes"][reason].as_u64().unwrap();
@@ -255,7 +319,13 @@ fn check_reasons(round: &Round, outcome: &Outcome, account: &Account, came: &[u8
     let context = || account.0.to_string();
     assert!(abrupt == all || round.is_lossy(), "{}", context());
     assert!(
-        lost("sampled") == 0 || round.policy == "sample",
+        lost("sampled") == 0 || round.args.iter().any(|arg| arg == "sample"),
+        "{}",
+        context()
+    );
+    assert!(lost("early") == 0 || round.policy == "red", "{}", context());
+    assert!(
+        lost("priority") == 0 || round.policy == "priority",
         "{}",
         context()
     );
@@ -268,7 +338,13 @@ fn check_reasons(round: &Round, outcome: &Outcome, account: &Account, came: &[u8
         let may_break = round.has("--broken-pipe");
         assert!(abrupt == 0 || may_break, "{}", context());
     }
-    if ended_well && round.is_lossy() {
+    assert!(
+        lost("expired") == 0 || round.has("--max-age"),
+        "{}",
+        context()
+    );
+    // While it blocks, a record of any length goes through.
+    if ended_well && round.is_lossy() && !round.has("--then") {
         let capacity = account.count("capacity_bytes");
         let records = split(came, round.delimiter);
         let oversize = Tally::of(

@@ -19,6 +19,8 @@ pub struct Outcome {
     /// How much was written to hwm, at least and at most.
     pub written: (u64, u64),
     pub output: Vec<u8>,
+    /// The lost records that were kept.
+    pub lost: Vec<u8>,
     /// JSON lines.
     pub report: String,
 }
@@ -182,6 +184,7 @@ pub fn play(round: &Round, source: &[u8]) -> Outcome {
             _ => peers::written(folder),
         },
         output: std::fs::read(at(RECEIVED)).unwrap_or_default(),
+        lost: std::fs::read(at("lost")).unwrap_or_default(),
         report: std::fs::read_to_string(at("report")).unwrap_or_default(),
     }
 }
@@ -196,6 +199,9 @@ fn start_hwm(
     command.args(&round.args);
     if !round.deaf {
         command.arg("--report-to").arg(folder.join("report"));
+    }
+    if round.keeps_lost {
+        command.arg("--lost-to").arg(folder.join("lost"));
     }
     if round.input == Stream::Terminal {
         let amount = match round.by_line {

@@ -44,11 +44,13 @@ pub struct Round {
     pub seed: u64,
     pub args: Vec<String>,
     pub policy: &'static str,
-    /// Whether hwm counts records: a lossy policy, or a unit of records.
+    /// Whether hwm counts records: a lossy policy, a unit of records, or records to keep.
     pub counts_records: bool,
     pub by_line: bool,
     pub delimiter: u8,
     pub mark: bool,
+    /// The lost records go to a file.
+    pub keeps_lost: bool,
     pub input: Stream,
     pub output: Stream,
     pub errors: Stream,
@@ -94,6 +96,15 @@ impl Dice {
     }
 }
 
+const SAMPLES: [&str; 6] = [
+    "1/3",
+    "10%",
+    "adaptive",
+    "first=5,then=3,per=1ms",
+    "reservoir=3/1ms",
+    "reservoir=1000/100ms",
+];
+
 const STREAMS: [Stream; 6] = [
     Stream::Pipe,
     Stream::Pipe,
@@ -107,25 +118,54 @@ impl Round {
     /// Everything about the round of `seed`. The peers' processes ask for it again.
     pub fn of(seed: u64) -> Self {
         let dice = &mut Dice::new(seed);
-        let policy = dice.of(&["block", "fail", "drop-newest", "drop-oldest", "sample"]);
-        let is_lossy = !matches!(policy, "block" | "fail");
+        let policy = dice.of(&[
+            "block",
+            "fail",
+            "drop-newest",
+            "drop-oldest",
+            "drop-buffer",
+            "latest",
+            "red",
+            "sample",
+            "priority",
+        ]);
+        let times_out = policy == "block" && dice.one_in(4);
+        let then = times_out && dice.one_in(2);
+        let is_lossy = then || !matches!(policy, "block" | "fail");
         let mut args = Vec::new();
         let mut add = |words: &[&str]| args.extend(words.iter().map(ToString::to_string));
         add(&["--when-full", policy, "--drain-timeout", "50ms"]);
         let capacity = dice.of(&["1", "100", "4k", "64k", "100000", "1M", "16M"]);
         add(&["-B", capacity]);
+        if policy == "red" {
+            add(&["--red-max", dice.of(&["0%", "10%", "100%"])]);
+        }
+        let mut marks_in_place = is_lossy;
         if policy == "sample" {
-            add(&["--sample", dice.of(&["1/3", "10%", "adaptive"])]);
+            let sample = dice.of(&SAMPLES);
+            // Its marks stand before a window's sample, not among it; the simulator looks at them.
+            marks_in_place = !sample.starts_with("reservoir");
+            add(&["--sample", sample]);
             add(&["--seed", &seed.to_string()]);
+        }
+        if policy == "priority" {
+            // By the number that a record begins with, and by what may be anywhere in it.
+            add(&[
+                "--priority",
+                "^[0-9]{7}0 ",
+                "--priority",
+                dice.of(&["x", "^[0-9]{7}[1-5]"]),
+            ]);
         }
         if dice.one_in(3) {
             add(&["--high-water", dice.of(&["1%", "50%", "100%"])]);
             add(&["--low-water", dice.of(&["0", "1%", "0%"])]);
         }
-        let mark = is_lossy && dice.one_in(2);
+        let mark = marks_in_place && dice.one_in(2);
         if mark {
             add(&["--mark=#{records} {bytes}#"]);
         }
+        let keeps_lost = dice.one_in(3);
         let unit = dice.of(&["", "", "-l", "-0"]);
         let by_line = !unit.is_empty();
         if by_line {
@@ -138,8 +178,23 @@ impl Round {
         if is_limited {
             add(&["-L", dice.of(&["300k", "20M"])]);
         }
-        if policy == "block" && dice.one_in(8) {
+        if times_out {
             add(&["--block-timeout", dice.of(&["1ms", "20ms", "1h"])]);
+        }
+        if then {
+            add(&["--then", dice.of(&["drop-newest", "drop-oldest", "sample"])]);
+        }
+        if is_lossy && !then && dice.one_in(5) {
+            add(&["--max-age", dice.of(&["1ms", "30ms", "1h"])]);
+        }
+        if dice.one_in(6) {
+            // Not above any of the high-water marks.
+            add(&["--start-fill", dice.of(&["0.5%", "1%"])]);
+            add(&["--start-timeout", dice.of(&["0", "20ms"])]);
+        }
+        let few = dice.one_in(8);
+        if few {
+            add(&["--buffer-records", dice.of(&["1", "10", "1000"])]);
         }
         for (chances, words) in [
             (8, ["--idle-timeout", dice.of(&["5ms", "50ms", "1h"])]),
@@ -159,7 +214,7 @@ impl Round {
         );
         let input = dice.of(&STREAMS);
         // More would take too long with -L, byte by byte, and in the smallest pieces.
-        let is_slow = is_limited || capacity == "1";
+        let is_slow = is_limited || few || capacity == "1";
         let most = if is_slow { 100_000 } else { 4_000_000 };
         let largest_source = most.min(500 * largest_write.min(largest_read));
         let deaf = dice.one_in(20);
@@ -167,10 +222,11 @@ impl Round {
             seed,
             args,
             policy,
-            counts_records: is_lossy || by_line,
+            counts_records: is_lossy || by_line || few || keeps_lost,
             by_line,
             delimiter: if unit == "-0" { 0 } else { b'\n' },
             mark,
+            keeps_lost,
             input,
             output: dice.of(&STREAMS),
             errors: match deaf {
@@ -192,7 +248,7 @@ impl Round {
     }
 
     pub fn is_lossy(&self) -> bool {
-        !matches!(self.policy, "block" | "fail")
+        self.has("--then") || !matches!(self.policy, "block" | "fail")
     }
 
     pub fn has(&self, option: &str) -> bool {

@@ -2,14 +2,20 @@
 //!
 //! A policy answers two questions, and touches neither bytes nor counters itself:
 //! 1. [`Overflow::on_full`]: the arriving record needs a byte more than the capacity has. Who goes?
-//! 2. [`Overflow::judge`]: a record is complete and has a place. May it stay? Asked only in
-//!    the states for which [`Overflow::judges`] says so; elsewhere records pass in bulk.
+//! 2. [`Overflow::judge`]: a record is complete. May it stay? Asked only in the states for which
+//!    [`Overflow::judges`] says so; elsewhere records pass in bulk.
 //!
 //! `block` and `fail` are not here: they lose nothing and never look at a record.
 
+mod drop_buffer;
 mod drop_newest;
 mod drop_oldest;
+mod latest;
+mod priority;
+mod red;
+mod reservoir;
 mod sample;
+mod window;
 
 use std::time::Duration;
 
@@ -25,6 +31,29 @@ pub enum OnFull {
     LoseArrival,
     /// The oldest whole record that was not begun; the arriving one where there is none.
     EvictOldest,
+    /// Every whole record that was not begun; the arriving one where there is none.
+    EvictAll,
+    /// The oldest whole record of the lowest class present that was not begun; the arriving one where
+    /// there is none but of the most valuable class.
+    EvictLowest,
+}
+
+/// What becomes of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stays; where it has no place it is lost for want of room.
+    Stay,
+    /// It is lost.
+    Lose(Reason),
+    /// It waits, outside the queue, until that moment or the window's earlier end. Only for what has
+    /// a place.
+    SetAside {
+        /// Whose place it takes, of those set aside in this window, counted from 0: that one is lost
+        /// as sampled.
+        instead_of: Option<usize>,
+        /// The end of the window.
+        until: Duration,
+    },
 }
 
 /// What a policy may know when it judges a record.
@@ -34,9 +63,15 @@ pub struct View {
     pub now: Duration,
     /// Bytes of the judged record, its delimiter among them.
     pub length: u64,
+    /// Bytes held that the judged record found.
+    pub found: u64,
+    /// Whether there was room for the judged record. One that stays has it.
+    pub has_place: bool,
+    /// With `priority`: it is in the lowest class. False where its bytes are not at hand.
+    pub is_lowest: bool,
     /// The state, the judged record's bytes counted.
     pub state: State,
-    /// Bytes held, those of the judged record included.
+    /// Bytes held, those of the judged record included where it has a place.
     pub held: u64,
     /// C.
     pub capacity: u64,
@@ -56,9 +91,21 @@ pub trait Overflow {
         false
     }
 
-    /// Whether the record that just completed is lost, and why. `None` lets it stay.
-    fn judge(&mut self, _view: &View) -> Option<Reason> {
-        None
+    /// What becomes of the record that just completed, or came to its end while it was lost for want
+    /// of room.
+    fn judge(&mut self, _view: &View) -> Verdict {
+        Verdict::Stay
+    }
+
+    /// What was set aside came into the queue: whoever is judged next is the first of a window.
+    fn window_ended(&mut self) {}
+
+    /// The last whole record that was held went out.
+    fn emptied(&mut self, _now: Duration) {}
+
+    /// Whether only the newest stays of the whole records that a write left behind.
+    fn only_newest_waits(&self) -> bool {
+        false
     }
 
     /// How many bytes came in and went out until `now`; called at least once a turn of the loop.
@@ -76,6 +123,10 @@ pub fn decider(policy: Policy, seed: u64) -> Option<Box<dyn Overflow>> {
         Policy::Block | Policy::Fail => None,
         Policy::DropNewest => Some(Box::new(drop_newest::DropNewest)),
         Policy::DropOldest => Some(Box::new(drop_oldest::DropOldest)),
+        Policy::DropBuffer => Some(Box::new(drop_buffer::DropBuffer)),
+        Policy::Latest => Some(Box::new(latest::Latest)),
+        Policy::Red { max_p } => Some(Box::new(red::Red::new(max_p, Rng::new(seed)))),
         Policy::Sample(spec) => Some(Box::new(sample::Sampler::new(spec, Rng::new(seed)))),
+        Policy::Priority => Some(Box::new(priority::Priority)),
     }
 }

@@ -15,7 +15,8 @@
 
 use std::time::Duration;
 
-use super::{OnFull, Overflow, View};
+use super::reservoir::Choice;
+use super::{OnFull, Overflow, Verdict, View, window};
 use crate::config::Sample;
 use crate::core::account::Reason;
 use crate::core::rng::Rng;
@@ -38,6 +39,8 @@ enum Chooser {
     Every { stride: u64, seen: u64 },
     Chance(f64),
     Adaptive(Rates),
+    First(First),
+    Reservoir(Choice),
 }
 
 impl Sampler {
@@ -47,19 +50,10 @@ impl Sampler {
             Sample::Every(stride) => Chooser::Every { stride, seen: 0 },
             Sample::Chance(chance) => Chooser::Chance(chance),
             Sample::Adaptive => Chooser::Adaptive(Rates::default()),
+            Sample::First { first, then, per } => Chooser::First(First::new(first, then, per)),
+            Sample::Reservoir { keep, per } => Chooser::Reservoir(Choice::new(keep, per)),
         };
         Self { chooser, rng }
-    }
-
-    fn chooses(&mut self, view: &View) -> bool {
-        match &mut self.chooser {
-            Chooser::Every { stride, seen } => {
-                *seen += 1;
-                seen.is_multiple_of(*stride)
-            }
-            Chooser::Chance(chance) => self.rng.chance(*chance),
-            Chooser::Adaptive(rates) => self.rng.chance(adaptive_chance(rates, view)),
-        }
     }
 }
 
@@ -72,8 +66,22 @@ impl Overflow for Sampler {
         state == State::Pressured
     }
 
-    fn judge(&mut self, view: &View) -> Option<Reason> {
-        (!self.chooses(view)).then_some(Reason::Sampled)
+    fn judge(&mut self, view: &View) -> Verdict {
+        let stays = match &mut self.chooser {
+            Chooser::Every { stride, seen } => {
+                *seen += 1;
+                seen.is_multiple_of(*stride)
+            }
+            Chooser::Chance(chance) => self.rng.chance(*chance),
+            Chooser::Adaptive(rates) => self.rng.chance(adaptive_chance(rates, view)),
+            Chooser::First(first) => first.chooses(view.now),
+            Chooser::Reservoir(choice) => return choice.judge(view, &mut self.rng),
+        };
+        if stays {
+            Verdict::Stay
+        } else {
+            Verdict::Lose(Reason::Sampled)
+        }
     }
 
     fn observe(&mut self, now: Duration, input: u64, output: u64) {
@@ -83,11 +91,53 @@ impl Overflow for Sampler {
     }
 
     fn share(&self, view: &View) -> Option<f64> {
-        Some(match &self.chooser {
-            Chooser::Every { stride, .. } => 1.0 / *stride as f64,
-            Chooser::Chance(chance) => *chance,
-            Chooser::Adaptive(rates) => adaptive_chance(rates, view),
-        })
+        match &self.chooser {
+            Chooser::Every { stride, .. } => Some(1.0 / *stride as f64),
+            Chooser::Chance(chance) => Some(*chance),
+            Chooser::Adaptive(rates) => Some(adaptive_chance(rates, view)),
+            Chooser::First(_) | Chooser::Reservoir(_) => None,
+        }
+    }
+
+    fn window_ended(&mut self) {
+        if let Chooser::Reservoir(choice) = &mut self.chooser {
+            choice.end();
+        }
+    }
+}
+
+/// The first ones of each window, then every Mth.
+struct First {
+    first: u64,
+    then: u64,
+    per: Duration,
+    /// When the window ends.
+    until: Duration,
+    /// Records of the window.
+    seen: u64,
+}
+
+impl First {
+    fn new(first: u64, then: u64, per: Duration) -> Self {
+        Self {
+            first,
+            then,
+            per,
+            until: Duration::ZERO,
+            seen: 0,
+        }
+    }
+
+    fn chooses(&mut self, now: Duration) -> bool {
+        if now >= self.until {
+            self.until = window::end(now, self.per);
+            self.seen = 0;
+        }
+        self.seen += 1;
+        match self.seen.checked_sub(self.first) {
+            None | Some(0) => true,
+            Some(after) => self.then > 0 && after.is_multiple_of(self.then),
+        }
     }
 }
 

@@ -11,15 +11,19 @@
 //! ```
 //!
 //! `intake` judges what came, `outlet` offers what may go, `passage` does both for bytes that nobody
-//! needs to see; here are states and deadlines.
+//! needs to see, `spilling` keeps what is lost for others; here are states and deadlines.
 
 mod intake;
 mod outlet;
 mod passage;
+mod spilling;
 
 use std::time::Duration;
 
 use super::account::{Reason, Tally};
+use super::ages::Ages;
+use super::breaker::Breaker;
+use super::demand::{Demand, Grant, MixedUnits};
 use super::ending::Ending;
 use super::gaps::Gaps;
 use super::meter::{Activity, Meter};
@@ -28,7 +32,9 @@ use super::pipes::{PIPE, Pipes};
 use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
 use super::queue::{CHUNK, Queue};
+use super::reservoir::Reservoir;
 use super::snapshot::{Seen, Snapshot};
+use super::spill::Spill;
 use crate::config::{Amount, Policy, RelayConfig};
 use outlet::Marker;
 
@@ -39,12 +45,24 @@ pub struct Relay {
     /// What is held: in pipes, where bytes need not be seen, and behind that in memory.
     pipes: Option<Pipes>,
     queue: Queue,
+    /// Records that wait for the end of their window to come into the queue.
+    aside: Reservoir,
     pressure: Pressure,
+    /// Who goes, for a policy that loses records.
     overflow: Option<Box<dyn Overflow>>,
+    /// With `block`: whether that policy has taken over.
+    breaker: Breaker,
     pacer: Option<Pacer>,
+    demand: Option<Demand>,
+    ages: Option<Ages>,
     gaps: Gaps,
+    /// The size of the queue's memory unit.
+    chunk: u64,
     marker: Option<Marker>,
+    spill: Option<Spill>,
     meter: Meter,
+    /// Nothing is written before this is over.
+    start: Start,
     /// The output took not all of what was last offered.
     is_blocked: bool,
     /// The bytes so far of a record that is lost and whose end has not come. They are in the account
@@ -57,10 +75,15 @@ pub struct Relay {
     farewell: Option<Duration>,
     /// Since when input could have come and did not.
     idle_since: Duration,
+    /// What came in between the last two waits, and since the last.
+    came: (u64, u64),
     /// How long reading had been paused when it ended for good.
     paused_in_all: Option<Duration>,
     changes: Vec<(Change, Option<Box<Snapshot>>)>,
-    wants_pictures: bool,
+    /// Changes that were not remembered.
+    forgotten: u64,
+    /// Of changes of state, and of loss episodes.
+    wants_pictures: (bool, bool),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +91,17 @@ enum Phase {
     Running,
     Draining { until: Option<Duration> },
     Ended,
+}
+
+/// With [`RelayConfig::start`]: what the first write waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// The first byte.
+    AwaitsInput,
+    /// So much, or until then.
+    Fills { until: Duration },
+    /// Nothing any more.
+    Over,
 }
 
 /// What the relay wants from its input.
@@ -90,11 +124,18 @@ pub enum Change {
     Flowing,
     /// A loss episode began.
     Loss,
+    /// `--then` took over.
+    Opened,
+    /// It blocks again.
+    Closed,
 }
 
 /// Changes between two calls of [`Relay::take_changes`] beyond this many are not remembered: a
-/// turn in which the state flaps more often is told by the account alone.
+/// turn in which the state flaps more often is told by the account, and by their number.
 const MOST_CHANGES: usize = 16;
+
+/// The same where each loss is told with its account: as many as a reporter may be handed at once.
+const MOST_TOLD: usize = 1024;
 
 /// A consumer that knows where the data ends (`tar t`, `head -c`) closes its pipe a moment before
 /// the producer exits. The run has ended well if nothing more comes; this is how long
@@ -114,7 +155,7 @@ impl Relay {
     }
 
     fn with_sizes(config: RelayConfig, chunk_size: usize, pipe_size: u64) -> Self {
-        let counts_records = config.policy.is_lossy() || config.count_records;
+        let counts_records = config.needs_records();
         let takes_nothing = matches!(
             config.stop_after,
             Some(Amount::Bytes(0) | Amount::Records(0))
@@ -123,16 +164,22 @@ impl Relay {
             counts_records,
             pipes: passage::pipes(&config, pipe_size),
             queue: Queue::new(counts_records.then_some(config.delimiter), chunk_size),
+            aside: Reservoir::default(),
             pressure: Pressure::new(config.high_water, config.low_water),
-            overflow: policy::decider(config.policy, config.seed),
+            overflow: policy::decider(config.then.unwrap_or(config.policy), config.seed),
+            breaker: Breaker::default(),
             pacer: config.rate.map(Pacer::new),
+            demand: config.on_demand.then(Demand::default),
+            ages: config.max_age.map(Ages::new),
             gaps: Gaps::default(),
             marker: config
                 .mark
                 .clone()
-                .filter(|_| config.policy.is_lossy())
+                .filter(|_| config.may_lose())
                 .map(|mark| Marker::new(mark, config.delimiter)),
+            spill: config.keeps_lost.then(|| Spill::new(config.delimiter)),
             meter: Meter::default(),
+            start: config.start.map_or(Start::Over, |_| Start::AwaitsInput),
             is_blocked: false,
             doomed: None,
             phase: if takes_nothing {
@@ -144,9 +191,12 @@ impl Relay {
             was_signalled: false,
             farewell: None,
             idle_since: Duration::ZERO,
+            came: (0, 0),
+            chunk: chunk_size as u64,
             paused_in_all: None,
             changes: Vec::new(),
-            wants_pictures: false,
+            forgotten: 0,
+            wants_pictures: (false, false),
             config,
         }
     }
@@ -161,17 +211,17 @@ impl Relay {
         if self.farewell.is_some() {
             return ReadWish::Watch;
         }
-        let room = self.config.capacity - self.held();
+        // Each byte may be a record.
+        let records = self.records_left().unwrap_or(u64::MAX);
+        let room = (self.config.capacity - self.held()).min(records);
         let most = match self.config.policy {
+            _ if self.sheds() => match self.shedding_wish(room) {
+                0 => return ReadWish::Nothing,
+                most => most,
+            },
             Policy::Block if self.pressure.is_pressured() => return ReadWish::Nothing,
             Policy::Fail if room == 0 => return ReadWish::Watch,
-            Policy::Block | Policy::Fail => room,
-            // While the consumer takes what it is offered, no more than fits, so that it gets its
-            // turn before anything is lost.
-            _ if room > 0 && !self.is_blocked && self.doomed.is_none() => room,
-            // Never stops reading: what does not fit is judged where it lands. With a small buffer
-            // the reads are small too.
-            _ => self.config.capacity.max(4096),
+            _ => room,
         };
         let most = match self.config.stop_after {
             Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
@@ -180,12 +230,29 @@ impl Relay {
         ReadWish::UpTo(usize::try_from(most).unwrap_or(usize::MAX))
     }
 
+    /// How much to read where records may be lost.
+    fn shedding_wish(&self, room: u64) -> u64 {
+        // Whose beginning went out must go out whole: what of it finds no room can't be passed over.
+        if self.arrival_is_begun() {
+            return room;
+        }
+        // While the consumer takes what it is offered, no more than fits, so that it gets its turn
+        // before anything is lost.
+        if room > 0 && !self.is_blocked && self.doomed.is_none() {
+            return room;
+        }
+        // Never stops reading: what does not fit is judged where it lands. With a small buffer the
+        // reads are small too.
+        self.config.capacity.max(4096)
+    }
+
     /// When the loop must turn at the latest, though nothing can be read or written.
     pub fn wake_at(&mut self, now: Duration) -> Option<Duration> {
         earliest(self.deadline(), self.credit_at(now))
     }
 
-    /// When the run ends, or stops reading, unless something happens before.
+    /// When the run ends, or stops reading, or what is set aside comes out, unless something happens
+    /// before.
     pub fn deadline(&self) -> Option<Duration> {
         let drained = match self.phase {
             Phase::Draining { until } => until,
@@ -196,17 +263,33 @@ impl Relay {
             self.farewell,
             self.stall_deadline(),
             self.idle_deadline(),
+            self.age_deadline(),
+            self.start_deadline(),
+            self.aside.until(),
         ]
         .into_iter()
         .fold(None, earliest)
     }
 
     fn stall_deadline(&self) -> Option<Duration> {
-        let timeout = self.config.block_timeout?;
+        let timeout = self.config.block_timeout.filter(|_| !self.sheds())?;
         let stalled = self.meter.stalled_since()?;
         self.pressure
             .is_pressured()
             .then(|| stalled.max(self.pressure.since()).saturating_add(timeout))
+    }
+
+    fn age_deadline(&self) -> Option<Duration> {
+        let ages = self.ages.as_ref()?;
+        let begun = self.queue.begun_at_head();
+        ages.due_at(|position| self.queue.bytes_before(position, begun + 1) <= begun)
+    }
+
+    fn start_deadline(&self) -> Option<Duration> {
+        match self.start {
+            Start::Fills { until } => Some(until),
+            Start::AwaitsInput | Start::Over => None,
+        }
     }
 
     fn idle_deadline(&self) -> Option<Duration> {
@@ -217,12 +300,18 @@ impl Relay {
 
     /// Whether not a byte more can be held.
     pub fn is_full(&self) -> bool {
-        self.held() == self.config.capacity
+        self.held() == self.config.capacity || self.records_left() == Some(0)
     }
 
     /// What the relay was told.
     pub fn config(&self) -> &RelayConfig {
         &self.config
+    }
+
+    /// Whether the consumer may ask for more.
+    pub fn takes_grants(&self) -> bool {
+        let goes_on = self.demand.as_ref().is_some_and(Demand::goes_on);
+        goes_on && self.phase != Phase::Ended
     }
 
     /// Whether input is still taken, now or later.
@@ -239,7 +328,7 @@ impl Relay {
 
     /// A turn of the loop begins.
     pub fn turn(&mut self, now: Duration) {
-        let activity = if self.is_blocked && self.has_output() {
+        let activity = if self.has_output() && (self.is_blocked || self.awaits_demand(now)) {
             Activity::OutputBlocked
         } else {
             Activity::Busy
@@ -248,17 +337,25 @@ impl Relay {
         if let Some(overflow) = &mut self.overflow {
             overflow.observe(now, self.meter.input.bytes, self.meter.output.bytes);
         }
+        if self.aside.until().is_some_and(|until| now >= until) {
+            self.end_window(now);
+        }
     }
 
-    /// Acts on deadlines that have passed. To be called when the turn has read and written what
-    /// it could: after a pause of the process, what would have kept a deadline off may be
-    /// waiting on either side.
+    /// Acts on what the turn has left behind, and on deadlines that have passed. To be called when
+    /// the turn has read and written what it could: after a pause of the process, what would have
+    /// kept a deadline off may be waiting on either side.
     pub fn expire(&mut self, now: Duration) {
+        self.leave_newest(now);
         let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
         if is_due(self.stall_deadline()) {
-            self.ending = self.ending.and(Ending::Stalled);
-            self.abandon(Reason::Shutdown, now);
+            self.stalled_too_long(now);
         }
+        self.close_breaker(now);
+        if is_due(self.start_deadline()) {
+            self.start = Start::Over;
+        }
+        self.expire_old(now);
         if is_due(self.idle_deadline()) {
             self.ending = self.ending.and(Ending::Idle);
             self.input_ended(now);
@@ -267,21 +364,79 @@ impl Relay {
             self.break_pipe(now);
         }
         if let Phase::Draining { until } = self.phase
-            && is_due(until)
+            && (is_due(until) || self.is_starved())
         {
             self.abandon(Reason::Shutdown, now);
         }
         self.end_if_drained();
     }
 
+    fn stalled_too_long(&mut self, now: Duration) {
+        if self.overflow.is_some() {
+            self.breaker.open(now);
+            self.idle_since = now;
+            self.changed(Change::Opened, now);
+        } else {
+            self.ending = self.ending.and(Ending::Stalled);
+            self.abandon(Reason::Shutdown, now);
+        }
+    }
+
+    /// At a turn's end only: what landed in it was judged by one policy.
+    fn close_breaker(&mut self, now: Duration) {
+        if self.breaker.is_open() && !self.pressure.is_pressured() {
+            self.changed(Change::Closed, now);
+            self.breaker.close(now);
+        }
+    }
+
+    /// Whether what is held can never go out.
+    fn is_starved(&self) -> bool {
+        self.demand.as_ref().is_some_and(Demand::is_over) && self.has_output()
+    }
+
+    /// What has waited for too long is lost.
+    fn expire_old(&mut self, now: Duration) {
+        let due = self.ages.as_mut().and_then(|ages| ages.take_due(now));
+        let bytes = due.and_then(|position| self.queue.eviction_up_to(position));
+        if let Some(bytes) = bytes {
+            self.evict(bytes, Reason::Expired, now);
+        }
+    }
+
     /// The loop is about to wait.
     pub fn waits(&mut self, now: Duration) {
         let activity = match self.has_output() {
-            true if self.is_blocked => Activity::OutputBlocked,
+            true if self.is_blocked || self.awaits_demand(now) => Activity::OutputBlocked,
             true => Activity::RateLimited,
             false => Activity::AwaitingInput,
         };
         self.meter.enter(activity, now);
+        self.came = (self.came.1, 0);
+    }
+
+    /// The consumer asked for more.
+    ///
+    /// # Errors
+    ///
+    /// [`MixedUnits`].
+    pub fn granted(&mut self, grant: Grant) -> Result<(), MixedUnits> {
+        self.demand
+            .as_mut()
+            .map_or(Ok(()), |demand| demand.grant(grant))
+    }
+
+    /// The consumer will ask for no more.
+    pub fn demand_ended(&mut self) {
+        if let Some(demand) = &mut self.demand {
+            demand.end();
+        }
+    }
+
+    /// What the consumer asks for cannot be read: nothing more may go out.
+    pub fn demand_failed(&mut self, now: Duration) {
+        self.ending = self.ending.and(Ending::Failed);
+        self.abandon(Reason::Shutdown, now);
     }
 
     /// The input ended: a tail without a delimiter is a record too.
@@ -290,8 +445,10 @@ impl Relay {
             return;
         }
         self.complete_tail(now);
+        self.end_window(now);
         self.paused_in_all = Some(self.read_paused(now));
         self.farewell = None;
+        self.start = Start::Over;
         self.phase = Phase::Draining { until: None };
         self.end_if_drained();
     }
@@ -353,7 +510,7 @@ impl Relay {
 
     /// Memory taken for what is held, in bytes.
     pub fn memory(&self) -> usize {
-        self.queue.memory()
+        self.queue.memory() + self.aside.memory()
     }
 
     /// Bytes that came in so far.
@@ -366,16 +523,21 @@ impl Relay {
         self.meter.output.bytes + self.meter.marks.bytes
     }
 
-    /// What happened since the last call, oldest first; a change of state with the account at that
-    /// moment where [`Relay::take_pictures`] asked for it.
+    /// What happened since the last call, oldest first; with the account at that moment where
+    /// [`Relay::take_pictures`] asked for it.
     pub fn take_changes(&mut self) -> Vec<(Change, Option<Box<Snapshot>>)> {
         std::mem::take(&mut self.changes)
     }
 
-    /// Whether a change of state shall come with the account at that moment. It costs, and
-    /// most reports do not tell of such changes.
-    pub fn take_pictures(&mut self, wanted: bool) {
-        self.wants_pictures = wanted;
+    /// How many changes beyond those there were.
+    pub fn take_forgotten(&mut self) -> u64 {
+        std::mem::take(&mut self.forgotten)
+    }
+
+    /// Whether a change of state, or a loss, shall come with the account at that moment. It costs,
+    /// and most reports do not tell of such changes.
+    pub fn take_pictures(&mut self, of_states: bool, of_losses: bool) {
+        self.wants_pictures = (of_states, of_losses);
     }
 
     // ---- pictures ---------------------------------------------------------------------------
@@ -412,7 +574,7 @@ impl Relay {
             lost: self.meter.lost,
             held: Tally {
                 bytes: self.held(),
-                records: self.queue.records(),
+                records: self.queue.records() + self.aside.held().records,
             },
             marks: self.meter.marks,
             peak_held: self.meter.peak_held,
@@ -429,12 +591,14 @@ impl Relay {
             wait_rate: self.meter.time(Activity::RateLimited),
             read_paused: self.read_paused(now),
             pressured: self.pressure.total(now),
+            open_for: self.breaker.open_for(now),
             pressure_episodes: self.pressure.episodes(),
             loss_episodes: self.meter.loss_episodes,
             longest_stall: self.meter.longest_stall(now),
             seconds_to_full: seconds_to_full(self.config.capacity - self.held(), in_rate, out_rate),
             sample_rate: self.overflow.as_ref().and_then(|o| o.share(&self.view())),
             bottleneck: self.meter.bottleneck(now),
+            spilled: self.spill.as_ref().map(Spill::spilled),
             exit: None,
             seen: Seen::default(),
         }
@@ -443,7 +607,11 @@ impl Relay {
     fn read_paused(&self, now: Duration) -> Duration {
         match (self.paused_in_all, self.config.policy) {
             (Some(in_all), _) => in_all,
-            (None, Policy::Block) => self.pressure.total(now),
+            (None, Policy::Block) => {
+                // It is open only while pressured, but for the turn's rest.
+                let pressured = self.pressure.total(now);
+                pressured.saturating_sub(self.breaker.open_for(now))
+            }
             _ => Duration::ZERO,
         }
     }
@@ -452,13 +620,44 @@ impl Relay {
 
     /// Bytes held.
     fn held(&self) -> u64 {
-        self.piped() + self.queue.len()
+        self.piped() + self.queue.len() + self.aside.held().bytes
+    }
+
+    /// Whether a record that does not fit is lost.
+    fn sheds(&self) -> bool {
+        self.overflow.is_some() && (self.config.then.is_none() || self.breaker.is_open())
+    }
+
+    /// Whether a byte of the record that is arriving went out: while it blocked.
+    fn arrival_is_begun(&self) -> bool {
+        self.config.then.is_some() && self.queue.arriving_has_begun()
+    }
+
+    /// How many records more may be held, the arriving one not counted; None without a bound.
+    fn records_left(&self) -> Option<u64> {
+        let most = self.config.capacity_records?;
+        Some(most.saturating_sub(self.whole_records()))
+    }
+
+    /// Whole records held. Up to date only with a bound for them: what goes out is settled at once then.
+    fn whole_records(&self) -> u64 {
+        let gone = self.meter.output.records + self.meter.lost.total().records;
+        self.meter.input.records - gone
+    }
+
+    /// As bytes have a low-water mark at three quarters, so have records.
+    fn are_few_records(&self) -> bool {
+        let most = self.config.capacity_records;
+        most.is_none_or(|most| self.whole_records() <= most - most.div_ceil(4))
     }
 
     fn view(&self) -> View {
         View {
             now: Duration::ZERO,
             length: 0,
+            found: 0,
+            has_place: true,
+            is_lowest: false,
             state: self.pressure.state(),
             held: self.held(),
             capacity: self.config.capacity,
@@ -468,27 +667,54 @@ impl Relay {
     }
 
     fn grew(&mut self, held: u64, now: Duration) {
+        self.fill(held, now);
         self.meter.peak_held = self.meter.peak_held.max(held);
         self.meter.recent_peak_held = self.meter.recent_peak_held.max(held);
-        if self.pressure.grew(held, now) {
+        let is_full = self.records_left() == Some(0);
+        if self.pressure.grew(held, is_full, now) {
             self.changed(Change::Pressured, now);
         }
     }
 
+    /// With so much held, it may be time to begin to write.
+    fn fill(&mut self, held: u64, now: Duration) {
+        let Some(wanted) = self.config.start.filter(|_| self.start != Start::Over) else {
+            return;
+        };
+        if held >= wanted.held {
+            self.start = Start::Over;
+        } else if self.start == Start::AwaitsInput {
+            self.start = Start::Fills {
+                until: now.saturating_add(wanted.timeout),
+            };
+        }
+    }
+
     fn shrank(&mut self, now: Duration) {
-        if self.pressure.shrank(self.held(), now) {
+        if self
+            .pressure
+            .shrank(self.held(), self.are_few_records(), now)
+        {
             // Reading goes on from here: the producer was not idle before, it was held.
             self.idle_since = now;
             self.changed(Change::Flowing, now);
+            self.end_window(now);
         }
     }
 
     fn changed(&mut self, change: Change, now: Duration) {
-        if self.changes.len() < MOST_CHANGES {
-            let picture = self.wants_pictures && change != Change::Loss;
-            let picture = picture.then(|| Box::new(self.event_snapshot(now)));
-            self.changes.push((change, picture));
+        let (of_states, of_losses) = self.wants_pictures;
+        let most = if of_losses { MOST_TOLD } else { MOST_CHANGES };
+        if self.changes.len() >= most {
+            self.forgotten += 1;
+            return;
         }
+        let is_wanted = match change {
+            Change::Loss => of_losses,
+            Change::Pressured | Change::Flowing | Change::Opened | Change::Closed => of_states,
+        };
+        let picture = is_wanted.then(|| Box::new(self.event_snapshot(now)));
+        self.changes.push((change, picture));
     }
 
     /// Everything held is lost, and the run is over.
@@ -501,7 +727,7 @@ impl Relay {
         self.settle();
         self.meter.unstalled(now);
         self.farewell = None;
-        let mut lost = self.queue.clear();
+        let mut lost = self.clear_queue();
         lost.bytes += self.pipes.as_mut().map_or(0, Pipes::clear);
         self.meter.lost[reason] += lost;
         self.shrank(now);
@@ -511,7 +737,7 @@ impl Relay {
     /// The input is cut before its end: of an arriving record only whole bytes can go out, and a
     /// lossy policy loses it.
     fn cut_input(&mut self, reason: Reason, now: Duration) {
-        if self.phase == Phase::Running && self.config.policy.is_lossy() {
+        if self.phase == Phase::Running && self.sheds() && !self.arrival_is_begun() {
             self.lose_arriving(reason, now);
         }
     }

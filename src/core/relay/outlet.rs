@@ -7,9 +7,10 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::{Phase, Relay};
+use super::{Phase, Relay, Start};
 use crate::config::{Mark, MarkPiece};
 use crate::core::account::Tally;
+use crate::core::demand::Demand;
 use crate::core::queue::CHUNK;
 use crate::units;
 
@@ -72,17 +73,35 @@ impl Relay {
     /// the next [`Relay::offer`].
     pub fn write_wish(&mut self, now: Duration) -> bool {
         self.compose_mark();
-        self.has_output() && self.credit_at(now).is_none()
+        self.has_output() && self.may_go() && self.credit_at(now).is_none()
+    }
+
+    /// Whether the consumer has asked for what could go out; without `--demand` it always has.
+    fn may_go(&self) -> bool {
+        self.demand.as_ref().is_none_or(Demand::is_open)
+    }
+
+    /// Whether what could go out waits to be asked for: then the consumer stalls.
+    pub(super) fn awaits_demand(&mut self, now: Duration) -> bool {
+        let awaits = self.has_output() && !self.may_go();
+        if awaits {
+            self.meter.stalled(now);
+        }
+        awaits
     }
 
     /// Fills `parts` from its front with what may go out next; returns how many parts. Only after
     /// [`Relay::write_wish`] said yes.
     pub fn offer<'a>(&'a mut self, now: Duration, parts: &mut [IoSlice<'a>]) -> usize {
-        let (mut credit, mut records) = (u64::MAX, None);
+        let demand = self.demand.as_ref();
+        let mut credit = demand.map_or(u64::MAX, Demand::bytes);
+        let mut records = demand.and_then(Demand::records);
         if let Some(pacer) = &mut self.pacer {
             match pacer.credit(now) {
-                units if pacer.counts_records() => records = Some(units),
-                units => credit = units,
+                units if pacer.counts_records() => {
+                    records = Some(records.unwrap_or(units).min(units));
+                }
+                units => credit = credit.min(units),
             }
         }
         let this = &*self;
@@ -130,6 +149,14 @@ impl Relay {
         self.meter.output.bytes += (count - of_mark) as u64;
         self.queue.advance(count - of_mark);
         self.gaps.passed(self.queue.head());
+        if self.config.capacity_records.is_some() {
+            self.settle();
+        }
+        if let Some(overflow) = &mut self.overflow
+            && self.queue.complete() == 0
+        {
+            overflow.emptied(now);
+        }
         self.spend(count, before);
         if count > of_mark {
             self.shrank(now);
@@ -138,15 +165,20 @@ impl Relay {
     }
 
     fn spend(&mut self, bytes: usize, records_before: u64) {
-        let Some(pacer) = &mut self.pacer else {
+        if self.pacer.is_none() && self.demand.is_none() {
             return;
-        };
-        if pacer.counts_records() {
-            self.meter.output.records += self.queue.settle();
-            let records = self.meter.output.records + self.meter.marks.records;
-            pacer.spend(records - records_before);
-        } else {
-            pacer.spend(bytes as u64);
+        }
+        self.settle();
+        let records = self.meter.output.records + self.meter.marks.records - records_before;
+        if let Some(pacer) = &mut self.pacer {
+            pacer.spend(if pacer.counts_records() {
+                records
+            } else {
+                bytes as u64
+            });
+        }
+        if let Some(demand) = &mut self.demand {
+            demand.spend(bytes as u64, records);
         }
     }
 
@@ -180,7 +212,7 @@ impl Relay {
 
     /// When the rate limit lets something out again; None when it holds nothing back.
     pub(super) fn credit_at(&mut self, now: Duration) -> Option<Duration> {
-        if !self.has_output() {
+        if !self.has_output() || !self.may_go() {
             return None;
         }
         let waiting = self.held() + self.mark_left() as u64;
@@ -192,6 +224,9 @@ impl Relay {
 
     /// Whether anything could go out, were the output ready and the rate unlimited.
     pub(super) fn has_output(&self) -> bool {
+        if self.start != Start::Over {
+            return false;
+        }
         let offered = if self.offers_unended() {
             self.queue.len()
         } else {
@@ -205,12 +240,13 @@ impl Relay {
         self.meter.output.records += self.queue.settle();
     }
 
-    /// `block` and `fail` never wait for a delimiter; a lossy policy offers whole records only.
+    /// `block` and `fail` never wait for a delimiter; a policy that loses offers whole records only, but
+    /// for one that has begun to go out.
     fn offers_unended(&self) -> bool {
-        self.overflow.is_none()
+        !self.sheds() || self.arrival_is_begun()
     }
 
-    fn mark_left(&self) -> usize {
+    pub(super) fn mark_left(&self) -> usize {
         self.marker.as_ref().map_or(0, |marker| marker.left().len())
     }
 
@@ -243,7 +279,11 @@ impl Relay {
         };
         let is_at_head = self.gaps.first() == Some(self.queue.head());
         let behind_begun = self.queue.begun() > 0;
-        let record_follows = self.queue.complete() > 0;
+        // What comes in while it blocks will go out, however much of it is missing yet.
+        let record_follows = match self.sheds() {
+            true => self.queue.complete() > 0,
+            false => !self.queue.is_empty(),
+        };
         let input_ended = self.phase != Phase::Running;
         !marker.is_begun && is_at_head && !behind_begun && (record_follows || input_ended)
     }
@@ -258,7 +298,8 @@ impl Relay {
         // out before its mark can.
         let skips = !marker.is_begun && self.gaps.first() == Some(head) && self.queue.begun() == 0;
         match self.gaps.position(usize::from(skips)) {
-            Some(position) => self.queue.begun() + (position - head),
+            // It is asked before each write, and needs not know more than a write may take.
+            Some(position) => self.queue.begun() + self.queue.bytes_before(position, CHUNK as u64),
             None => u64::MAX,
         }
     }

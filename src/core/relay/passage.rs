@@ -3,10 +3,15 @@
 //!
 //! The account is the same, and so are limits, watermarks and deadlines: only the road differs. What
 //! finds no room in the pipes goes to memory, and out again in its turn.
+//!
+//! Bytes that must be seen come into memory, but need not be copied out again: while little is held,
+//! much at once may be kept besides, and goes out from there as long as it is what memory holds.
 
+use std::io::IoSlice;
+use std::ops::Range;
 use std::time::Duration;
 
-use super::{ReadWish, Relay};
+use super::{ReadWish, Relay, Start};
 use crate::config::{Amount, RelayConfig};
 use crate::core::pipes::Pipes;
 
@@ -14,11 +19,17 @@ use crate::core::pipes::Pipes;
 /// joined by that would take all the slots of the consumer's pipe.
 const LEAST_PART: u64 = 16;
 
+/// Less than this part of a chunk, 64 KiB, is cheaper to copy out than to keep.
+const LEAST_KEPT: u64 = 2;
+
+/// The most chunks to keep, 896 KiB: what fits into a pipe of 1 MiB with what was held before.
+const MOST_KEPT: u64 = 7;
+
 /// None where the bytes must be seen.
 pub(super) fn pipes(config: &RelayConfig, size: u64) -> Option<Pipes> {
-    let sees = config.policy.is_lossy() || config.count_records;
     let is_worth_it = config.capacity >= size / LEAST_PART;
-    (config.splice && is_worth_it && !sees).then(|| Pipes::new(config.capacity, size))
+    (config.splice && is_worth_it && !config.needs_records())
+        .then(|| Pipes::new(config.capacity, size))
 }
 
 impl Relay {
@@ -27,7 +38,8 @@ impl Relay {
     pub fn may_pass(&self) -> Option<u64> {
         // They are not held, so the capacity does not bound them.
         let most = self.pipes.as_ref()?.size();
-        let may_pass = self.pacer.is_none() && self.held() == 0 && !self.is_blocked;
+        let may_pass = self.pacer.is_none() && self.start == Start::Over;
+        let may_pass = may_pass && self.held() == 0 && !self.is_blocked;
         match self.read_wish() {
             ReadWish::UpTo(_) if may_pass => Some(match self.config.stop_after {
                 Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
@@ -99,6 +111,49 @@ impl Relay {
         self.end_if_drained();
     }
 
+    /// How much to take at once and keep besides for the output (>= 1 bytes); None where that is of no
+    /// use: little comes, or what comes will not go out as it came.
+    pub fn may_keep(&self) -> Option<u64> {
+        let least = self.chunk.div_ceil(LEAST_KEPT);
+        let is_dense = self.came.0.max(self.came.1) >= least;
+        let goes_out = !self.is_blocked && self.pacer.is_none() && self.held() <= least;
+        let goes_out = goes_out && self.demand.is_none() && self.start == Start::Over;
+        let is_seen = self.config.splice && self.counts_records && !self.judges();
+        let owes_mark = self.marker.is_some() && self.gaps.first().is_some();
+        if !(is_dense && goes_out && is_seen) || owes_mark {
+            return None;
+        }
+        let ReadWish::UpTo(most) = self.read_wish() else {
+            return None;
+        };
+        let counts_as_it_reads = self.config.capacity_records.is_some()
+            || matches!(self.config.stop_after, Some(Amount::Records(_)));
+        if counts_as_it_reads {
+            return None;
+        }
+        // Taken at once, so it must not go beyond H, where less might be wanted, or not all of it.
+        let below_high = self.config.high_water.saturating_sub(self.held());
+        let most = (most as u64).min(below_high).min(MOST_KEPT * self.chunk);
+        (most >= least).then_some(most)
+    }
+
+    /// Positions in the admitted stream of what is held in memory.
+    pub fn span(&self) -> Range<u64> {
+        self.queue.head()..self.queue.tail()
+    }
+
+    /// Fills `parts` with all that is held; None where they are too few.
+    pub fn all_held<'a>(&'a self, parts: &mut [IoSlice<'a>]) -> Option<usize> {
+        let used = self.queue.offer(parts, u64::MAX, true);
+        let bytes: usize = parts[..used].iter().map(|part| part.len()).sum();
+        (bytes as u64 == self.held()).then_some(used)
+    }
+
+    /// Whether what goes out next is what is held at these positions, and nothing before it.
+    pub fn holds_just(&self, span: &Range<u64>) -> bool {
+        self.span() == *span && self.queue.begun() == 0 && self.mark_left() == 0
+    }
+
     /// How many bytes of memory may go out before the next pipe must.
     pub(super) fn bytes_before_next_pipe(&self) -> u64 {
         let next = self.pipes.as_ref().and_then(Pipes::next_position);
@@ -115,5 +170,62 @@ impl Relay {
         if self.config.stop_after == Some(Amount::Bytes(self.meter.input.bytes)) {
             self.input_ended(now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Mark, Policy, RelayConfig};
+
+    const NOW: Duration = Duration::ZERO;
+
+    /// A relay with a memory unit of 100 bytes that holds so many, and has met an output that takes
+    /// nothing before that.
+    fn holding(bytes: &[u8], capacity: u64) -> Relay {
+        let config = RelayConfig {
+            mark: Some(Mark(Vec::new())),
+            ..RelayConfig::new(Policy::DropOldest, capacity)
+        };
+        let mut relay = Relay::with_chunk_size(config, 100);
+        for byte in bytes {
+            relay.room(1)[0] = *byte;
+            relay.received(1, NOW);
+        }
+        relay
+    }
+
+    #[test]
+    fn much_is_kept_besides_while_much_comes_and_little_is_held() {
+        assert_eq!(holding(&[b'x'; 49], 1000).may_keep(), None);
+        let mut relay = holding(&[b'x'; 50], 1000);
+        assert_eq!(relay.may_keep(), Some(700));
+        relay.waits(NOW);
+        assert_eq!(relay.may_keep(), Some(700), "it came before the last wait");
+        relay.waits(NOW);
+        assert_eq!(relay.may_keep(), None, "and then nothing came");
+        assert_eq!(holding(&[b'x'; 51], 1000).may_keep(), None, "it is much");
+        assert_eq!(holding(&[b'x'; 50], 100).may_keep(), Some(50), "up to H");
+        assert_eq!(holding(&[b'x'; 50], 99).may_keep(), None);
+        relay = holding(&[b'x'; 50], 1000);
+        relay.output_blocked(NOW);
+        assert_eq!(relay.may_keep(), None);
+    }
+
+    #[test]
+    fn what_is_kept_is_what_is_held_until_some_of_that_is_lost() {
+        let mut relay = holding(b"1\n2\n3", 6);
+        assert!(relay.holds_just(&(0..5)));
+        assert!(!relay.holds_just(&(0..4)));
+        let mut parts = [IoSlice::new(&[]); 1];
+        assert_eq!(relay.all_held(&mut parts), Some(1));
+        assert_eq!(&*parts[0], b"1\n2\n3");
+        relay.room(2).copy_from_slice(b"\n4");
+        relay.received(2, NOW);
+        assert!(!relay.holds_just(&(0..5)) && !relay.holds_just(&(0..7)));
+        assert!(relay.holds_just(&(2..7)));
+        assert!(relay.write_wish(NOW));
+        assert!(!relay.holds_just(&(2..7)), "a mark goes out first");
+        assert_eq!(relay.may_keep(), None);
     }
 }

@@ -1,0 +1,13 @@
+//! `drop-buffer`: every record not yet begun leaves, then the arrival is admitted. For a backlog that
+//! is worth nothing once it is too long.
+
+use super::{OnFull, Overflow};
+
+/// See the module's header.
+pub struct DropBuffer;
+
+impl Overflow for DropBuffer {
+    fn on_full(&self) -> OnFull {
+        OnFull::EvictAll
+    }
+}

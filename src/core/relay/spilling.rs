@@ -1,0 +1,96 @@
+//! The lost records themselves, for `--lost-to`: what [`Spill`] is fed at each place where a record is
+//! lost. Each of these is called before the bytes leave the queue, and does nothing without the
+//! option.
+
+use super::Relay;
+use crate::core::account::Tally;
+use crate::core::spill::{Batch, Spill};
+
+impl Relay {
+    /// Whether lost records wait to be taken, now or later.
+    pub fn keeps_lost(&self) -> bool {
+        self.spill.is_some()
+    }
+
+    /// So many bytes of lost records may wait here.
+    pub fn may_keep_lost(&mut self, bytes: u64) {
+        if let Some(spill) = &mut self.spill {
+            spill.set_room(bytes);
+        }
+    }
+
+    /// Takes the lost records that wait.
+    pub fn take_lost(&mut self) -> Vec<Batch> {
+        self.spill.as_mut().map_or_else(Vec::new, Spill::take)
+    }
+
+    /// The oldest `bytes` bytes that wait are lost: whole records.
+    pub(super) fn spill_head(&mut self, bytes: u64) {
+        if let Some(spill) = &mut self.spill {
+            self.queue.first(bytes, |piece| spill.add(piece));
+            spill.end();
+        }
+    }
+
+    /// The next `count` landed bytes are lost: whole records.
+    pub(super) fn spill_landed(&mut self, count: usize) {
+        if let Some(spill) = &mut self.spill {
+            spill.add(&self.queue.landed()[..count]);
+        }
+    }
+
+    /// A whole record that is not in the queue is lost.
+    pub(super) fn spill_record(&mut self, record: &[u8]) {
+        if let Some(spill) = &mut self.spill {
+            spill.add(record);
+            spill.end();
+        }
+    }
+
+    /// The arriving record is lost, and whole.
+    pub(super) fn spill_arriving(&mut self) {
+        if let Some(spill) = &mut self.spill {
+            self.queue
+                .last(self.queue.arriving(), |piece| spill.add(piece));
+            spill.end();
+        }
+    }
+
+    /// The arriving record is lost before it is whole.
+    pub(super) fn doom_arriving(&mut self) {
+        if let Some(spill) = &mut self.spill {
+            self.queue
+                .last(self.queue.arriving(), |piece| spill.doom(piece));
+        }
+    }
+
+    /// The next `count` landed bytes belong to that record.
+    pub(super) fn doom_landed(&mut self, count: usize) {
+        if let Some(spill) = &mut self.spill {
+            spill.doom(&self.queue.landed()[..count]);
+        }
+    }
+
+    /// That record has ended.
+    pub(super) fn spill_doomed(&mut self) {
+        if let Some(spill) = &mut self.spill {
+            spill.close_doomed();
+        }
+    }
+
+    /// Everything held is lost. It may wait as it was held: each piece of the queue's memory goes when
+    /// it is copied. Of a record of which a part went out, only the rest is lost: that is no record
+    /// to keep.
+    pub(super) fn clear_queue(&mut self) -> Tally {
+        let Some(spill) = &mut self.spill else {
+            return self.queue.clear(|_| {});
+        };
+        spill.add_room(self.queue.len());
+        if self.queue.is_torn() {
+            spill.add_no_more_of_the_first();
+        }
+        let lost = self.queue.clear(|piece| spill.add(piece));
+        spill.end();
+        lost
+    }
+}

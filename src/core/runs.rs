@@ -1,0 +1,210 @@
+//! Which bytes of the admitted stream a lane of survivors holds: runs of positions, between which
+//! records were evicted.
+//!
+//! A run takes a few bytes, as most lengths are short: its distance from the run before it and its
+//! own length, in groups of seven bits from the lowest, each but the last with the eighth bit set
+//! (LEB128). So survivors of a byte or two do not cost many times their size. Only the ends are kept
+//! as plain numbers: runs grow and begin at the back, shrink and leave at the front.
+
+use std::collections::VecDeque;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Run {
+    start: u64,
+    bytes: u64,
+}
+
+impl Run {
+    fn end(&self) -> u64 {
+        self.start + self.bytes
+    }
+}
+
+/// See the module's header.
+#[derive(Default)]
+pub(super) struct Runs {
+    first: Option<Run>,
+    between: VecDeque<u8>,
+    /// Where the run before `last` ends.
+    coded_to: u64,
+    last: Option<Run>,
+}
+
+impl Runs {
+    /// Position of the first byte.
+    pub(super) fn head(&self) -> Option<u64> {
+        self.first.map(|run| run.start)
+    }
+
+    /// Memory taken, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.between.capacity()
+    }
+
+    /// `bytes` (>= 1) bytes from position `start` come behind all others.
+    pub(super) fn push(&mut self, start: u64, bytes: u64) {
+        let back = self.last.as_mut().or(self.first.as_mut());
+        match back {
+            Some(back) if back.end() == start => back.bytes += bytes,
+            Some(back) => {
+                let end = back.end();
+                if let Some(last) = self.last {
+                    put(&mut self.between, last.start - self.coded_to);
+                    put(&mut self.between, last.bytes);
+                }
+                self.coded_to = end;
+                self.last = Some(Run { start, bytes });
+            }
+            None => self.first = Some(Run { start, bytes }),
+        }
+    }
+
+    /// The first `bytes` bytes leave.
+    pub(super) fn advance(&mut self, bytes: u64) {
+        let mut left = bytes;
+        while let Some(first) = &mut self.first {
+            let here = left.min(first.bytes);
+            first.start += here;
+            first.bytes -= here;
+            left -= here;
+            if first.bytes > 0 {
+                break;
+            }
+            let end = first.end();
+            self.first = self.take_second(end);
+        }
+        // A long past needs no memory any more.
+        if self.between.capacity() > 64 && self.between.len() < self.between.capacity() / 4 {
+            self.between.shrink_to(2 * self.between.len());
+        }
+    }
+
+    /// Takes out the run behind the first, which ends at `end`.
+    fn take_second(&mut self, end: u64) -> Option<Run> {
+        if self.between.is_empty() {
+            return self.last.take();
+        }
+        let mut codes = self.between.iter();
+        let run = get_run(&mut codes, end);
+        let used = self.between.len() - codes.len();
+        self.between.drain(..used);
+        Some(run)
+    }
+
+    /// How many bytes have a position below `position`; what is beyond `enough` may not be counted.
+    pub(super) fn before(&self, position: u64, enough: u64) -> u64 {
+        let mut sum = 0;
+        for run in self.iter().take_while(|run| run.start < position) {
+            if sum >= enough {
+                break;
+            }
+            sum += run.bytes.min(position - run.start);
+        }
+        sum
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Run> {
+        let mut codes = self.between.iter();
+        let mut end = self.first.map_or(0, |run| run.end());
+        let coded = std::iter::from_fn(move || {
+            if codes.len() == 0 {
+                return None;
+            }
+            let run = get_run(&mut codes, end);
+            end = run.end();
+            Some(run)
+        });
+        self.first.into_iter().chain(coded).chain(self.last)
+    }
+}
+
+fn put(codes: &mut VecDeque<u8>, number: u64) {
+    let mut left = number;
+    while left >= 0x80 {
+        codes.push_back(left as u8 | 0x80);
+        left >>= 7;
+    }
+    codes.push_back(left as u8);
+}
+
+/// The next coded run, when the run before it ends at `end`.
+fn get_run<'a>(codes: &mut impl Iterator<Item = &'a u8>, end: u64) -> Run {
+    let start = end + get(codes);
+    let bytes = get(codes);
+    Run { start, bytes }
+}
+
+fn get<'a>(codes: &mut impl Iterator<Item = &'a u8>) -> u64 {
+    let mut number = 0;
+    for (group, code) in codes.enumerate() {
+        number |= u64::from(code & 0x7f) << (7 * group);
+        if code & 0x80 == 0 {
+            break;
+        }
+    }
+    number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_continues_the_last_run_makes_it_longer() {
+        let mut runs = Runs::default();
+        runs.push(10, 5);
+        runs.push(15, 5);
+        runs.push(30, 1);
+        runs.push(31, 1);
+        let all: Vec<_> = runs.iter().map(|run| (run.start, run.bytes)).collect();
+        assert_eq!(all, [(10, 10), (30, 2)]);
+    }
+
+    #[test]
+    fn a_short_run_takes_two_bytes_and_none_when_it_left() {
+        let mut runs = Runs::default();
+        for number in 0..10_000 {
+            runs.push(3 * number, 1);
+        }
+        assert_eq!(runs.between.len(), 2 * 9_998);
+        runs.advance(9_999);
+        assert!(runs.memory() <= 64);
+        assert_eq!(runs.head(), Some(29_997));
+    }
+
+    proptest! {
+        /// Against a list of all positions.
+        #[test]
+        fn they_are_a_list_of_positions(
+            steps in vec((any::<bool>(), 0..300_u64, 1..300_u64), 0..60),
+            scale in 0..40_u32,
+        ) {
+            let (mut runs, mut list) = (Runs::default(), VecDeque::new());
+            let mut end = 0;
+            for (pushes, distance, bytes) in steps {
+                if pushes {
+                    // A distance may be huge, a list may not.
+                    let start = end + (distance.saturating_sub(100) << scale);
+                    runs.push(start, bytes);
+                    list.extend(start..start + bytes);
+                    end = start + bytes;
+                } else {
+                    let count = (distance as usize).min(list.len());
+                    runs.advance(count as u64);
+                    list.drain(..count);
+                }
+                prop_assert_eq!(runs.head(), list.front().copied());
+                for at in [0, list.len() / 3, list.len()] {
+                    let position = list.get(at).copied().unwrap_or(end);
+                    prop_assert_eq!(runs.before(position, u64::MAX), at as u64);
+                    let one_more = (at + 1).min(list.len()) as u64;
+                    prop_assert_eq!(runs.before(position + 1, one_more), one_more);
+                    let some = runs.before(position, 7);
+                    prop_assert!(some == at as u64 || (7..at as u64).contains(&some));
+                }
+            }
+        }
+    }
+}

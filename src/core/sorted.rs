@@ -1,0 +1,373 @@
+//! Records that an eviction by class has looked at and left in place, between those that begin to
+//! go out and those that nobody has looked at yet.
+//!
+//! ```text
+//!          level 0       level 1            ...       unsorted
+//!   <-   [ class 0 ] <- [ classes 0, 1 ] <- ... <- [ any class ]   <- arrivals
+//!           older                                      newer
+//! ```
+//!
+//! The record to evict is the oldest of the lowest class present. Only the unsorted can hold the
+//! lowest class of all: they are swept from their front, where the first of that class leaves and
+//! those before it move to the back of the level before. When none is left there, the highest level
+//! is swept for its own lowest class in the same way, and so on. So each record is looked at once a
+//! class at most, the order is that of the levels, and no record needs an index.
+//!
+//! Refuses to evict the most valuable class, and to evict at all where there is no memory to move a
+//! record into: then it is not known who is lowest. What lies between survivors in the admitted stream is
+//! remembered (`runs`), so that a position there means the same for as long as it is held.
+
+use super::lane::{Chunk, Lane};
+use super::runs::Runs;
+use crate::classes::Classes;
+
+/// See the module's header.
+pub(super) struct Sorted {
+    delimiter: Option<u8>,
+    /// Oldest first; level k holds classes 0 to k. As many as were ever needed.
+    levels: Vec<Level>,
+}
+
+struct Level {
+    lane: Lane,
+    runs: Runs,
+}
+
+/// A record that left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Evicted {
+    /// Position of its first byte in the admitted stream.
+    pub(super) at: u64,
+    pub(super) bytes: u64,
+    /// Position of the first held byte behind it, or of what will come next.
+    pub(super) next: u64,
+}
+
+/// The records that were never looked at.
+pub(super) struct Unsorted<'a> {
+    pub(super) lane: &'a mut Lane,
+    /// Position of the first byte.
+    pub(super) at: &'a mut u64,
+    /// Bytes of whole records.
+    pub(super) whole: u64,
+}
+
+/// Where chunks come from and go to.
+pub(super) trait Memory {
+    /// None when the system has none left.
+    fn take(&mut self) -> Option<Chunk>;
+    /// Takes a chunk back.
+    fn retire(&mut self, chunk: Chunk);
+}
+
+/// Which records are worth how much, and who looks at one, without its delimiter, before it leaves.
+pub(super) struct Look<'a, F> {
+    pub(super) classes: &'a Classes,
+    pub(super) see: F,
+}
+
+/// What became of the first record of a lane.
+enum Step {
+    /// It was of the class that leaves, and had so many bytes.
+    Left(u64),
+    /// It moved, and had so many bytes.
+    Moved(u64),
+    /// There was no memory to move it.
+    Stuck,
+}
+
+/// Looks at the first record of `lane`, which must be settled: one of `class` or below leaves, another
+/// moves to the back of `older`.
+fn step(
+    lane: &mut Lane,
+    older: &mut Lane,
+    class: usize,
+    look: &mut Look<'_, impl FnMut(&[u8])>,
+    memory: &mut impl Memory,
+) -> Step {
+    let bytes = lane.first_record().expect("a whole record");
+    let Some(record) = lane.part(0, bytes - 1) else {
+        return Step::Stuck;
+    };
+    let leaves = look.classes.of(&record) >= class;
+    if leaves {
+        (look.see)(&record);
+    }
+    if !leaves && !lane.copy_record(bytes, older, || memory.take()) {
+        return Step::Stuck;
+    }
+    lane.drop_record(bytes, |chunk| memory.retire(chunk));
+    if leaves {
+        Step::Left(bytes)
+    } else {
+        Step::Moved(bytes)
+    }
+}
+
+impl Sorted {
+    pub(super) fn new(delimiter: Option<u8>) -> Self {
+        Self {
+            delimiter,
+            levels: Vec::new(),
+        }
+    }
+
+    // ---- what is in it ----------------------------------------------------------------------
+
+    /// Bytes held.
+    pub(super) fn len(&self) -> u64 {
+        self.levels.iter().map(|level| level.lane.len()).sum()
+    }
+
+    /// Memory taken, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let of = |level: &Level| level.lane.memory() + level.runs.memory();
+        self.levels.iter().map(of).sum()
+    }
+
+    /// The bytes, oldest first.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.levels.iter().flat_map(|level| level.lane.pieces())
+    }
+
+    /// Position in the admitted stream of the first byte.
+    pub(super) fn head(&self) -> Option<u64> {
+        self.levels.iter().find_map(|level| level.runs.head())
+    }
+
+    /// How many bytes have a position below `position`; what is beyond `enough` may not be counted.
+    pub(super) fn before(&self, position: u64, enough: u64) -> u64 {
+        self.levels.iter().fold(0, |sum, level| {
+            let missing = enough.saturating_sub(sum);
+            sum + level.runs.before(position, missing)
+        })
+    }
+
+    /// Delimiters in it; [`Sorted::settle`] must come first.
+    pub(super) fn delimiters(&self) -> u64 {
+        self.levels
+            .iter()
+            .map(|level| level.lane.delimiters())
+            .sum()
+    }
+
+    // ---- what leaves ------------------------------------------------------------------------
+
+    /// The delimiters that left and were not returned before.
+    pub(super) fn settle(&mut self) -> u64 {
+        self.levels
+            .iter_mut()
+            .map(|level| level.lane.settle())
+            .sum()
+    }
+
+    /// The oldest `bytes` bytes leave. Emptied chunks go to `memory`.
+    pub(super) fn advance(&mut self, bytes: u64, memory: &mut impl Memory) {
+        let mut left = bytes;
+        for level in &mut self.levels {
+            let here = left.min(level.lane.len());
+            level.lane.advance(here, |chunk| memory.retire(chunk));
+            level.runs.advance(here);
+            left -= here;
+        }
+    }
+
+    /// Moves the oldest `bytes` bytes to the back of `other`. Both must be settled.
+    pub(super) fn move_front(&mut self, bytes: u64, other: &mut Lane) {
+        let mut left = bytes;
+        for level in &mut self.levels {
+            let here = left.min(level.lane.len());
+            level.lane.move_front(here, other);
+            level.runs.advance(here);
+            left -= here;
+        }
+    }
+
+    /// Evicts the oldest record of the lowest class present; None when only the most
+    /// valuable class is left, or no memory to sort in. All must be settled, and no record begun.
+    pub(super) fn evict(
+        &mut self,
+        mut unsorted: Unsorted<'_>,
+        mut look: Look<'_, impl FnMut(&[u8])>,
+        memory: &mut impl Memory,
+    ) -> Option<Evicted> {
+        while self.levels.len() < look.classes.lowest() {
+            self.levels.push(Level {
+                lane: Lane::new(self.delimiter),
+                runs: Runs::default(),
+            });
+        }
+        let evicted = self.evict_unsorted(&mut unsorted, &mut look, memory);
+        if evicted.is_some() || unsorted.whole > 0 {
+            return evicted;
+        }
+        // A level is swept only when those behind it are empty.
+        for level in (1..self.levels.len()).rev() {
+            let evicted = self.evict_from(level, *unsorted.at, &mut look, memory);
+            let is_stuck = self.levels[level].lane.len() > 0;
+            if evicted.is_some() || is_stuck {
+                return evicted;
+            }
+        }
+        None
+    }
+
+    fn evict_unsorted(
+        &mut self,
+        unsorted: &mut Unsorted<'_>,
+        look: &mut Look<'_, impl FnMut(&[u8])>,
+        memory: &mut impl Memory,
+    ) -> Option<Evicted> {
+        let level = self.levels.last_mut()?;
+        while unsorted.whole > 0 {
+            let at = *unsorted.at;
+            let lane = &mut *unsorted.lane;
+            let lowest = look.classes.lowest();
+            match step(lane, &mut level.lane, lowest, look, memory) {
+                Step::Left(bytes) => {
+                    *unsorted.at += bytes;
+                    let next = *unsorted.at;
+                    return Some(Evicted { at, bytes, next });
+                }
+                Step::Moved(bytes) => {
+                    *unsorted.at += bytes;
+                    unsorted.whole -= bytes;
+                    level.runs.push(at, bytes);
+                }
+                Step::Stuck => return None,
+            }
+        }
+        None
+    }
+
+    /// Evicts the oldest record of class `level`, the lowest there, of level `level`. At `behind`
+    /// begins what is held behind this level.
+    fn evict_from(
+        &mut self,
+        level: usize,
+        behind: u64,
+        look: &mut Look<'_, impl FnMut(&[u8])>,
+        memory: &mut impl Memory,
+    ) -> Option<Evicted> {
+        let (older, newer) = self.levels.split_at_mut(level);
+        let (to, from) = (older.last_mut()?, newer.first_mut()?);
+        while let Some(at) = from.runs.head() {
+            match step(&mut from.lane, &mut to.lane, level, look, memory) {
+                Step::Left(bytes) => {
+                    from.runs.advance(bytes);
+                    let next = from.runs.head().unwrap_or(behind);
+                    return Some(Evicted { at, bytes, next });
+                }
+                Step::Moved(bytes) => {
+                    from.runs.advance(bytes);
+                    to.runs.push(at, bytes);
+                }
+                Step::Stuck => return None,
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Chunks of four bytes, as long as there are any.
+    struct Budget(usize);
+
+    impl Memory for Budget {
+        fn take(&mut self) -> Option<Chunk> {
+            self.0 = self.0.checked_sub(1)?;
+            Chunk::new(4)
+        }
+
+        fn retire(&mut self, _chunk: Chunk) {}
+    }
+
+    /// Records without their ends, each from its position on.
+    struct Case {
+        sorted: Sorted,
+        lane: Lane,
+        at: u64,
+    }
+
+    impl Case {
+        fn of(records: &str) -> Self {
+            let mut lane = Lane::new(Some(b' '));
+            let bytes = format!("{records} ").into_bytes();
+            let mut chunk = Chunk::new(bytes.len()).expect("memory");
+            chunk.clear();
+            lane.extend(chunk);
+            let (from, room) = lane.spare();
+            room.copy_from_slice(&bytes);
+            let delimiters = super::super::lane::count(Some(b' '), &bytes);
+            lane.keep(from, bytes.len(), delimiters);
+            Self {
+                sorted: Sorted::new(Some(b' ')),
+                lane,
+                at: 0,
+            }
+        }
+
+        /// Where the record was that left, and what is behind it.
+        fn evict(&mut self, chunks: usize) -> Option<(u64, u64)> {
+            let unsorted = Unsorted {
+                whole: self.lane.len(),
+                lane: &mut self.lane,
+                at: &mut self.at,
+            };
+            let classes = Classes::new(&["a", "b"]).expect("expressions");
+            let look = Look {
+                classes: &classes,
+                see: |_: &[u8]| {},
+            };
+            let evicted = self.sorted.evict(unsorted, look, &mut Budget(chunks));
+            evicted.map(|evicted| (evicted.at, evicted.next))
+        }
+
+        fn left(&self) -> String {
+            let pieces = self.sorted.pieces().chain(self.lane.pieces());
+            String::from_utf8(pieces.collect::<Vec<_>>().concat()).expect("text")
+        }
+    }
+
+    #[test]
+    fn the_lowest_leaves_from_wherever_it_stands() {
+        let mut case = Case::of("a1 b1 c1 b2 a2 c2 a3 b3");
+        // The last gap but one is between a1 and b2, then right before a2, then at the end.
+        for (evicted, left) in [
+            (Some((6, 9)), "a1 b1 b2 a2 c2 a3 b3 "),
+            (Some((15, 18)), "a1 b1 b2 a2 a3 b3 "),
+            (Some((3, 9)), "a1 b2 a2 a3 b3 "),
+            (Some((9, 12)), "a1 a2 a3 b3 "),
+            (Some((21, 24)), "a1 a2 a3 "),
+            (None, "a1 a2 a3 "),
+        ] {
+            assert_eq!(case.evict(100), evicted, "{left}");
+            assert_eq!(case.left(), left);
+        }
+        assert_eq!(case.sorted.head(), Some(0));
+        let before = [3, 12, 13, 18, 21].map(|position| case.sorted.before(position, 100));
+        assert_eq!(before, [3, 3, 4, 6, 9]);
+        assert_eq!(case.sorted.delimiters(), 3);
+    }
+
+    #[test]
+    fn without_memory_nobody_is_evicted_and_nobody_is_lost() {
+        let mut case = Case::of("abcdef bbbbbb c");
+        // The first takes two chunks of four bytes, and there is one.
+        for chunks in [0, 1] {
+            assert_eq!(case.evict(chunks), None);
+            assert_eq!(case.left(), "abcdef bbbbbb c ");
+        }
+        // The first moves, the second does not, and is not evicted for it.
+        assert_eq!(case.evict(2), None);
+        assert_eq!(case.left(), "abcdef bbbbbb c ");
+        assert_eq!(case.evict(100), Some((14, 16)));
+        // b's level is known, a's takes its memory.
+        assert_eq!(case.evict(0), None);
+        assert_eq!(case.evict(2), Some((7, 16)));
+        assert_eq!(case.left(), "abcdef ");
+    }
+}

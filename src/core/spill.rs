@@ -1,0 +1,357 @@
+//! The lost records themselves, gathered for somebody to take (`--lost-to`): whole ones only, in the
+//! order in which they were lost, each ended by its delimiter, and no more of them than may wait.
+//!
+//! Refuses to grow: a record that finds no room is counted instead, and so is one of which a part is
+//! gone already. Knows nothing of why a record was lost.
+
+use super::account::Tally;
+
+/// What waits is handed over in pieces of about this size, so that none of it has to be copied when
+/// it grows.
+const BATCH: usize = 256 * 1024;
+
+/// What a batch costs beside its text: it bounds their number.
+const COST: u64 = 64;
+
+/// Some lost records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// One behind the other, each with its delimiter; only the last may have come in without one.
+    pub text: Vec<u8>,
+    /// How many they are, and how many bytes of the input.
+    pub lost: Tally,
+}
+
+impl Batch {
+    /// What it takes of the room for what waits, in bytes.
+    pub fn cost(&self) -> u64 {
+        self.text.len() as u64 + COST
+    }
+}
+
+/// What became of the lost records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spilled {
+    /// Those that were written, or taken to be.
+    pub written: Tally,
+    /// Those that were not and will not be.
+    pub unwritten: Tally,
+}
+
+/// See the module's header.
+pub struct Spill {
+    delimiter: u8,
+    /// Bytes that may wait here.
+    room: u64,
+    /// What the batches that are complete take of it.
+    used: u64,
+    batches: Vec<Batch>,
+    /// The batch in the making; behind its records may be the begin of one that is being added.
+    batch: Batch,
+    adding: Adding,
+    /// A record that is lost while it still arrives.
+    doomed: Vec<u8>,
+    doomed_as: Adding,
+    spilled: Spilled,
+}
+
+/// A record that comes in pieces: how much of it has come, and whether that is kept.
+#[derive(Debug, Clone, Copy, Default)]
+struct Adding {
+    bytes: u64,
+    is_cut: bool,
+}
+
+impl Spill {
+    /// For records that end in `delimiter`. There is no room before [`Spill::set_room`].
+    pub fn new(delimiter: u8) -> Self {
+        Self {
+            delimiter,
+            room: 0,
+            used: 0,
+            batches: Vec::new(),
+            batch: Batch::default(),
+            adding: Adding::default(),
+            doomed: Vec::new(),
+            doomed_as: Adding::default(),
+            spilled: Spilled::default(),
+        }
+    }
+
+    /// So many bytes may wait here from now on. What waits already stays.
+    pub fn set_room(&mut self, bytes: u64) {
+        self.room = bytes;
+    }
+
+    /// Room for so many bytes of records more, until [`Spill::set_room`] says otherwise.
+    pub fn add_room(&mut self, bytes: u64) {
+        // In batches, and with a delimiter for the last.
+        let cost = COST * (bytes / BATCH as u64 + 2) + 1;
+        self.room = self.room.saturating_add(bytes).saturating_add(cost);
+    }
+
+    /// What became of all that was lost so far: taken counts as written.
+    pub fn spilled(&self) -> Spilled {
+        self.spilled
+    }
+
+    /// Takes what waits.
+    pub fn take(&mut self) -> Vec<Batch> {
+        debug_assert_eq!(self.adding.bytes, 0);
+        self.complete_batch();
+        self.used = 0;
+        std::mem::take(&mut self.batches)
+    }
+
+    /// Adds bytes of lost records: the next piece of a row of whole ones.
+    pub fn add(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if !self.adding.is_cut && self.fits(bytes.len()) {
+                return self.append(bytes);
+            }
+            let end = memchr::memchr(self.delimiter, bytes);
+            let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
+            if !self.adding.is_cut && self.fits(piece.len()) {
+                self.append(piece);
+            } else {
+                self.pass_over(piece.len() as u64, end.is_some());
+            }
+            bytes = rest;
+        }
+    }
+
+    /// The record added last is complete, though it may have no delimiter.
+    pub fn end(&mut self) {
+        if self.adding.bytes == 0 {
+            self.adding.is_cut = false;
+        } else if self.adding.is_cut || !self.fits(1) {
+            self.pass_over(0, true);
+        } else {
+            self.batch.text.push(self.delimiter);
+            self.count(Tally {
+                bytes: self.adding.bytes,
+                records: 1,
+            });
+            self.adding.bytes = 0;
+            // So that only a batch's last delimiter may be one that did not come in.
+            self.complete_batch();
+        }
+    }
+
+    /// What is added next begins with the rest of a record of which a part is gone.
+    pub fn add_no_more_of_the_first(&mut self) {
+        self.adding.is_cut = true;
+    }
+
+    /// A piece of the record that is lost while it arrives.
+    pub fn doom(&mut self, piece: &[u8]) {
+        self.doomed_as.bytes += piece.len() as u64;
+        if self.doomed_as.is_cut {
+            return;
+        }
+        if self.fits(piece.len()) && self.doomed.try_reserve(piece.len()).is_ok() {
+            self.doomed.extend_from_slice(piece);
+        } else {
+            self.doomed_as.is_cut = true;
+            self.doomed = Vec::new();
+        }
+    }
+
+    /// That record is complete.
+    pub fn close_doomed(&mut self) {
+        let record = std::mem::take(&mut self.doomed);
+        let Adding { bytes, is_cut } = std::mem::take(&mut self.doomed_as);
+        if is_cut {
+            self.spilled.unwritten += Tally { bytes, records: 1 };
+        } else {
+            self.add(&record);
+            self.end();
+        }
+    }
+
+    /// Whether so many bytes more may wait, and there is memory for them.
+    fn fits(&mut self, bytes: usize) -> bool {
+        let waiting = self.used + self.batch.cost() + self.doomed.len() as u64;
+        let has_room = waiting.saturating_add(bytes as u64) <= self.room;
+        has_room && self.batch.text.try_reserve(bytes).is_ok()
+    }
+
+    /// Puts bytes that fit behind the others.
+    fn append(&mut self, bytes: &[u8]) {
+        let begun = self.adding.bytes;
+        self.batch.text.extend_from_slice(bytes);
+        let Some(last) = memchr::memrchr(self.delimiter, bytes) else {
+            self.adding.bytes += bytes.len() as u64;
+            return;
+        };
+        let ended = last as u64 + 1;
+        self.count(Tally {
+            bytes: begun + ended,
+            records: memchr::memchr_iter(self.delimiter, bytes).count() as u64,
+        });
+        self.adding.bytes = bytes.len() as u64 - ended;
+        if self.batch.text.len() >= BATCH {
+            self.complete_batch();
+        }
+    }
+
+    /// So many bytes of the record that is being added find no room; what was added of it goes.
+    fn pass_over(&mut self, bytes: u64, is_end: bool) {
+        let Adding {
+            bytes: added,
+            is_cut,
+        } = self.adding;
+        if !is_cut {
+            let whole = self.batch.text.len() - added as usize;
+            self.batch.text.truncate(whole);
+        }
+        self.adding = Adding {
+            bytes: added + bytes,
+            is_cut: true,
+        };
+        if is_end {
+            self.spilled.unwritten += Tally {
+                bytes: self.adding.bytes,
+                records: 1,
+            };
+            self.adding = Adding::default();
+        }
+    }
+
+    fn count(&mut self, lost: Tally) {
+        self.batch.lost += lost;
+        self.spilled.written += lost;
+    }
+
+    /// The whole records of the batch in the making are one to take; what is added goes on.
+    fn complete_batch(&mut self) {
+        if self.batch.lost.records == 0 {
+            return;
+        }
+        let begun = if self.adding.is_cut {
+            0
+        } else {
+            self.adding.bytes
+        };
+        let whole = self.batch.text.len() - begun as usize;
+        let rest = self.batch.text.split_off(whole);
+        let batch = std::mem::take(&mut self.batch);
+        self.batch.text = rest;
+        self.used += batch.cost();
+        self.batches.push(batch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_room(room: u64) -> Spill {
+        let mut spill = Spill::new(b'\n');
+        spill.set_room(room);
+        spill
+    }
+
+    fn text(spill: &mut Spill) -> String {
+        let batches = spill.take().into_iter();
+        let text: Vec<u8> = batches.flat_map(|batch| batch.text).collect();
+        String::from_utf8(text).unwrap()
+    }
+
+    fn tally(bytes: u64, records: u64) -> Tally {
+        Tally { bytes, records }
+    }
+
+    #[test]
+    fn records_come_out_as_they_were_however_they_were_cut() {
+        let input = b"one\ntwo\n\nthree\nfour";
+        for cut in 1..input.len() {
+            let mut spill = with_room(1000);
+            input.chunks(cut).for_each(|piece| spill.add(piece));
+            spill.end();
+            assert_eq!(
+                text(&mut spill),
+                "one\ntwo\n\nthree\nfour\n",
+                "cut at {cut}"
+            );
+            assert_eq!(spill.spilled().written, tally(19, 5));
+            assert_eq!(spill.spilled().unwritten, tally(0, 0));
+        }
+    }
+
+    #[test]
+    fn a_record_that_finds_no_room_is_counted_and_the_next_may_find_some() {
+        let input = b"four\neleven byte\nten\nlast one";
+        for cut in 1..input.len() {
+            let mut spill = with_room(COST + 10);
+            input.chunks(cut).for_each(|piece| spill.add(piece));
+            spill.end();
+            assert_eq!(text(&mut spill), "four\nten\n", "cut at {cut}");
+            assert_eq!(spill.spilled().written, tally(9, 2));
+            assert_eq!(spill.spilled().unwritten, tally(20, 2));
+            spill.add(b"room now\n");
+            assert_eq!(text(&mut spill), "room now\n");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_record_is_no_record() {
+        for (input, rest, kept) in [
+            ("rest\nnext\n", tally(5, 1), "next\n"),
+            ("rest\n", tally(5, 1), ""),
+            ("rest", tally(4, 1), ""),
+            ("", tally(0, 0), ""),
+        ] {
+            let mut spill = with_room(1000);
+            spill.add_no_more_of_the_first();
+            spill.add(input.as_bytes());
+            spill.end();
+            assert_eq!(spill.spilled().unwritten, rest, "{input:?}");
+            spill.add(b"more\n");
+            assert_eq!(text(&mut spill), format!("{kept}more\n"));
+        }
+    }
+
+    #[test]
+    fn a_doomed_record_comes_behind_those_that_are_lost_while_it_arrives() {
+        let mut spill = with_room(1000);
+        spill.doom(b"doo");
+        spill.add(b"another\n");
+        spill.doom(b"med\n");
+        spill.close_doomed();
+        assert_eq!(text(&mut spill), "another\ndoomed\n");
+        spill.doom(b"no end");
+        spill.close_doomed();
+        assert_eq!(text(&mut spill), "no end\n");
+    }
+
+    #[test]
+    fn a_doomed_record_that_is_too_long_is_counted_whole_and_leaves_its_room() {
+        let mut spill = with_room(COST + 10);
+        for _ in 0..3 {
+            spill.doom(b"four");
+        }
+        spill.add(b"nine byte\n");
+        spill.close_doomed();
+        assert_eq!(text(&mut spill), "nine byte\n");
+        assert_eq!(spill.spilled().unwritten, tally(12, 1));
+    }
+
+    #[test]
+    fn much_is_taken_in_batches_of_whole_records() {
+        let mut spill = with_room(u64::MAX);
+        let record = [vec![b'x'; 99_999], b"\n".to_vec()].concat();
+        let all = record.repeat(20);
+        all.chunks(1_000).for_each(|piece| spill.add(piece));
+        let batches = spill.take();
+        assert!(batches.len() >= 6);
+        assert!(batches.iter().all(|batch| batch.text.ends_with(b"\n")));
+        assert!(batches.iter().all(|batch| batch.text.len() < 2 * BATCH));
+        assert_eq!(
+            batches.iter().map(|batch| batch.lost.records).sum::<u64>(),
+            20
+        );
+        assert!(batches.into_iter().flat_map(|batch| batch.text).eq(all));
+        assert!(spill.take().is_empty());
+    }
+}

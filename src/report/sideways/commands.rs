@@ -1,0 +1,259 @@
+//! `--on-pressure CMD` and `--on-flow CMD`: a shell command for each change of state, with the account
+//! in its environment.
+//!
+//! One command runs at a time. Of the changes that come meanwhile only the newest is kept; when the
+//! command ends it is news if it differs from what the command was run for. Refuses to kill: a
+//! command that outlasts the run goes on alone.
+
+use std::collections::VecDeque;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
+
+use super::End;
+use crate::config::{ReportConfig, Sideways};
+use crate::core::snapshot::{Snapshot, State};
+use crate::engine::Event;
+use crate::report::thread::event_name;
+use crate::report::{Complaints, STACK, StartError};
+use crate::units::{reason, seconds};
+
+/// The relay's side.
+pub struct Commands {
+    desk: Arc<Desk>,
+    done: Receiver<()>,
+    /// The state that was last told.
+    told: State,
+}
+
+impl Commands {
+    /// Starts the thread that runs the commands; None where there are none.
+    ///
+    /// # Errors
+    ///
+    /// No thread can be had.
+    pub fn start(
+        asked: &Sideways,
+        config: &ReportConfig,
+        complaints: Complaints,
+    ) -> Result<Option<Commands>, StartError> {
+        let (on_pressure, on_flow) = (asked.on_pressure.clone(), asked.on_flow.clone());
+        if on_pressure.is_none() && on_flow.is_none() {
+            return Ok(None);
+        }
+        let (alive, done) = sync_channel(0);
+        let desk = Arc::new(Desk::default());
+        let mut runner = Runner {
+            on_pressure,
+            on_flow,
+            name: config.name.clone(),
+            complaints,
+            complained: [None, None],
+        };
+        let their_desk = Arc::clone(&desk);
+        let work = move || {
+            runner.run(&their_desk);
+            drop(alive);
+        };
+        Builder::new()
+            .name("commands".to_owned())
+            .stack_size(STACK)
+            .spawn(work)
+            .map_err(|error| StartError {
+                what: "run commands".to_owned(),
+                error,
+            })?;
+        Ok(Some(Commands {
+            desk,
+            done,
+            told: State::Flowing,
+        }))
+    }
+
+    /// Whether an event is one that commands are run for.
+    pub fn tells(event: Event) -> bool {
+        matches!(event, Event::Pressured | Event::Flowing)
+    }
+
+    /// Leaves a change on the desk. The lock is held for no longer than it takes to move a pointer.
+    pub fn tell(&mut self, event: Event, snapshot: &Snapshot) {
+        if Commands::tells(event) {
+            self.told = snapshot.state;
+            let change = (event, Box::new(snapshot.clone()));
+            self.desk.lock().put(change);
+            self.desk.news.notify_one();
+        }
+    }
+
+    /// Changes came that were not told: that of the state is news if it is not as was told last.
+    pub fn catch_up(&mut self, snapshot: &Snapshot) {
+        if snapshot.state != self.told {
+            let event = match snapshot.state {
+                State::Pressured => Event::Pressured,
+                State::Flowing => Event::Flowing,
+            };
+            self.tell(event, snapshot);
+        }
+    }
+
+    /// There is no more to come: what is on the desk is still attended to.
+    pub fn close(self) -> End {
+        self.desk.lock().is_closed = true;
+        self.desk.news.notify_one();
+        End(self.done)
+    }
+}
+
+type Change = (Event, Box<Snapshot>);
+
+/// Where changes wait for the thread.
+#[derive(Default)]
+struct Desk {
+    papers: Mutex<Papers>,
+    news: Condvar,
+}
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, Papers> {
+        self.papers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The oldest change, which is waited for; None when there will be none.
+    fn next(&self) -> Option<Change> {
+        let mut papers = self.lock();
+        loop {
+            let next = papers.changes.pop_front();
+            if next.is_some() || papers.is_closed {
+                return next;
+            }
+            papers = self
+                .news
+                .wait(papers)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The newest change, without waiting.
+    fn newest(&self) -> Option<Change> {
+        self.lock().changes.drain(..).next_back()
+    }
+}
+
+#[derive(Default)]
+struct Papers {
+    /// The oldest, for a thread that has nothing to do, and the newest.
+    changes: VecDeque<Change>,
+    is_closed: bool,
+}
+
+impl Papers {
+    fn put(&mut self, change: Change) {
+        self.changes.truncate(1);
+        self.changes.push_back(change);
+    }
+}
+
+/// The thread's side.
+struct Runner {
+    on_pressure: Option<String>,
+    on_flow: Option<String>,
+    name: Option<String>,
+    complaints: Complaints,
+    /// What was last said of either command: the same is said once.
+    complained: [Option<String>; 2],
+}
+
+impl Runner {
+    fn run(&mut self, desk: &Desk) {
+        while let Some(mut change) = desk.next() {
+            while self.attend(&change) {
+                match desk.newest() {
+                    Some(newest) if newest.0 != change.0 => change = newest,
+                    _ => break,
+                }
+            }
+        }
+    }
+
+    /// Runs the command for a change, to its end. Returns whether there is one.
+    fn attend(&mut self, (event, snapshot): &Change) -> bool {
+        let (option, words, index) = match event {
+            Event::Pressured => ("--on-pressure", &self.on_pressure, 0),
+            _ => ("--on-flow", &self.on_flow, 1),
+        };
+        let Some(words) = words else {
+            return false;
+        };
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        describe(&mut command, *event, snapshot, self.name.as_deref());
+        let trouble = match command.spawn() {
+            Err(error) => Some(format!("cannot run {option} '{words}': {}", reason(&error))),
+            Ok(mut child) => match child.wait() {
+                Ok(status) => {
+                    failure(status).map(|how| format!("{option} '{words}' failed: {how}"))
+                }
+                // Where SIGCHLD is ignored nobody learns how a child ended.
+                Err(_) => None,
+            },
+        };
+        if self.complained[index] != trouble
+            && let Some(trouble) = &trouble
+        {
+            self.complaints.say(trouble.clone());
+        }
+        self.complained[index] = trouble;
+        true
+    }
+}
+
+/// How a command failed, if it did.
+fn failure(status: ExitStatus) -> Option<String> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => None,
+        (Some(code), _) => Some(format!("exit status {code}")),
+        (_, Some(signal)) => Some(format!("killed by signal {signal}")),
+        _ => Some(status.to_string()),
+    }
+}
+
+/// Puts the account into the command's environment: what is not known is not there, whatever hwm's
+/// own environment has by that name.
+fn describe(command: &mut Command, event: Event, snapshot: &Snapshot, name: Option<&str>) {
+    let lost = snapshot.lost.total();
+    let records = |records: u64| snapshot.counts_records.then(|| records.to_string());
+    let number = |number: u64| Some(number.to_string());
+    for (key, value) in [
+        ("HWM_EVENT", event_name(event).map(str::to_owned)),
+        ("HWM_STATE", Some(snapshot.state.name().to_owned())),
+        ("HWM_POLICY", Some(snapshot.policy.to_owned())),
+        ("HWM_ELAPSED_S", Some(seconds(snapshot.elapsed))),
+        ("HWM_IN_BYTES", number(snapshot.input.bytes)),
+        ("HWM_IN_RECORDS", records(snapshot.input.records)),
+        ("HWM_OUT_BYTES", number(snapshot.output.bytes)),
+        ("HWM_OUT_RECORDS", records(snapshot.output.records)),
+        ("HWM_LOST_BYTES", number(lost.bytes)),
+        ("HWM_LOST_RECORDS", records(lost.records)),
+        ("HWM_HELD_BYTES", number(snapshot.held.bytes)),
+        ("HWM_HELD_RECORDS", records(snapshot.held.records)),
+        ("HWM_PEAK_HELD_BYTES", number(snapshot.peak_held)),
+        ("HWM_CAPACITY_BYTES", number(snapshot.capacity)),
+        ("HWM_HIGH_WATER_BYTES", number(snapshot.high_water)),
+        ("HWM_LOW_WATER_BYTES", number(snapshot.low_water)),
+        ("HWM_PRESSURED_S", Some(seconds(snapshot.pressured))),
+        ("HWM_PRESSURE_EPISODES", number(snapshot.pressure_episodes)),
+        ("HWM_LOSS_EPISODES", number(snapshot.loss_episodes)),
+        ("HWM_NAME", name.map(str::to_owned)),
+    ] {
+        match value {
+            Some(value) => command.env(key, value),
+            None => command.env_remove(key),
+        };
+    }
+}

@@ -1,0 +1,160 @@
+//! `--events PATH`: a line for each change, as it happens.
+//!
+//! Nobody waits for the reader. While it is too slow, and the inbox is full, events are missed; how
+//! many is told by a line of its own before the next one that gets through. Refuses to go on behind a
+//! write that failed: what came of that line is not known.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::Builder;
+
+use super::End;
+use crate::config::ReportConfig;
+use crate::core::snapshot::Snapshot;
+use crate::engine::Event;
+use crate::report::output::Descriptor;
+use crate::report::thread::event_name;
+use crate::report::{Complaints, STACK, StartError, json};
+use crate::units::reason;
+
+/// Events under way to the thread: with their accounts about half a megabyte. Several turns' worth of
+/// a state that flaps as fast as it can.
+pub const INBOX: usize = 1024;
+
+/// The relay's side.
+pub struct Events {
+    inbox: SyncSender<News>,
+    last: SyncSender<News>,
+    done: Receiver<()>,
+    missed: u64,
+}
+
+/// What the thread is told.
+struct News {
+    /// Events that could not be told before this one.
+    missed: u64,
+    /// None where there is no more to tell than what was missed.
+    event: Option<&'static str>,
+    snapshot: Box<Snapshot>,
+}
+
+impl Events {
+    /// Opens `path` for appending, and starts the thread that writes to it.
+    ///
+    /// # Errors
+    ///
+    /// The system's: as for `--report-to`, a FIFO that nobody reads is one.
+    pub fn start(
+        path: &Path,
+        config: &ReportConfig,
+        complaints: Complaints,
+    ) -> Result<Events, StartError> {
+        let opened = Descriptor::open(path).and_then(|out| {
+            let name = path.display().to_string();
+            Events::onto(out, name, config.clone(), complaints)
+        });
+        opened.map_err(StartError::path("write events", path))
+    }
+
+    /// The same with anything to write to; `name` is what it is called when that fails.
+    pub fn onto(
+        out: impl Write + Send + 'static,
+        name: String,
+        config: ReportConfig,
+        complaints: Complaints,
+    ) -> io::Result<Events> {
+        let (inbox, news) = sync_channel(INBOX);
+        let (last, last_news) = sync_channel(1);
+        let (alive, done) = sync_channel(0);
+        let mut writer = Writer { out, config };
+        let work = move || {
+            if let Err(error) = writer.run(&news, &last_news) {
+                let reason = reason(&error);
+                complaints.say(format!(
+                    "cannot write events to {name}: {reason}; no more of them are written"
+                ));
+            }
+            drop(alive);
+        };
+        Builder::new()
+            .name("events".to_owned())
+            .stack_size(STACK)
+            .spawn(work)?;
+        Ok(Events {
+            inbox,
+            last,
+            done,
+            missed: 0,
+        })
+    }
+
+    /// Whether an event is one of those that are told.
+    pub fn tells(event: Event) -> bool {
+        event_name(event).is_some()
+    }
+
+    /// Hands an event over, or counts it as missed.
+    pub fn tell(&mut self, event: Event, snapshot: &Snapshot) {
+        let Some(name) = event_name(event) else {
+            return;
+        };
+        let news = News {
+            missed: self.missed,
+            event: Some(name),
+            snapshot: Box::new(snapshot.clone()),
+        };
+        match self.inbox.try_send(news) {
+            Ok(()) => self.missed = 0,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.missed += 1,
+        }
+    }
+
+    /// So many events could not even be handed over.
+    pub fn missed(&mut self, events: u64) {
+        self.missed += events;
+    }
+
+    /// There is no more to come: what is under way is still written.
+    pub fn close(self, snapshot: &Snapshot) -> End {
+        let _ = self.last.try_send(News {
+            missed: self.missed,
+            event: None,
+            snapshot: Box::new(snapshot.clone()),
+        });
+        End(self.done)
+    }
+}
+
+/// The thread's side.
+struct Writer<W> {
+    out: W,
+    config: ReportConfig,
+}
+
+impl<W: Write> Writer<W> {
+    fn run(&mut self, inbox: &Receiver<News>, last: &Receiver<News>) -> io::Result<()> {
+        for news in inbox {
+            self.tell(&news)?;
+        }
+        match last.try_recv() {
+            Ok(news) => self.tell(&news),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn tell(&mut self, news: &News) -> io::Result<()> {
+        if news.missed > 0 {
+            self.say(json::missed(news.missed, &news.snapshot, &self.config))?;
+        }
+        match news.event {
+            Some(event) => self.say(json::line(event, &news.snapshot, &self.config, None)),
+            None => Ok(()),
+        }
+    }
+
+    /// A line at once, so that lines of several processes mix only as wholes.
+    fn say(&mut self, line: String) -> io::Result<()> {
+        self.out.write_all((line + "\n").as_bytes())
+    }
+}

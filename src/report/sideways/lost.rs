@@ -1,0 +1,215 @@
+//! `--lost-to FILE`: the lost records themselves, appended as they are lost.
+//!
+//! What waits to be written is bounded: the relay asks how much room there is, and counts what finds
+//! none. Refuses to go on behind a write that failed, for what follows could not be told from the
+//! rest of a record.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread::Builder;
+
+use rustix::fs::{FileType, Stat};
+
+use super::End;
+use crate::config::{Config, Source};
+use crate::core::account::Tally;
+use crate::core::spill::{Batch, Spilled};
+use crate::report::output::Descriptor;
+use crate::report::{Complaints, STACK, StartError};
+use crate::units::reason;
+
+/// The most bytes that wait to be written: enough for some hundred milliseconds of a flood while a
+/// disk is busy, and little beside the capacity.
+const ROOM: u64 = 4 << 20;
+
+/// The relay's side.
+pub struct Lost {
+    /// None when there is no more to come.
+    inbox: Option<Sender<Batch>>,
+    done: Option<Receiver<()>>,
+    tallies: Arc<Tallies>,
+}
+
+/// What both sides know.
+#[derive(Default)]
+struct Tallies {
+    /// What the batches under way cost.
+    waiting: AtomicU64,
+    bytes: AtomicU64,
+    records: AtomicU64,
+    has_failed: AtomicBool,
+}
+
+impl Lost {
+    /// Opens the FILE for appending, and starts the thread that writes to it; None without the option.
+    ///
+    /// # Errors
+    ///
+    /// The system's, as for `--report-to`; and where the FILE is the input or the output as well.
+    pub fn start(config: &Config, complaints: Complaints) -> Result<Option<Lost>, StartError> {
+        let Some(path) = &config.sideways.lost_to else {
+            return Ok(None);
+        };
+        let delimiter = config.relay.delimiter;
+        let opened = Descriptor::open_non_blocking(path).and_then(|file| {
+            refuse_shared(&file, &config.sources)?;
+            let name = path.display().to_string();
+            Lost::onto(file, name, delimiter, complaints)
+        });
+        opened
+            .map(Some)
+            .map_err(StartError::path("append lost records", path))
+    }
+
+    /// The same with anything to write to; `name` is what it is called when that fails.
+    pub fn onto(
+        out: impl Write + Send + 'static,
+        name: String,
+        delimiter: u8,
+        complaints: Complaints,
+    ) -> io::Result<Lost> {
+        let (inbox, batches) = channel();
+        let (alive, done) = sync_channel(0);
+        let tallies = Arc::new(Tallies::default());
+        let mut writer = Writer {
+            out,
+            delimiter,
+            tallies: Arc::clone(&tallies),
+        };
+        let work = move || {
+            if let Err(error) = writer.run(batches) {
+                let reason = reason(&error);
+                complaints.say(format!(
+                    "cannot append lost records to {name}: {reason}; no more of them are kept"
+                ));
+            }
+            drop(alive);
+        };
+        Builder::new()
+            .name("lost".to_owned())
+            .stack_size(STACK)
+            .spawn(work)?;
+        Ok(Lost {
+            inbox: Some(inbox),
+            done: Some(done),
+            tallies,
+        })
+    }
+
+    /// How many bytes more may wait.
+    pub fn room(&self) -> u64 {
+        if self.tallies.has_failed.load(Ordering::Relaxed) {
+            return 0;
+        }
+        ROOM.saturating_sub(self.tallies.waiting.load(Ordering::Relaxed))
+    }
+
+    /// Hands records over. Where nobody takes them any more they are not written, and count as such.
+    pub fn take(&self, batch: Batch) {
+        let cost = batch.cost();
+        self.tallies.waiting.fetch_add(cost, Ordering::Relaxed);
+        if let Some(inbox) = &self.inbox {
+            let _ = inbox.send(batch);
+        }
+    }
+
+    /// What became of all that was lost, of which so much was `handed` over: what is not written yet
+    /// counts as unwritten.
+    pub fn spilled(&self, handed: Spilled) -> Spilled {
+        let load = |count: &AtomicU64| count.load(Ordering::Acquire);
+        let written = Tally {
+            bytes: load(&self.tallies.bytes),
+            records: load(&self.tallies.records),
+        };
+        let left = |handed: u64, kept: u64, written| handed.saturating_sub(written) + kept;
+        let unwritten = Tally {
+            bytes: left(handed.written.bytes, handed.unwritten.bytes, written.bytes),
+            records: left(
+                handed.written.records,
+                handed.unwritten.records,
+                written.records,
+            ),
+        };
+        Spilled { written, unwritten }
+    }
+
+    /// There is no more to come: what is under way is still written.
+    pub fn close(&mut self) -> Option<End> {
+        self.inbox = None;
+        self.done.take().map(End)
+    }
+}
+
+/// The thread's side.
+struct Writer<W> {
+    out: W,
+    delimiter: u8,
+    tallies: Arc<Tallies>,
+}
+
+impl<W: Write> Writer<W> {
+    fn run(&mut self, inbox: Receiver<Batch>) -> io::Result<()> {
+        for batch in inbox {
+            let written = self.write(&batch);
+            if written.is_err() {
+                self.tallies.has_failed.store(true, Ordering::Relaxed);
+            }
+            written?;
+            let cost = batch.cost();
+            self.tallies.waiting.fetch_sub(cost, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Counts each record when its last byte is written.
+    fn write(&mut self, batch: &Batch) -> io::Result<()> {
+        let (mut counted, mut at) = (Tally::default(), 0);
+        while at < batch.text.len() {
+            let count = match self.out.write(&batch.text[at..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let piece = &batch.text[at..at + count];
+            let mut now = counted;
+            if let Some(last) = memchr::memrchr(self.delimiter, piece) {
+                now.bytes = (at + last + 1) as u64;
+                now.records += memchr::memchr_iter(self.delimiter, piece).count() as u64;
+            }
+            at += count;
+            if at == batch.text.len() {
+                // Its last delimiter may not have come in.
+                now = batch.lost;
+            }
+            let Tallies { bytes, records, .. } = &*self.tallies;
+            bytes.fetch_add(now.bytes - counted.bytes, Ordering::Release);
+            records.fetch_add(now.records - counted.records, Ordering::Release);
+            counted = now;
+        }
+        Ok(())
+    }
+}
+
+/// An input that grows by what is lost of it would never end, and an output is not to be mixed.
+fn refuse_shared(file: &Descriptor, sources: &[Source]) -> io::Result<()> {
+    let own = rustix::fs::fstat(file)?;
+    let is_same = |other: rustix::io::Result<Stat>| {
+        let is_file = FileType::from_raw_mode(own.st_mode).is_file();
+        other.is_ok_and(|other| is_file && (other.st_dev, other.st_ino) == (own.st_dev, own.st_ino))
+    };
+    let is_input = sources.iter().any(|source| match source {
+        Source::Stdin => is_same(rustix::fs::fstat(rustix::stdio::stdin())),
+        Source::File(path) => is_same(rustix::fs::stat(path)),
+    });
+    if is_input {
+        return Err(io::Error::other("it is also the input"));
+    }
+    if is_same(rustix::fs::fstat(rustix::stdio::stdout().as_fd())) {
+        return Err(io::Error::other("it is also the output"));
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! All who are told of a run, as one [`Reporter`]: the report, and beside it whoever else was asked
+//! for. None of them knows of the others, and none can hold up the data: each has a thread of its
+//! own, and the relay's thread only hands copies over.
+//!
+//! ```text
+//! events     --events: a JSON line for each change
+//! commands   --on-pressure, --on-flow: a shell command for each change of state
+//! lost       --lost-to: the lost records themselves
+//! ```
+//!
+//! What goes wrong with one of them is one line on stderr, and no more than that.
+
+mod commands;
+mod events;
+mod lost;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use super::{Complaints, LAST_WORD, StartError, ThreadedReporter, start_report};
+use crate::config::Config;
+use crate::core::snapshot::Snapshot;
+use crate::core::spill::Batch;
+use crate::engine::{Event, Reporter};
+use commands::Commands;
+use events::Events;
+use lost::Lost;
+
+/// How long the end of the run waits for lost records to be written: what was held may be among them,
+/// and is not said again.
+const LOST_RECORDS: Duration = Duration::from_secs(1);
+
+/// Prepares whoever is told of a run: opens what is written to, creating it or appending to it, and
+/// starts the threads.
+///
+/// # Errors
+///
+/// The first that cannot be opened, as a FIFO that nobody reads, or started.
+pub fn start(config: &Config) -> Result<Reporters, StartError> {
+    let mut report = start_report(&config.report)?;
+    let asked = &config.sideways;
+    let is_alone = *asked == Default::default();
+    let complaints = match is_alone {
+        true => Complaints::default(),
+        false => Complaints::to(&mut report),
+    };
+    let start_events = |path| Events::start(path, &config.report, complaints.clone());
+    Ok(Reporters {
+        events: asked.events.as_deref().map(start_events).transpose()?,
+        commands: Commands::start(asked, &config.report, complaints.clone())?,
+        lost: Lost::start(config, complaints.clone())?,
+        report,
+        complaints,
+    })
+}
+
+/// See the module's header.
+pub struct Reporters {
+    report: ThreadedReporter,
+    events: Option<Events>,
+    commands: Option<Commands>,
+    lost: Option<Lost>,
+    complaints: Complaints,
+}
+
+impl Reporter for Reporters {
+    fn wants(&self, event: Event, now: Duration) -> bool {
+        self.report.wants(event, now)
+            || (self.events.is_some() && Events::tells(event))
+            || (self.commands.is_some() && Commands::tells(event))
+    }
+
+    fn wants_each_loss(&self) -> bool {
+        self.events.is_some()
+    }
+
+    fn report(&mut self, event: Event, snapshot: &Snapshot) {
+        let snapshot = &*self.with_spilled(snapshot);
+        self.report.report(event, snapshot);
+        if let Some(commands) = &mut self.commands {
+            commands.tell(event, snapshot);
+        }
+        if let Some(events) = &mut self.events {
+            events.tell(event, snapshot);
+        }
+    }
+
+    fn missed(&mut self, changes: u64, snapshot: &Snapshot) {
+        if let Some(commands) = &mut self.commands {
+            commands.catch_up(snapshot);
+        }
+        if let Some(events) = &mut self.events {
+            events.missed(changes);
+        }
+    }
+
+    fn room_for_lost(&self) -> u64 {
+        self.lost.as_ref().map_or(0, Lost::room)
+    }
+
+    fn take_lost(&mut self, batch: Batch) {
+        if let Some(lost) = &self.lost {
+            lost.take(batch);
+        }
+    }
+
+    fn message(&mut self, line: String) {
+        self.report.message(line);
+    }
+
+    fn suspend(&mut self) {
+        self.report.suspend();
+    }
+
+    fn finish(&mut self, snapshot: &Snapshot) {
+        // All at once are told that it is over; then each is waited for, within one bound.
+        let events = self.events.take().map(|events| events.close(snapshot));
+        let commands = self.commands.take().map(Commands::close);
+        let lost = self.lost.as_mut().and_then(Lost::close);
+        let begin = Instant::now();
+        for end in [events, commands].into_iter().flatten() {
+            end.wait(begin + LAST_WORD);
+        }
+        if let Some(end) = lost {
+            end.wait(begin + LOST_RECORDS);
+        }
+        self.complaints.close();
+        let snapshot = &*self.with_spilled(snapshot);
+        self.report.finish(snapshot);
+    }
+}
+
+impl Reporters {
+    /// The account with what became of the lost records, which the relay cannot know.
+    fn with_spilled<'a>(&self, snapshot: &'a Snapshot) -> Cow<'a, Snapshot> {
+        let (Some(lost), Some(handed)) = (&self.lost, snapshot.spilled) else {
+            return Cow::Borrowed(snapshot);
+        };
+        Cow::Owned(Snapshot {
+            spilled: Some(lost.spilled(handed)),
+            ..snapshot.clone()
+        })
+    }
+}
+
+impl Drop for Reporters {
+    fn drop(&mut self) {
+        // Or the report's thread would wait for complaints, and its end would be waited for in vain.
+        self.complaints.close();
+    }
+}
+
+/// The end of a thread that was told to end: disconnected when it has.
+struct End(Receiver<()>);
+
+impl End {
+    fn wait(self, deadline: Instant) {
+        let _ = self
+            .0
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+}

@@ -1,0 +1,146 @@
+//! Threads that are stuck, and the one bound for all of them at the end.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::config::{ReportConfig, ReportMode, Sideways};
+use crate::report::testing::{config, lossy};
+
+/// Far above any bound here: only a hang takes so long.
+const HANG: Duration = Duration::from_secs(60);
+
+fn quiet() -> ReportConfig {
+    ReportConfig {
+        mode: ReportMode::None,
+        ..config()
+    }
+}
+
+fn reporters(events: Option<Events>, asked: &Sideways) -> Reporters {
+    let report = start_report(&quiet()).unwrap();
+    let complaints = Complaints::default();
+    Reporters {
+        report,
+        events,
+        commands: Commands::start(asked, &quiet(), complaints.clone()).unwrap(),
+        lost: None,
+        complaints,
+    }
+}
+
+fn events(out: impl io::Write + Send + 'static) -> Option<Events> {
+    Events::onto(out, "x".to_owned(), quiet(), Complaints::default()).ok()
+}
+
+#[test]
+fn a_reader_and_a_command_that_are_stuck_hold_up_the_end_no_longer_than_one() {
+    let (reader, writer) = io::pipe().unwrap();
+    let (gate, open) = io::pipe().unwrap();
+    let asked = Sideways {
+        // It ends when the test does.
+        on_flow: Some(format!(
+            "read word </proc/{}/fd/{}",
+            std::process::id(),
+            std::os::fd::AsRawFd::as_raw_fd(&gate)
+        )),
+        ..Sideways::default()
+    };
+    let mut reporters = reporters(events(writer), &asked);
+    for _ in 0..10 * super::events::INBOX {
+        reporters.report(Event::Flowing, &lossy());
+    }
+    let begin = Instant::now();
+    reporters.finish(&lossy());
+    let waited = begin.elapsed();
+    assert!(waited >= LAST_WORD, "{waited:?}: nothing was stuck");
+    assert!(waited < HANG);
+    drop((reader, open));
+}
+
+#[test]
+fn what_was_missed_is_told_before_the_next_or_at_the_end() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let mut reporters = reporters(events(writer), &Sideways::default());
+    reporters.missed(3, &lossy());
+    reporters.report(Event::Opened, &lossy());
+    reporters.report(Event::Interval, &lossy());
+    reporters.report(Event::Closed, &lossy());
+    reporters.missed(1, &lossy());
+    reporters.missed(1, &lossy());
+    reporters.finish(&lossy());
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    let objects: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told: Vec<(&str, Option<u64>)> = objects
+        .iter()
+        .map(|object| (object["event"].as_str().unwrap(), object["count"].as_u64()))
+        .collect();
+    let expected = [
+        ("missed", Some(3)),
+        ("opened", None),
+        ("closed", None),
+        ("missed", Some(2)),
+    ];
+    assert_eq!(told, expected);
+    assert!(objects.iter().all(|object| object["open_s"] == 2.25));
+}
+
+#[test]
+fn only_what_somebody_is_told_of_is_wanted() {
+    let wants = |reporters: &Reporters| {
+        [
+            Event::Pressured,
+            Event::Loss,
+            Event::Closed,
+            Event::Interval,
+        ]
+        .map(|event| reporters.wants(event, Duration::ZERO))
+    };
+    let none = reporters(None, &Sideways::default());
+    assert_eq!(wants(&none), [false; 4]);
+    assert!(!none.wants_each_loss());
+    let lines = reporters(events(io::sink()), &Sideways::default());
+    assert_eq!(wants(&lines), [true, true, true, false]);
+    assert!(lines.wants_each_loss());
+    let on_pressure = Some("true".to_owned());
+    let commands = Sideways {
+        on_pressure,
+        ..Sideways::default()
+    };
+    let commands = reporters(None, &commands);
+    assert_eq!(wants(&commands), [true, false, false, false]);
+}
+
+#[test]
+fn a_state_that_was_reached_by_a_change_that_was_not_told_is_news() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let asked = Sideways {
+        on_pressure: Some(format!("echo $HWM_EVENT >>'{}'", log.display())),
+        on_flow: Some(format!("echo $HWM_EVENT >>'{}'", log.display())),
+        ..Sideways::default()
+    };
+    let flowing = crate::report::testing::quiet();
+    let mut reporters = reporters(None, &asked);
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    let wait_for = |text: &str| {
+        let begin = Instant::now();
+        while said() != text {
+            assert!(begin.elapsed() < HANG, "{:?}", said());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    // It began so.
+    reporters.missed(2, &flowing);
+    reporters.missed(1, &lossy());
+    wait_for("pressured\n");
+    reporters.missed(2, &lossy());
+    reporters.report(Event::Flowing, &flowing);
+    wait_for("pressured\nflowing\n");
+    reporters.finish(&flowing);
+    assert_eq!(said(), "pressured\nflowing\n");
+}
