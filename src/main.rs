@@ -26,13 +26,8 @@ fn main() {
         path,
         parse: cli::grant::parse,
     });
-    let system = sys::RealSystem::new(
-        config.sources,
-        &config.transfer,
-        config.relay.capacity,
-        patience,
-        demand,
-    );
+    let (sources, capacity) = (config.sources, config.relay.capacity);
+    let system = sys::RealSystem::new(sources, &config.transfer, capacity, patience, demand);
     let mut system = match system {
         Ok(system) => system,
         Err(error) => give_up(&error.to_string()),
