@@ -80,6 +80,8 @@ fn promtool_finds_nothing_to_complain_of() {
         "-B",
         "10k",
         "--mark",
+        "--lost-to",
+        "/dev/null",
         "-N",
         "a \"b\" \\",
     ];

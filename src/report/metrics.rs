@@ -12,6 +12,7 @@ use super::name;
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::{Snapshot, State};
+use crate::core::spill::Spilled;
 use crate::units::seconds;
 
 /// The place of the file.
@@ -123,6 +124,28 @@ fn amounts(page: &mut Page, at: &Snapshot) {
             at.held.records,
         );
     }
+    if let Some(Spilled { written, unwritten }) = at.spilled {
+        page.counter(
+            "hwm_spilled_records_total",
+            "Lost records that were written to the file of --lost-to.",
+            written.records,
+        );
+        page.counter(
+            "hwm_spilled_bytes_total",
+            "Bytes of lost records that were written to the file of --lost-to.",
+            written.bytes,
+        );
+        page.counter(
+            "hwm_unspilled_records_total",
+            "Lost records that could not be written there.",
+            unwritten.records,
+        );
+        page.counter(
+            "hwm_unspilled_bytes_total",
+            "Bytes of lost records that could not be written there.",
+            unwritten.bytes,
+        );
+    }
     page.counter(
         "hwm_marks_total",
         "Marks that were written.",
@@ -191,6 +214,11 @@ fn times(page: &mut Page, at: &Snapshot) {
             "hwm_read_paused_seconds_total",
             "Time in which the policy had stopped reading.",
             at.read_paused,
+        ),
+        (
+            "hwm_open_seconds_total",
+            "Time in which a stall had given the place of block to another policy.",
+            at.open_for,
         ),
         (
             "hwm_pressured_seconds_total",
