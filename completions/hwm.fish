@@ -50,12 +50,43 @@ complete -c hwm -l on-pressure -d 'Run CMD by sh -c each time the state becomes 
 complete -c hwm -l on-flow -d 'Run CMD by sh -c each time the state is flowing again' -r -f -a "(__fish_complete_command)"
 complete -c hwm -s i -l interval -d 'Report every SEC seconds, as in 0.5, or DUR' -r
 complete -c hwm -s N -l name -d 'Put NAME in front of the report' -r
+complete -c hwm -l metrics-file -d 'Keep the account in PATH as a Prometheus text file' -r -F
+complete -c hwm -s A -l last-written -d 'Show the last NUM bytes written' -r
+complete -c hwm -s F -l format -d 'Show what FORMAT says' -r
+complete -c hwm -s u -l bar-style -d 'How the bar of -p is drawn' -r -f -a "plain\t'====>'
+block\t'full blocks'
+granular\t'full blocks, and eighths of one at the end'
+shaded\t'full blocks on a shade'"
+complete -c hwm -s m -l average-rate-window -d 'The average rate is that of the last SEC seconds' -r
+complete -c hwm -s D -l delay-start -d 'Draw nothing before SEC seconds, or DUR, have passed' -r
+complete -c hwm -s w -l width -d 'Take the terminal to be so many columns wide' -r
+complete -c hwm -s H -l height -d 'Take the terminal to be so many rows high; nothing here depends on it' -r
+complete -c hwm -s o -l output -d 'Write to FILE instead of standard output' -r -F
+complete -c hwm -s Z -l error-skip-block -d 'With -E: go on at the next multiple of SIZE; implies -E' -r
+complete -c hwm -s P -l pidfile -d 'Write the process\'s number to FILE, and remove it at the end' -r -F
 complete -c hwm -s C -l no-splice -d 'Copy all data through memory'
 complete -c hwm -s l -l line-mode -d 'Count records (lines) instead of bytes'
 complete -c hwm -s 0 -l null -d 'Records end with a null byte instead of a newline; implies -l'
 complete -c hwm -s S -l stop-at-size -d 'Stop after the size of -s, or that of the files'
-complete -c hwm -s f -l force -d 'Show the bar also where standard error is no terminal'
+complete -c hwm -s f -l force -d 'Show the bar, or the display of -p and the like, also where standard error is no terminal'
 complete -c hwm -s q -l quiet -d 'Report nothing but errors, like --report none'
 complete -c hwm -s v -l stats -d 'Add the minimum, mean, maximum and deviation of the rate at the end'
+complete -c hwm -s p -l progress -d 'Show a progress bar'
+complete -c hwm -s t -l timer -d 'Show the time since the start'
+complete -c hwm -s e -l eta -d 'Show the time left'
+complete -c hwm -s I -l fineta -d 'Show the time of day at the end'
+complete -c hwm -s r -l rate -d 'Show the rate'
+complete -c hwm -s a -l average-rate -d 'Show the average rate of the last while, see -m'
+complete -c hwm -s b -l bytes -d 'Show how much was transferred'
+complete -c hwm -s T -l buffer-percent -d 'Show how full the buffer is'
+complete -c hwm -s n -l numeric -d 'Write plain numbers, a line each interval: percent, or what -t -b and -r ask for'
+complete -c hwm -s 8 -l bits -d 'Show bits instead of bytes'
+complete -c hwm -s k -l si -d 'Count in 1000, also the suffixes of what is typed behind it'
+complete -c hwm -s g -l gauge -d 'Without a known size the bar of -p shows the rate as a share of the highest'
+complete -c hwm -s W -l wait -d 'Draw nothing before the first byte was written'
+complete -c hwm -s c -l cursor -d 'Share the terminal with others: a row for each hwm of a pipeline'
+complete -c hwm -s X -l discard -d 'Write to nowhere'
+complete -c hwm -s E -l skip-errors -d 'Go on behind what cannot be read, and write null bytes instead'
+complete -c hwm -s Y -l sync -d 'Wait for the disk after every write'
 complete -c hwm -s h -l help -d 'Print help; --help says more than -h'
 complete -c hwm -s V -l version -d 'Print the version'

@@ -16,6 +16,10 @@ module completions {
     [ "bar" "plain" "json" "summary" "none" ]
   }
 
+  def "nu-complete hwm bar_style" [] {
+    [ "plain" "block" "granular" "shaded" ]
+  }
+
   # relay standard input to standard output through a bounded buffer with watermarks
   export extern hwm [
     --buffer-size(-B): string # Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]
@@ -54,9 +58,37 @@ module completions {
     --on-flow: string         # Run CMD by sh -c each time the state is flowing again
     --interval(-i): string    # Report every SEC seconds, as in 0.5, or DUR
     --name(-N): string        # Put NAME in front of the report
-    --force(-f)               # Show the bar also where standard error is no terminal
+    --force(-f)               # Show the bar, or the display of -p and the like, also where standard error is no terminal
     --quiet(-q)               # Report nothing but errors, like --report none
     --stats(-v)               # Add the minimum, mean, maximum and deviation of the rate at the end
+    --metrics-file: path      # Keep the account in PATH as a Prometheus text file
+    --progress(-p)            # Show a progress bar
+    --timer(-t)               # Show the time since the start
+    --eta(-e)                 # Show the time left
+    --fineta(-I)              # Show the time of day at the end
+    --rate(-r)                # Show the rate
+    --average-rate(-a)        # Show the average rate of the last while, see -m
+    --bytes(-b)               # Show how much was transferred
+    --buffer-percent(-T)      # Show how full the buffer is
+    --last-written(-A): string # Show the last NUM bytes written
+    --format(-F): string      # Show what FORMAT says
+    --numeric(-n)             # Write plain numbers, a line each interval: percent, or what -t -b and -r ask for
+    --bits(-8)                # Show bits instead of bytes
+    --si(-k)                  # Count in 1000, also the suffixes of what is typed behind it
+    --gauge(-g)               # Without a known size the bar of -p shows the rate as a share of the highest
+    --bar-style(-u): string@"nu-complete hwm bar_style" # How the bar of -p is drawn
+    --average-rate-window(-m): string # The average rate is that of the last SEC seconds
+    --wait(-W)                # Draw nothing before the first byte was written
+    --delay-start(-D): string # Draw nothing before SEC seconds, or DUR, have passed
+    --width(-w): string       # Take the terminal to be so many columns wide
+    --height(-H): string      # Take the terminal to be so many rows high; nothing here depends on it
+    --cursor(-c)              # Share the terminal with others: a row for each hwm of a pipeline
+    --output(-o): path        # Write to FILE instead of standard output
+    --discard(-X)             # Write to nowhere
+    --skip-errors(-E)         # Go on behind what cannot be read, and write null bytes instead
+    --error-skip-block(-Z): string # With -E: go on at the next multiple of SIZE; implies -E
+    --sync(-Y)                # Wait for the disk after every write
+    --pidfile(-P): path       # Write the process's number to FILE, and remove it at the end
     --help(-h)                # Print help; --help says more than -h
     --version(-V)             # Print the version
     ...files: path            # Read these files instead of standard input; - is standard input

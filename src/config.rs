@@ -3,16 +3,21 @@
 //! Refuses to parse and to check: `cli` builds a [`Config`] only from values that passed its
 //! checks, so everything here may be relied on (bounds are given with each field).
 
+pub mod display;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::classes::Classes;
+use display::Display;
 
 /// Everything a run is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where the input comes from, in order; never empty.
     pub sources: Vec<Source>,
+    /// How the input is read and the output written.
+    pub transfer: TransferConfig,
     /// Where the consumer's grants come from, if it pulls.
     pub demand: Option<PathBuf>,
     /// What one relay does with the bytes.
@@ -30,6 +35,41 @@ pub enum Source {
     Stdin,
     /// A FILE argument.
     File(PathBuf),
+}
+
+/// How bytes come in and go out: what the system is told beside the sources.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransferConfig {
+    /// Where the output goes.
+    pub sink: Sink,
+    /// `-Y`: wait for the disk after every write.
+    pub sync: bool,
+    /// `-E`: go on behind what cannot be read.
+    pub skip_errors: Option<SkipErrors>,
+    /// `-P`: write the process's number here, and remove it at the end.
+    pub pid_file: Option<PathBuf>,
+}
+
+/// Where the output goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sink {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// `-o FILE`: made, or emptied, at the start.
+    File(PathBuf),
+    /// `-X`: nowhere.
+    Nowhere,
+}
+
+/// `-E`: what cannot be read becomes null bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SkipErrors {
+    /// `-EE`: tell only of the first in each file.
+    pub tells_once: bool,
+    /// `-Z`: skip to the next multiple of so many bytes (>= 1); without it a little at first, then
+    /// more.
+    pub block: Option<u64>,
 }
 
 /// The part of the configuration that the pure core obeys.
@@ -287,6 +327,27 @@ pub struct ReportConfig {
     pub expected: Option<Amount>,
     /// `-v`: add a line of rate statistics at the end.
     pub statistics: bool,
+    /// What the live line looks like, and when.
+    pub screen: ScreenConfig,
+    /// `--metrics-file`.
+    pub metrics_file: Option<PathBuf>,
+}
+
+/// What the live line looks like, and when it is drawn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScreenConfig {
+    /// What pv's display shows; always with [`ReportMode::Pv`], and only then.
+    pub display: Option<Display>,
+    /// `-f`: draw also where it is not looked at.
+    pub force: bool,
+    /// `-w`: so many columns (>= 1), whatever the terminal says.
+    pub width: Option<usize>,
+    /// `-c`: a row of its own for each hwm on the terminal.
+    pub rows: bool,
+    /// `-W`: draw nothing before the first byte went out.
+    pub awaits_output: bool,
+    /// `-D`: draw nothing before this time.
+    pub delay: Duration,
 }
 
 /// What leaves a run beside the data and the report; nothing by default.
@@ -313,6 +374,11 @@ pub enum ReportMode {
     Json,
     /// A line when a loss episode begins, and a summary: where stderr is no terminal.
     Summary,
+    /// A live line of pv's form.
+    Pv,
+    /// A line when a loss episode begins, and a summary if anything was lost: pv's display where it
+    /// is not to be seen.
+    Losses,
     /// Nothing but errors.
     None,
 }
@@ -320,6 +386,9 @@ pub enum ReportMode {
 impl ReportMode {
     /// Whether a report is due at each interval.
     pub fn is_periodic(self) -> bool {
-        matches!(self, ReportMode::Bar | ReportMode::Plain | ReportMode::Json)
+        matches!(
+            self,
+            ReportMode::Bar | ReportMode::Plain | ReportMode::Json | ReportMode::Pv
+        )
     }
 }

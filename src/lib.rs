@@ -10,7 +10,8 @@
 //! core/       pure: no I/O, no clock, no threads; `now` comes in as an argument
 //! engine/     the loop: the only room that knows core and the system at once
 //! sys/        the only room that touches the system: descriptors, poll, signals
-//! report/     a core::Snapshot -> bar, plain, json, summary; events, commands, lost records
+//! report/     a core::Snapshot -> bar, pv's form, plain, json, summary, metrics; events, commands, lost
+//!             records
 //! exit.rs     how a run ended -> exit status
 //! classes.rs  what a record is worth: classes by regular expressions
 //! job.rs      our place in the shell's job control

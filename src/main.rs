@@ -26,12 +26,19 @@ fn main() {
         path,
         parse: cli::grant::parse,
     });
-    let system = sys::RealSystem::new(config.sources, config.relay.capacity, patience, demand);
+    let (sources, capacity) = (config.sources, config.relay.capacity);
+    let system = sys::RealSystem::new(sources, &config.transfer, capacity, patience, demand);
     let mut system = match system {
         Ok(system) => system,
         Err(error) => give_up(&error.to_string()),
     };
-    match engine::run(&config.relay, &config.report, &mut system, &mut reporter) {
+    let pid_file = config.transfer.pid_file.map(|path| {
+        sys::PidFile::write(&path)
+            .unwrap_or_else(|error| give_up(&format!("cannot write {}: {error}", path.display())))
+    });
+    let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
+    drop(pid_file);
+    match exit {
         Exit::Status(status) => std::process::exit(status.into()),
         Exit::Signal(number) => {
             sys::die_by(number);

@@ -194,3 +194,149 @@ fn in_a_pid_namespace_whose_session_began_outside_it_paints_stops_and_goes_on() 
     wait_until("a summary", || screen.shown().contains("hwm: 13B in"));
     screen.expect_no_change();
 }
+
+/// How many frames of the live line were drawn in `shown`, a person's view of hwm's own bar.
+fn frames(shown: &str) -> usize {
+    shown.matches("\u{1b}[2K").count()
+}
+
+#[test]
+fn while_the_consumer_stalls_the_display_goes_on_with_its_beat() {
+    let screen = Screen::with(LocalModes::empty());
+    let mut child = hwm(&["-i", "0.1"])
+        .env("TERM", "xterm")
+        .stderr(screen.terminal.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    // More than the pipe and the buffer hold: hwm stands still until somebody reads.
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(&vec![b'x'; 16 << 20]));
+    wait_until("pressure", || screen.shown().contains("pressured"));
+    let (before, begun) = (frames(&screen.shown()), std::time::Instant::now());
+    wait_until("frames", || frames(&screen.shown()) >= before + 20);
+    // No faster than the beat, and the verdict follows.
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(1000));
+    wait_until("a verdict", || screen.shown().contains("consumer slow"));
+    let mut taken = Vec::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_end(&mut taken)
+        .unwrap();
+    assert_eq!(taken.len(), 16 << 20);
+    writer.join().unwrap().unwrap();
+    assert!(wait(&mut child).success());
+    screen.expect_no_change();
+}
+
+/// How long it takes `input` to go through with the display on `terminal`.
+fn time_through(terminal: &OwnedFd, input: &std::path::Path) -> std::time::Duration {
+    let begun = std::time::Instant::now();
+    let mut child = hwm(&["-C", "-i", "0.01"])
+        .env("TERM", "xterm")
+        .stdin(File::open(input).unwrap())
+        .stderr(terminal.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut room = vec![0; 1 << 16];
+    while stdout.read(&mut room).unwrap() > 0 {}
+    let time = begun.elapsed();
+    assert!(wait(&mut child).success());
+    time
+}
+
+#[test]
+fn with_the_terminal_stopped_by_ctrl_s_data_goes_on_at_full_speed() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in");
+    File::create(&input).unwrap().set_len(512 << 20).unwrap();
+    let looked_at = Screen::with(LocalModes::empty());
+    let stopped = Screen::with(LocalModes::empty());
+    let mut keyboard = stopped.keyboard.try_clone().unwrap();
+    keyboard.write_all(b"\x13").unwrap();
+    // Interleaved, because the machine has slow and fast minutes.
+    let (mut open, mut closed) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        open.push(time_through(&looked_at.terminal, &input));
+        closed.push(time_through(&stopped.terminal, &input));
+    }
+    assert!(looked_at.shown().contains("MiB"));
+    assert_eq!(stopped.shown(), "", "the terminal was not stopped");
+    let (open, closed) = (open.iter().min().unwrap(), closed.iter().min().unwrap());
+    // The end waits half a second for the last word, and no more is allowed.
+    assert!(
+        *closed < *open * 2 + std::time::Duration::from_millis(600),
+        "{closed:?} with a stopped terminal, {open:?} with another"
+    );
+}
+
+/// The lines that `shown` leaves on a large screen: just what hwm and a shell use of a terminal.
+fn screen_of(shown: &str) -> Vec<String> {
+    let (mut lines, mut row, mut column) = (vec![Vec::new()], 0, 0);
+    let mut characters = shown.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\r' => column = 0,
+            '\n' => row += 1,
+            '\u{1b}' => {
+                let code: String = characters.by_ref().take(1).collect();
+                assert_eq!(code, "[");
+                let mut number = String::new();
+                let command = characters.by_ref().find(|character| {
+                    let is_number = !character.is_ascii_alphabetic();
+                    if is_number {
+                        number.push(*character);
+                    }
+                    !is_number
+                });
+                match (command, number.parse::<usize>()) {
+                    (Some('A'), Ok(up)) => row -= up,
+                    (Some('B'), Ok(down)) => row += down,
+                    (Some('K'), _) => lines[row].clear(),
+                    (Some('h' | 'l'), _) => {}
+                    other => panic!("unknown: {other:?}"),
+                }
+            }
+            character => {
+                let line: &mut Vec<char> = &mut lines[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = character;
+                column += 1;
+            }
+        }
+        lines.resize(lines.len().max(row + 1), Vec::new());
+    }
+    let line = |line: Vec<char>| line.into_iter().collect::<String>().trim_end().to_owned();
+    lines.into_iter().map(line).collect()
+}
+
+#[test]
+fn two_of_a_pipeline_have_a_row_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = Screen::with(LocalModes::empty());
+    let script = r#"head -c 1M /dev/zero | "$HWM" -fbcN one -i 0.02 | "$HWM" -fptbcN two -L 2M -i 0.02 -w 50 >/dev/null; echo end"#;
+    let mut shell = command(&["setsid", "--ctty", "bash", "-c", script])
+        .env("TERM", "xterm")
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .stdin(screen.terminal.try_clone().unwrap())
+        .stdout(screen.terminal.try_clone().unwrap())
+        .stderr(screen.terminal.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    assert!(wait(&mut shell).success());
+    wait_until("the end", || screen.shown().contains("end\r\n"));
+    let lines = screen_of(&screen.shown());
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(lines[0], "      one: 1.00MiB");
+    assert!(
+        lines[1].starts_with("      two: 1.00MiB 0:00:0"),
+        "{lines:?}"
+    );
+    assert!(lines[1].ends_with(']'), "{lines:?}");
+    assert_eq!(lines[2..], ["end", ""]);
+    // Nothing is left of what they shared.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    screen.expect_no_change();
+}

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use highwater::config::Source;
+use highwater::config::{Source, TransferConfig};
 use highwater::engine::{Interest, Read, Ready, Signal, System, Write};
 use highwater::sys::{Patience, RealSystem, die_by};
 use rustix::fs::OFlags;
@@ -45,7 +45,13 @@ fn child() {
             .collect(),
         Err(_) => vec![Source::Stdin],
     };
-    let mut system = match RealSystem::new(sources, 1 << 20, Patience::WaitsForDisk, None) {
+    let mut system = match RealSystem::new(
+        sources,
+        &TransferConfig::default(),
+        1 << 20,
+        Patience::WaitsForDisk,
+        None,
+    ) {
         Ok(system) => system,
         Err(error) => {
             write!(notes, "{error}").unwrap();

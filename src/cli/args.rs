@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
+use super::display::{DisplayArgs, TransferArgs};
 use super::watermark::{self, Watermark};
 use super::{duration, loss_limit, mark, percent, rate, sample, size};
 use crate::classes::Classes;
@@ -256,6 +257,7 @@ pub(super) struct Args {
     /// The form of the report [default: bar on a terminal, else summary]
     ///
     /// With -f the default is bar in any case; with --report-to and without -f it is summary.
+    /// Switches such as -p give the display pv's form instead.
     #[arg(help_heading = "Report", long, value_name = "MODE", value_enum)]
     pub(super) report: Option<ReportName>,
 
@@ -301,13 +303,15 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = parse_name)]
     pub(super) name: Option<String>,
 
-    /// Show the bar also where standard error is no terminal
+    /// Show the bar, or the display of -p and the like, also where standard error is no terminal
     ///
     /// A --report that asks for something else still decides.
     #[arg(help_heading = "Report", short = 'f', long)]
     pub(super) force: bool,
 
     /// Report nothing but errors, like --report none
+    ///
+    /// As in pv, -v adds its line all the same.
     #[arg(help_heading = "Report", short = 'q', long)]
     pub(super) quiet: bool,
 
@@ -316,6 +320,20 @@ pub(super) struct Args {
     /// They are in bytes a second, from one measurement each interval.
     #[arg(help_heading = "Report", short = 'v', long)]
     pub(super) stats: bool,
+
+    /// Keep the account in PATH as a Prometheus text file
+    ///
+    /// It is replaced as a whole at each interval and at the end, for node_exporter's textfile
+    /// collector. See METRICS in hwm(1).
+    #[arg(help_heading = "Report", long, value_name = "PATH",
+          value_hint = clap::ValueHint::FilePath)]
+    pub(super) metrics_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) display: DisplayArgs,
+
+    #[command(flatten)]
+    pub(super) transfer: TransferArgs,
 
     /// Print help; --help says more than -h
     #[arg(help_heading = "Other", short = 'h', long, action = ArgAction::Help)]

@@ -38,17 +38,22 @@ pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
 
 /// Reads an interval: a duration, or a number of seconds, of at least 10 ms.
 pub(super) fn parse_interval(text: &str) -> Result<Duration, String> {
-    let interval = match Decimal::split(text) {
-        Some((seconds, "")) => {
-            let nanos = seconds.times(1_000_000_000).ok_or(TOO_LONG)?;
-            no_longer_than_a_century(Duration::from_nanos(nanos))?
-        }
-        _ => parse(text)?,
-    };
+    let interval = parse_seconds(text)?;
     if interval < SHORTEST_INTERVAL {
         return Err("the shortest interval is 0.01 (10ms)".into());
     }
     Ok(interval)
+}
+
+/// Reads a duration, or a number of seconds.
+pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
+    match Decimal::split(text) {
+        Some((seconds, "")) => {
+            let nanos = seconds.times(1_000_000_000).ok_or(TOO_LONG)?;
+            no_longer_than_a_century(Duration::from_nanos(nanos))
+        }
+        _ => parse(text),
+    }
 }
 
 const TOO_LONG: &str = "longer than 100 years";

@@ -1,10 +1,12 @@
 //! How much input there is, from the file system.
 //!
-//! Refuses to read any input: with `-l` pv reads its files twice to count the lines, hwm does
-//! not. Refuses to guess: one input of unknown size makes the sum unknown.
+//! Refuses to take any input: where records have to be counted for a display of pv's form, the files
+//! are read once before, as by pv, and not moved in. Refuses to guess: one input of unknown size
+//! makes the sum unknown.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -20,6 +22,43 @@ pub(super) fn of_sources(sources: &[Source]) -> Option<u64> {
         Source::File(path) => of_file(path).ok().flatten(),
     });
     sum(sizes).filter(|total| *total > 0)
+}
+
+/// The sum of the records in the sources, which end with `delimiter`; None when one is no file.
+pub(super) fn records_of_sources(sources: &[Source], delimiter: u8) -> Option<u64> {
+    let counts = sources.iter().map(|source| match source {
+        Source::Stdin => {
+            let stdin = rustix::stdio::stdin();
+            records_from(stdin, rustix::fs::tell(stdin).ok()?, delimiter)
+        }
+        Source::File(path) => {
+            // A FIFO must not be waited for, and is no file.
+            fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+            records_from(File::open(path).ok()?, 0, delimiter)
+        }
+    });
+    sum(counts).filter(|total| *total > 0)
+}
+
+/// Counts delimiters without moving the position, which others share.
+fn records_from(file: impl AsFd, mut position: u64, delimiter: u8) -> Option<u64> {
+    let stat = rustix::fs::fstat(&file).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    let mut room = vec![0; 256 * 1024];
+    let mut count = 0;
+    loop {
+        match rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut room[..], position))
+            .ok()?
+        {
+            0 => return Some(count),
+            taken => {
+                count += memchr::memchr_iter(delimiter, &room[..taken]).count() as u64;
+                position += taken as u64;
+            }
+        }
+    }
 }
 
 /// None where one is not known, or 64 bits cannot hold it.
@@ -96,6 +135,24 @@ mod tests {
         assert_eq!(of_sources(&[a.clone(), gone]), None);
         assert_eq!(of_sources(&[null, a.clone()]), None);
         assert_eq!(of_sources(&[empty]), None);
+    }
+
+    #[test]
+    fn records_are_counted_where_all_are_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            fs::write(&path, text).unwrap();
+            Source::File(path)
+        };
+        let (a, b) = (write("a", "1\n2\n3"), write("b", "\0\0\n"));
+        assert_eq!(records_of_sources(&[a.clone(), b.clone()], b'\n'), Some(3));
+        assert_eq!(records_of_sources(std::slice::from_ref(&b), 0), Some(2));
+        let null = Source::File("/dev/null".into());
+        assert_eq!(records_of_sources(&[a, null], b'\n'), None);
+        let file = File::open("Cargo.toml").unwrap();
+        records_from(&file, 0, b'\n').unwrap();
+        assert_eq!(rustix::fs::tell(&file), Ok(0));
     }
 
     #[test]

@@ -5,7 +5,10 @@
 //!
 //! ```text
 //! args       what may be typed         (clap)
+//! display    pv's switches             (clap)
 //! unbuilt    pv's options to come      (clap)
+//! format     -F, and what single switches come to
+//! si         -k, and what it does to the options behind it
 //! size, rate, duration, watermark, sample, mark, loss_limit, grant      one kind of value each
 //! decimal, percent     the numbers in them, exact
 //! validate   rules between options     -> config::Config
@@ -15,15 +18,18 @@
 
 mod args;
 mod decimal;
+mod display;
 mod duration;
 mod exit;
 mod expected;
+mod format;
 pub mod grant;
 mod loss_limit;
 mod mark;
 mod percent;
 mod rate;
 mod sample;
+mod si;
 mod size;
 mod unbuilt;
 mod validate;
@@ -56,7 +62,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, terminal: bool) -> Result
     let matches = command()
         .try_get_matches_from(&args)
         .or_else(|_| known_to_pv(&args))?;
-    let args = args::Args::from_arg_matches(&matches)?;
+    let mut args = args::Args::from_arg_matches(&matches)?;
+    si::reinterpret(&mut args, &matches).map_err(|message| Exit::usage(&message))?;
     validate::validate(args, terminal).map_err(|message| Exit::usage(&message))
 }
 

@@ -6,8 +6,17 @@ use super::size;
 
 /// Reads how much a second: bytes, or records with `-l`; 0 for no limit.
 pub(super) fn parse(text: &str) -> Result<u64, String> {
+    parse_by(size::parse, text)
+}
+
+/// The same with `k K M G T` in 1000.
+pub(super) fn parse_decimal(text: &str) -> Result<u64, String> {
+    parse_by(size::parse_decimal, text)
+}
+
+fn parse_by(size: fn(&str) -> Result<u64, String>, text: &str) -> Result<u64, String> {
     let number = text.strip_suffix("/s").unwrap_or(text);
-    let rate = size::parse(number)?;
+    let rate = size(number)?;
     if rate == 0 && number.contains(|digit| ('1'..='9').contains(&digit)) {
         return Err("at less than 1 a second nothing would go out; 0 stands for no limit".into());
     }

@@ -27,6 +27,25 @@ const SUFFIXES: [(&str, u64); 14] = [
 
 /// Reads a size; a fraction of a byte is rounded down.
 pub(super) fn parse(text: &str) -> Result<u64, String> {
+    parse_in(&SUFFIXES, text)
+}
+
+/// The same with `k K M G T` in 1000.
+pub(super) fn parse_decimal(text: &str) -> Result<u64, String> {
+    let mut suffixes = SUFFIXES;
+    for (name, unit) in &mut suffixes {
+        *unit = match *name {
+            "k" | "K" => 1000,
+            "M" => 1_000_000,
+            "G" => 1_000_000_000,
+            "T" => 1_000_000_000_000,
+            _ => *unit,
+        };
+    }
+    parse_in(&suffixes, text)
+}
+
+fn parse_in(suffixes: &[(&str, u64)], text: &str) -> Result<u64, String> {
     if text.is_empty() {
         return Err("it is empty: expected a size such as 64k or 1.5M".into());
     }
@@ -35,18 +54,27 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
     }
     let (number, suffix) =
         Decimal::split(text).ok_or("expected a number first, as in 64k or 1.5M")?;
-    let (_, unit) = SUFFIXES
-        .into_iter()
+    let (_, unit) = suffixes
+        .iter()
         .find(|(name, _)| *name == suffix)
         .ok_or_else(|| unknown_suffix(suffix))?;
     number
-        .times(unit)
+        .times(*unit)
         .ok_or_else(|| "too large for 64 bits".into())
 }
 
 /// Reads a size of at least one byte.
 pub(super) fn parse_positive(text: &str) -> Result<u64, String> {
-    match parse(text)? {
+    positive(parse(text)?)
+}
+
+/// The same with `k K M G T` in 1000.
+pub(super) fn parse_positive_decimal(text: &str) -> Result<u64, String> {
+    positive(parse_decimal(text)?)
+}
+
+fn positive(size: u64) -> Result<u64, String> {
+    match size {
         0 => Err("it comes to 0, and must be at least 1".into()),
         size => Ok(size),
     }

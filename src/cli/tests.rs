@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::display::{BarStyle, Display, Part, Piece};
 use crate::config::{
     Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, ReportMode, Sample, Sideways,
-    Source, StartFill,
+    Sink, Source, StartFill, TransferConfig,
 };
 
 /// Words separated by blanks, without the program's name.
@@ -251,11 +252,14 @@ fn line_mode_turns_amounts_into_records() {
         assert_eq!(config.relay.stop_after, Some(Amount::Records(2048)));
         assert_eq!(config.report.expected, Some(Amount::Records(2048)));
     }
-    // pv would read the file twice to count its lines.
-    assert_eq!(
-        parse_line("-l Cargo.toml", false).unwrap().report.expected,
-        None
-    );
+    // Files are read twice only for a display that needs to know.
+    let expected = |line| parse_line(line, false).unwrap().report.expected;
+    assert_eq!(expected("-l Cargo.toml"), None);
+    assert_eq!(expected("-lfb Cargo.toml"), None);
+    let lines = include_str!("../../Cargo.toml").lines().count() as u64;
+    for line in ["-lfp Cargo.toml", "-ln Cargo.toml", "-lf -F %e Cargo.toml"] {
+        assert_eq!(expected(line), Some(Amount::Records(lines)), "{line}");
+    }
 }
 
 #[test]
@@ -636,33 +640,6 @@ fn a_value_that_is_not_text_is_refused() {
 #[test]
 fn every_letter_of_pv_is_built_or_refused_by_name() {
     for (letter, long) in [
-        ('p', "progress"),
-        ('t', "timer"),
-        ('e', "eta"),
-        ('I', "fineta"),
-        ('r', "rate"),
-        ('a', "average-rate"),
-        ('b', "bytes"),
-        ('T', "buffer-percent"),
-        ('A', "last-written"),
-        ('F', "format"),
-        ('n', "numeric"),
-        ('W', "wait"),
-        ('D', "delay-start"),
-        ('m', "average-rate-window"),
-        ('w', "width"),
-        ('H', "height"),
-        ('c', "cursor"),
-        ('P', "pidfile"),
-        ('g', "gauge"),
-        ('k', "si"),
-        ('8', "bits"),
-        ('o', "output"),
-        ('X', "discard"),
-        ('u', "bar-style"),
-        ('E', "skip-errors"),
-        ('Z', "error-skip-block"),
-        ('Y', "sync"),
         ('K', "direct-io"),
         ('O', "sparse"),
         ('U', "store-and-forward"),
@@ -684,27 +661,259 @@ fn every_letter_of_pv_is_built_or_refused_by_name() {
             assert_eq!(error(&line), refused, "{line}");
         }
     }
-    for letter in "qslLBSiN0fvhV".chars() {
-        let built = command()
+    for (letter, long) in [
+        ('p', "progress"),
+        ('t', "timer"),
+        ('e', "eta"),
+        ('I', "fineta"),
+        ('r', "rate"),
+        ('a', "average-rate"),
+        ('b', "bytes"),
+        ('T', "buffer-percent"),
+        ('A', "last-written"),
+        ('F', "format"),
+        ('n', "numeric"),
+        ('q', "quiet"),
+        ('8', "bits"),
+        ('k', "si"),
+        ('W', "wait"),
+        ('D', "delay-start"),
+        ('s', "size"),
+        ('g', "gauge"),
+        ('l', "line-mode"),
+        ('0', "null"),
+        ('i', "interval"),
+        ('m', "average-rate-window"),
+        ('w', "width"),
+        ('H', "height"),
+        ('N', "name"),
+        ('u', "bar-style"),
+        ('v', "stats"),
+        ('f', "force"),
+        ('c', "cursor"),
+        ('o', "output"),
+        ('L', "rate-limit"),
+        ('B', "buffer-size"),
+        ('C', "no-splice"),
+        ('E', "skip-errors"),
+        ('Z', "error-skip-block"),
+        ('S', "stop-at-size"),
+        ('Y', "sync"),
+        ('X', "discard"),
+        ('P', "pidfile"),
+        ('h', "help"),
+        ('V', "version"),
+    ] {
+        let command = command();
+        let built = command
             .get_arguments()
-            .any(|arg| arg.get_short() == Some(letter));
-        assert!(built, "{letter}");
+            .find(|arg| arg.get_short() == Some(letter));
+        assert_eq!(built.and_then(|arg| arg.get_long()), Some(long));
     }
 }
 
 #[test]
 fn of_several_to_come_the_first_typed_is_named() {
     assert_eq!(
-        error("-l --eta -pb"),
-        "pv's -e (--eta) is not built yet in hwm"
+        error("-l --watchfd -KM"),
+        "pv's -d (--watchfd) is not built yet in hwm"
     );
     assert_eq!(
-        error("-pterb"),
-        "pv's -p (--progress) is not built yet in hwm"
+        error("-pKb"),
+        "pv's -K (--direct-io) is not built yet in hwm"
     );
     assert_eq!(
         error("--sparse-output"),
         "pv's -O (--sparse) is not built yet in hwm"
+    );
+}
+
+/// The display of a command line that shows one.
+fn display(line: &str) -> Display {
+    let report = config(line).report;
+    assert_eq!(report.mode, ReportMode::Pv, "{line}");
+    report.screen.display.unwrap()
+}
+
+/// The parts of a display, without the text between them.
+fn parts(line: &str) -> Vec<Part> {
+    let pieces = display(line).pieces.into_iter();
+    let part = |piece| match piece {
+        Piece::Part { part, .. } => Some(part),
+        Piece::Text(_) => None,
+    };
+    pieces.filter_map(part).collect()
+}
+
+#[test]
+fn pvs_switches_come_to_its_format_in_its_order() {
+    use Part::*;
+    for (line, expected) in [
+        (
+            "-fIearptbT -s 9",
+            vec![
+                Bytes,
+                BufferPercent,
+                Timer,
+                Rate,
+                AverageRate,
+                Progress,
+                Eta,
+                FinEta,
+            ],
+        ),
+        ("-f8", vec![Bytes]),
+        ("-fe", vec![]),
+        ("-ft -N x", vec![Name, Timer]),
+        ("-fA 5", vec![LastWritten]),
+        ("-n", vec![Amount]),
+        ("-nb", vec![Bytes]),
+        ("-nbrt", vec![Timer, Bytes, Rate]),
+        ("-nt", vec![Timer, Amount]),
+        ("-nr", vec![Rate]),
+        ("-fp -F %r%e", vec![Rate, Eta]),
+    ] {
+        assert_eq!(parts(line), expected, "{line}");
+    }
+    let last = Piece::Part {
+        part: LastWritten,
+        width: 5,
+    };
+    assert_eq!(display("-fA 5").pieces, [last]);
+}
+
+#[test]
+fn a_display_of_pvs_form_is_shown_where_pv_shows_it() {
+    let mode = |line: &str, terminal| {
+        let parsed = parse_line(&format!("{line} /dev/null"), terminal);
+        parsed.unwrap().report.mode
+    };
+    for (line, on_terminal, elsewhere) in [
+        ("-p", ReportMode::Pv, ReportMode::Losses),
+        ("-fp", ReportMode::Pv, ReportMode::Pv),
+        ("-n", ReportMode::Pv, ReportMode::Pv),
+        ("-qp", ReportMode::None, ReportMode::None),
+        ("-qn", ReportMode::None, ReportMode::None),
+        ("-p --report plain", ReportMode::Plain, ReportMode::Plain),
+        ("-p --report-to x", ReportMode::Losses, ReportMode::Losses),
+        ("-n --report-to x", ReportMode::Pv, ReportMode::Pv),
+        (
+            "-kgcW -D 1 -w 9 -H 9 -m 9 -u block",
+            ReportMode::Bar,
+            ReportMode::Summary,
+        ),
+        ("-f --format=", ReportMode::Losses, ReportMode::Losses),
+    ] {
+        assert_eq!(mode(line, true), on_terminal, "{line}");
+        assert_eq!(mode(line, false), elsewhere, "{line}");
+    }
+}
+
+#[test]
+fn the_displays_modifiers_arrive() {
+    let plain = display("-fp");
+    assert_eq!(
+        (
+            plain.numeric,
+            plain.decimal,
+            plain.bits,
+            plain.gauge,
+            plain.style,
+            plain.window
+        ),
+        (false, false, false, false, BarStyle::Plain, 30)
+    );
+    let all = display("-fpnk8g -u shaded -m 7");
+    assert_eq!(
+        (
+            all.numeric,
+            all.decimal,
+            all.bits,
+            all.gauge,
+            all.style,
+            all.window
+        ),
+        (true, true, true, true, BarStyle::Shaded, 7)
+    );
+    assert_eq!(display("-fp -m 0").window, 1);
+    let screen = config("-fpWc -D 1.5 -w 20 -H 5").report.screen;
+    assert!(screen.force && screen.rows && screen.awaits_output);
+    assert_eq!(screen.delay, Duration::from_millis(1500));
+    assert_eq!(screen.width, Some(20));
+    assert_eq!(config("-w 0").report.screen.width, None);
+    for line in ["-w x", "-A -1", "-m 1.5", "-H 1k", "-u round", "-D x"] {
+        error(line);
+    }
+}
+
+#[test]
+fn transfer_options_arrive() {
+    let transfer = |line: &str| config(line).transfer;
+    assert_eq!(transfer(""), TransferConfig::default());
+    assert_eq!(transfer("-o -"), TransferConfig::default());
+    let all = transfer("-o x -YEE -Z 4k -P y");
+    assert_eq!(all.sink, Sink::File("x".into()));
+    assert!(all.sync);
+    assert_eq!(all.pid_file, Some("y".into()));
+    let skips = |line: &str| {
+        transfer(line)
+            .skip_errors
+            .map(|how| (how.tells_once, how.block))
+    };
+    assert_eq!(
+        all.skip_errors.map(|how| (how.tells_once, how.block)),
+        Some((true, Some(4096)))
+    );
+    assert_eq!(skips("-E"), Some((false, None)));
+    assert_eq!(skips("-Z 1"), Some((false, Some(1))));
+    assert_eq!(skips("-Z 0"), None);
+    assert_eq!(transfer("-X").sink, Sink::Nowhere);
+    assert_eq!(
+        error("-X -o x"),
+        "-o and -X contradict each other: keep one"
+    );
+    assert_eq!(
+        config("--metrics-file m").report.metrics_file,
+        Some("m".into())
+    );
+}
+
+#[test]
+fn what_has_to_be_seen_is_copied() {
+    for (line, splices) in [
+        ("", true),
+        ("-fp", true),
+        ("-fT", true),
+        ("-C", false),
+        ("-fA 1", false),
+        ("-f -F %9L", false),
+        ("-E", false),
+    ] {
+        assert_eq!(config(line).relay.splice, splices, "{line}");
+    }
+}
+
+#[test]
+fn si_acts_on_what_is_typed_behind_it() {
+    let size = |line: &str| config(line).report.expected;
+    let bytes = |bytes| Some(Amount::Bytes(bytes));
+    assert_eq!(size("-k -s 2k"), bytes(2000));
+    assert_eq!(size("-s 2k -k"), bytes(2048));
+    assert_eq!(size("-ks2k"), bytes(2000));
+    assert_eq!(size("-k -s 2KiB"), bytes(2048));
+    assert_eq!(size("-s 1k -k -s 2k"), bytes(2000));
+    let relay = config("-k -B 1M -L 10k --burst 1k").relay;
+    assert_eq!(relay.capacity, 1_000_000);
+    let rate = Rate {
+        per_second: Amount::Bytes(10_000),
+        burst: 1000,
+    };
+    assert_eq!(relay.rate, Some(rate));
+    let skips = config("--si -Z 4k").transfer.skip_errors;
+    assert_eq!(skips.and_then(|how| how.block), Some(4000));
+    assert_eq!(
+        error("-k -L 0.0009k"),
+        "invalid value '0.0009k' for --rate-limit: at less than 1 a second nothing would go out; 0 stands for no limit"
     );
 }
 
@@ -714,7 +923,7 @@ fn what_is_to_come_is_in_no_help() {
         let exit = parse_line(option, false).unwrap_err();
         assert_eq!((exit.status, exit.to_stdout), (0, true));
         assert!(exit.text.contains("--buffer-size"));
-        assert!(!exit.text.contains("--progress"), "{}", exit.text);
+        assert!(!exit.text.contains("--watchfd"), "{}", exit.text);
     }
 }
 

@@ -6,34 +6,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// Letter, long name, and whether pv takes a value there. The long name is the id.
-const OPTIONS: [(char, &str, bool); 35] = [
-    ('p', "progress", false),
-    ('t', "timer", false),
-    ('e', "eta", false),
-    ('I', "fineta", false),
-    ('r', "rate", false),
-    ('a', "average-rate", false),
-    ('b', "bytes", false),
-    ('T', "buffer-percent", false),
-    ('A', "last-written", true),
-    ('F', "format", true),
-    ('n', "numeric", false),
-    ('W', "wait", false),
-    ('D', "delay-start", true),
-    ('m', "average-rate-window", true),
-    ('w', "width", true),
-    ('H', "height", true),
-    ('c', "cursor", false),
-    ('P', "pidfile", true),
-    ('g', "gauge", false),
-    ('k', "si", false),
-    ('8', "bits", false),
-    ('o', "output", true),
-    ('X', "discard", false),
-    ('u', "bar-style", true),
-    ('E', "skip-errors", false),
-    ('Z', "error-skip-block", true),
-    ('Y', "sync", false),
+const OPTIONS: [(char, &str, bool); 8] = [
     ('K', "direct-io", false),
     ('O', "sparse", false),
     ('U', "store-and-forward", true),
@@ -44,7 +17,7 @@ const OPTIONS: [(char, &str, bool); 35] = [
     ('x', "extra-display", true),
 ];
 
-/// Teaches the parser the options, so that it recognizes them anywhere, also in `-pterb`.
+/// Teaches the parser the options, so that it recognizes them anywhere, also in `-pKv`.
 pub(super) fn teach(command: Command) -> Command {
     command.args(OPTIONS.into_iter().map(|(letter, long, takes_value)| {
         let arg = Arg::new(long).short(letter).long(long).hide(true);

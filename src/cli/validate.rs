@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
-use super::expected;
 use super::watermark::Watermark;
+use super::{expected, format};
 use crate::classes::Classes;
+use crate::config::display::{Display, Part, Piece};
 use crate::config::{
     Amount, BrokenPipe, Config, Mark, MarkPiece, Policy, Rate, RelayConfig, ReportConfig,
-    ReportMode, Sample, Sideways, Source, StartFill,
+    ReportMode, Sample, ScreenConfig, Sideways, Sink, SkipErrors, Source, StartFill,
+    TransferConfig,
 };
 
 /// Enough to smooth what both sides do in bursts.
@@ -34,12 +36,20 @@ const RED_MAX: f64 = 0.1;
 pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
     let policy = policy(&args)?;
     let sources = sources(&args.files);
-    let expected = expected_amount(&args, &sources)?;
+    let mode = report_mode(&args, terminal)?;
+    let expected = expected_amount(&args, mode, &sources)?;
+    let screen = screen(&args, mode, expected);
+    let transfer = transfer(&args)?;
+    let mut relay = relay(&args, policy, expected)?;
+    let trail = screen.display.as_ref().map(Display::trail);
+    let looks = trail.unwrap_or_default().is_wanted() || transfer.skip_errors.is_some();
+    relay.splice &= !looks;
     Ok(Config {
         sideways: sideways(&args),
-        relay: relay(&args, policy, expected)?,
+        relay,
+        transfer,
         demand: args.demand.clone(),
-        report: report(args, terminal, expected)?,
+        report: report(args, mode, screen, expected),
         sources,
     })
 }
@@ -272,7 +282,11 @@ fn sources(files: &[PathBuf]) -> Vec<Source> {
 }
 
 /// As in pv, an expected size of 0 is the same as none.
-fn expected_amount(args: &Args, sources: &[Source]) -> Result<Option<Amount>, String> {
+fn expected_amount(
+    args: &Args,
+    mode: ReportMode,
+    sources: &[Source],
+) -> Result<Option<Amount>, String> {
     let given = match &args.size {
         None | Some(Expected::Size(0)) => None,
         Some(Expected::Size(size)) => Some(*size),
@@ -282,7 +296,13 @@ fn expected_amount(args: &Args, sources: &[Source]) -> Result<Option<Amount>, St
         })?),
     };
     if counts_records(args) {
-        return Ok(given.map(Amount::Records));
+        let delimiter = if args.null { 0 } else { b'\n' };
+        // pv counts in any case. Only its display needs to know.
+        let counted = || match mode == ReportMode::Pv && shows_share(args) {
+            true => expected::records_of_sources(sources, delimiter),
+            false => None,
+        };
+        return Ok(given.or_else(counted).map(Amount::Records));
     }
     let known = given.or_else(|| expected::of_sources(sources));
     Ok(known.map(Amount::Bytes))
@@ -297,19 +317,95 @@ fn sideways(args: &Args) -> Sideways {
     }
 }
 
-fn report(args: Args, terminal: bool, expected: Option<Amount>) -> Result<ReportConfig, String> {
-    Ok(ReportConfig {
-        mode: report_mode(&args, terminal)?,
+/// Whether the display tells how far the transfer is.
+fn shows_share(args: &Args) -> bool {
+    let display = &args.display;
+    let tells = |piece: &Piece| {
+        let part = match piece {
+            Piece::Part { part, .. } => part,
+            Piece::Text(_) => return false,
+        };
+        matches!(
+            part,
+            Part::Progress | Part::Bar(_) | Part::Amount | Part::Eta | Part::FinEta
+        )
+    };
+    match &display.format {
+        Some(format) => format.0.iter().any(tells),
+        None => display.progress || display.eta || display.fineta || display.numeric,
+    }
+}
+
+fn report(
+    args: Args,
+    mode: ReportMode,
+    screen: ScreenConfig,
+    expected: Option<Amount>,
+) -> ReportConfig {
+    ReportConfig {
+        mode,
         records: counts_records(&args),
         to: args.report_to,
         interval: args.interval,
         name: args.name,
         expected,
         statistics: args.stats,
+        screen,
+        metrics_file: args.metrics_file,
+    }
+}
+
+fn screen(args: &Args, mode: ReportMode, expected: Option<Amount>) -> ScreenConfig {
+    let display = &args.display;
+    let pv = (mode == ReportMode::Pv).then(|| Display {
+        pieces: match &display.format {
+            Some(format) => format.0.clone(),
+            None => format::of_switches(display, args.name.is_some(), expected.is_some()),
+        },
+        numeric: display.numeric,
+        decimal: display.si,
+        bits: display.bits,
+        gauge: display.gauge,
+        style: format::style(display.bar_style),
+        window: display.average_rate_window.max(1) as u64,
+    });
+    ScreenConfig {
+        display: pv,
+        force: args.force,
+        width: display.width.filter(|width| *width > 0),
+        rows: display.cursor,
+        awaits_output: display.wait,
+        delay: display.delay_start,
+    }
+}
+
+fn transfer(args: &Args) -> Result<TransferConfig, String> {
+    let typed = &args.transfer;
+    let file = typed.output.as_ref().filter(|path| *path != Path::new("-"));
+    let sink = match (file, typed.discard) {
+        (Some(_), true) => {
+            return Err("-o and -X contradict each other: keep one".into());
+        }
+        (Some(path), false) => Sink::File(path.clone()),
+        (None, true) => Sink::Nowhere,
+        (None, false) => Sink::Stdout,
+    };
+    let block = typed.error_skip_block.filter(|block| *block > 0);
+    let skips = typed.skip_errors > 0 || block.is_some();
+    Ok(TransferConfig {
+        sink,
+        sync: typed.sync,
+        skip_errors: skips.then_some(SkipErrors {
+            tells_once: typed.skip_errors > 1,
+            block,
+        }),
+        pid_file: typed.pidfile.clone(),
     })
 }
 
 fn report_mode(args: &Args, terminal: bool) -> Result<ReportMode, String> {
+    // What stderr is says nothing about the file that the report goes to.
+    let seen = args.force || terminal && args.report_to.is_none();
     let asked = match args.report {
         Some(ReportName::Bar) => ReportMode::Bar,
         Some(ReportName::Plain) => ReportMode::Plain,
@@ -317,13 +413,38 @@ fn report_mode(args: &Args, terminal: bool) -> Result<ReportMode, String> {
         Some(ReportName::Summary) => ReportMode::Summary,
         Some(ReportName::None) => ReportMode::None,
         None if args.quiet => ReportMode::None,
-        None if args.force => ReportMode::Bar,
-        // What stderr is says nothing about the file that the report goes to.
-        None if terminal && args.report_to.is_none() => ReportMode::Bar,
+        None if shows_nothing(args) => ReportMode::Losses,
+        None if args.display.numeric => ReportMode::Pv,
+        None if has_display_switch(args) && seen => ReportMode::Pv,
+        None if has_display_switch(args) => ReportMode::Losses,
+        None if seen => ReportMode::Bar,
         None => ReportMode::Summary,
     };
     if args.quiet && asked != ReportMode::None {
         return Err("-q and --report contradict each other: keep one".into());
     }
     Ok(asked)
+}
+
+/// Whether the display is to have pv's form.
+fn has_display_switch(args: &Args) -> bool {
+    let display = &args.display;
+    display.progress
+        || display.timer
+        || display.eta
+        || display.fineta
+        || display.rate
+        || display.average_rate
+        || display.bytes
+        || display.bits
+        || display.buffer_percent
+        || display.last_written.is_some()
+        || display.format.is_some()
+        || display.numeric
+}
+
+/// As in pv, an empty format is a display of nothing.
+fn shows_nothing(args: &Args) -> bool {
+    let format = args.display.format.as_ref();
+    format.is_some_and(|format| format.0.is_empty())
 }

@@ -41,6 +41,8 @@ pub struct Meter {
     pub marks: Tally,
     /// The most bytes held.
     pub peak_held: u64,
+    /// The most bytes held since the last interval's end.
+    pub recent_peak_held: u64,
     /// Unbroken runs of lost records.
     pub loss_episodes: u64,
     activity: Activity,

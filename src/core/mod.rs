@@ -45,3 +45,4 @@ mod runs;
 pub mod snapshot;
 mod sorted;
 pub mod spill;
+pub mod trail;

@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub marks: Tally,
     /// The most bytes held so far.
     pub peak_held: u64,
+    /// The most bytes held since the last periodic report, so that no burst between two is missed.
+    pub recent_peak_held: u64,
     /// C.
     pub capacity: u64,
     /// H.
@@ -69,6 +71,22 @@ pub struct Snapshot {
     pub spilled: Option<Spilled>,
     /// The exit status, in the summary (128 + N for an ending by signal N).
     pub exit: Option<i32>,
+    /// What is known of the output beyond the account.
+    pub seen: Seen,
+}
+
+/// What the loop saw of the output. Not part of the account: it is there for people to look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Bytes that stdout accepted and that still lie in the consumer's pipe, unread; 0 where that
+    /// cannot be known.
+    pub unread: u64,
+    /// When the first byte was accepted.
+    pub first_output: Option<Duration>,
+    /// The bytes last accepted, as many as were asked to be remembered.
+    pub last_written: Vec<u8>,
+    /// The beginning of the last whole record accepted, if it was asked to be remembered.
+    pub previous_line: Vec<u8>,
 }
 
 /// The state between the watermarks.

@@ -2,6 +2,7 @@
 
 mod passage;
 mod run;
+mod witness;
 
 pub use run::{Engine, run};
 
@@ -58,6 +59,17 @@ pub trait System {
 
     /// Whether a read would deliver at least one byte, without taking it. End of input is no byte.
     fn input_pending(&mut self) -> bool;
+
+    /// How many bytes that the output accepted its reader has not read yet; 0 where that cannot be
+    /// known. Cheap enough for each report, not for each write.
+    fn output_unread(&mut self) -> u64 {
+        0
+    }
+
+    /// What people call the output.
+    fn output_name(&self) -> String {
+        "stdout".to_owned()
+    }
 
     /// Ends reading for good: the producer learns it at its next write.
     fn close_input(&mut self);

@@ -8,8 +8,10 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use super::passage::Kept;
+use super::witness::Witness;
 use super::{Event, Granted, Interest, Read, Reporter, Signal, System, Write};
-use crate::config::{RelayConfig, ReportConfig};
+use crate::config::display::Display;
+use crate::config::{RelayConfig, ReportConfig, ReportMode};
 use crate::core::demand::MixedUnits;
 use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay, earliest};
@@ -50,6 +52,7 @@ pub struct Engine<'a, S, R> {
     demand_ready: bool,
     /// So much was handed to a helper thread: what is accepted next is of it, not of the offer.
     under_way: Option<usize>,
+    witness: Witness,
     /// What the system keeps a second time.
     pub(super) kept: Option<Kept>,
 }
@@ -62,7 +65,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         system: &'a mut S,
         reporter: &'a mut R,
     ) -> Self {
+        let trail = report.screen.display.as_ref().map(Display::trail);
         Self {
+            witness: Witness::new(trail.unwrap_or_default(), relay.config().delimiter),
             relay,
             system,
             reporter,
@@ -103,6 +108,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             self.read(now);
             self.write(now)
         };
+        self.witness.note(self.relay.output_bytes(), now);
         self.drop_kept();
         self.relay.expire(now);
         self.close_unwanted_input();
@@ -118,10 +124,12 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
 
     /// The last word, after the last turn.
     pub fn finish(mut self, ending: Ending) -> Exit {
+        let unread = self.system.output_unread();
         self.system.close_output();
         let now = self.system.now();
         self.relay.turn(now);
-        let mut snapshot = self.relay.summary_snapshot(now);
+        let snapshot = self.relay.summary_snapshot(now);
+        let mut snapshot = self.witness.complete(snapshot, unread);
         let lost = snapshot.lost.total();
         let exit = exit::of(ending, snapshot.input, lost, self.relay.config());
         snapshot.exit = Some(exit.as_shell());
@@ -295,7 +303,14 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             None => self.system.write(parts),
         };
         match answer {
+            Write::UnderWay(count) => {
+                self.witness.wrote(parts, count);
+                self.write_nothing(Write::UnderWay(count), now);
+            }
             Write::Accepted(count) => {
+                if self.under_way.is_none() {
+                    self.witness.wrote(parts, count);
+                }
                 let rest = self.under_way.unwrap_or(offered) - count;
                 self.under_way = self.under_way.map(|_| rest).filter(|rest| *rest > 0);
                 self.relay.sent(count, now);
@@ -321,8 +336,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             Write::Gone => self.output_gone(now),
             Write::Failed(error) => {
                 let at = self.relay.output_bytes();
+                let name = self.system.output_name();
                 self.reporter.message(format!(
-                    "cannot write stdout: {} (after {at} bytes of output)",
+                    "cannot write {name}: {} (after {at} bytes of output)",
                     reason(&error)
                 ));
                 self.relay.output_failed(now);
@@ -409,7 +425,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             let event = event_of(change);
             match picture {
                 None => self.report(event, now),
-                Some(picture) => self.reporter.report(event, &picture),
+                Some(picture) => {
+                    let picture = self.complete(*picture);
+                    self.reporter.report(event, &picture);
+                }
             }
         }
         let forgotten = self.relay.take_forgotten();
@@ -422,6 +441,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     fn report(&mut self, event: Event, now: Duration) {
         if self.reporter.wants(event, now) {
             let snapshot = self.relay.event_snapshot(now);
+            let snapshot = self.complete(snapshot);
             self.reporter.report(event, &snapshot);
         }
     }
@@ -429,8 +449,14 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     fn report_interval(&mut self, now: Duration) {
         if self.beat.as_mut().is_some_and(|beat| beat.is_due(now)) {
             let snapshot = self.relay.interval_snapshot(now);
+            let snapshot = self.complete(snapshot);
             self.reporter.report(Event::Interval, &snapshot);
         }
+    }
+
+    fn complete(&mut self, snapshot: Snapshot) -> Snapshot {
+        let unread = self.system.output_unread();
+        self.witness.complete(snapshot, unread)
     }
 }
 
@@ -443,10 +469,13 @@ struct Beat {
 impl Beat {
     /// None when nothing periodic is said: then no timer ticks either.
     fn new(report: &ReportConfig) -> Option<Self> {
-        let ticks = report.mode.is_periodic() || report.statistics;
+        let ticks = report.mode.is_periodic() || report.statistics || report.metrics_file.is_some();
         ticks.then_some(Self {
             interval: report.interval,
-            next: report.interval,
+            next: match report.mode {
+                ReportMode::Bar | ReportMode::Pv => report.interval.max(report.screen.delay),
+                _ => report.interval,
+            },
         })
     }
 

@@ -1,74 +1,256 @@
 //! The live line, composed but not drawn.
 //!
-//! Fields that do not fit go in the order of their worth, so that a narrow terminal still shows
-//! how much went out, what was lost, and how full the buffer is. Columns do not jump: figures are
-//! padded to the width they may reach.
+//! Fields that do not fit get shorter or go, in the order of their worth, so that a narrow terminal
+//! still shows how much went out, what was lost, and how full the buffer is. Columns do not jump:
+//! figures are padded to the width they may reach. Colour says nothing that the words do not say.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthChar as _;
+
+use super::format::{Abilities, drawn_share};
 use super::name;
+use super::sparkline;
 use crate::config::{Amount, ReportConfig};
 use crate::core::account::Tally;
-use crate::core::snapshot::{Bottleneck, Snapshot, State};
+use crate::core::snapshot::{Snapshot, State};
 use crate::units::{byte_rate, clock, count, percent, record_rate, size};
 
 /// Columns where the terminal does not tell.
 pub const DEFAULT_WIDTH: usize = 80;
 
-/// Cells of the fill gauge: enough to see a mark at 80%, few enough for 40 columns.
-const GAUGE_CELLS: u128 = 6;
+/// Cells of the fill gauge: enough to see both marks by default, few enough for 40 columns.
+const GAUGE_CELLS: usize = 8;
 
-/// One field: its text, and the rank at which it goes when the line is too long (0 stays longest).
+/// The time that the sparkline shows.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What lies between two pictures of it at least: no column of a sparkline is narrower, and short
+/// intervals would pile up thousands.
+const APART: Duration = Duration::from_millis(500);
+
+/// The verdict is that of the last while, so that it follows what happens.
+const VERDICT: Duration = Duration::from_secs(10);
+
+/// A wait shorter than this share names no slow side, as in the account.
+const NOTABLE: f64 = 0.05;
+
+/// What is further away than this nobody waits for.
+const FAR: f64 = 3600.0;
+
+/// The bar of a known size has at least so many cells, or is not worth its place, and at most so many.
+const BAR_CELLS: (usize, usize) = (8, 30);
+
+/// Its rank, which no other field has.
+const BAR: u8 = 8;
+
+/// Cells of the sparkline, and the columns from which on there is room for so many.
+const SPARKS: [(usize, usize); 2] = [(110, 20), (70, 10)];
+
+/// What lines are composed from: the last minute, and what the terminal can show.
+#[derive(Debug)]
+pub struct Bar {
+    /// Pictures of the last minute, some time apart.
+    past: VecDeque<Snapshot>,
+    /// That of the line before.
+    before: Option<Snapshot>,
+    abilities: Abilities,
+}
+
+/// One field. A field of the highest rank is the first to be shortened, or else to go.
 struct Field {
     rank: u8,
     text: String,
+    tone: Tone,
+    /// What it is shortened to, and the rank it has then; the next step is the last.
+    shorter: Vec<(u8, String)>,
 }
 
-/// The line, at most `width` columns. `before` is the snapshot of the previous line: record rates
-/// are measured from there, and from the start of the run without one.
-pub fn line(
-    now: &Snapshot,
-    before: Option<&Snapshot>,
-    config: &ReportConfig,
-    width: usize,
-) -> String {
-    let unit = Unit::of(now, config);
-    let mut fields = vec![
-        field(0, format!("{:>7}", unit.amount(now.output))),
-        field(5, clock(now.elapsed)),
-        field(3, format!("[{:>9}]", unit.out_rate(now, before))),
-        field(10, format!("in {:>9}", unit.in_rate(now, before))),
-        field(1, gauge(now)),
-        field(6, fill(now)),
-    ];
-    fields.extend(pressure(now).map(|text| field(7, text)));
-    fields.extend(losses(now, unit).map(|text| field(2, text)));
-    fields.extend(slow_side(now).map(|text| field(8, text)));
-    fields.extend(progress(now, config).map(|text| field(4, text)));
-    let prefix = name(config).map_or_else(String::new, |name| format!("{name}: "));
-    fitted(&prefix, fields, width)
+/// How a field is coloured, where there is colour.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tone {
+    Plain,
+    /// Of less weight.
+    Quiet,
+    /// To be noticed.
+    Notable,
+    /// To stand out.
+    Alarming,
+}
+
+impl Tone {
+    /// The code of ECMA-48's SGR.
+    fn code(self) -> Option<&'static str> {
+        match self {
+            Tone::Plain => None,
+            Tone::Quiet => Some("2"),
+            Tone::Notable => Some("33"),
+            Tone::Alarming => Some("1;31"),
+        }
+    }
+}
+
+impl Bar {
+    /// Nothing was shown yet.
+    pub fn new(abilities: Abilities) -> Bar {
+        Bar {
+            past: VecDeque::new(),
+            before: None,
+            abilities,
+        }
+    }
+
+    /// The line, at most `width` columns. Record rates are measured from the line before, and from
+    /// the start of the run without one.
+    pub fn line(&mut self, now: &Snapshot, config: &ReportConfig, width: usize) -> String {
+        let unit = Unit::of(now, config);
+        let before = self.before.as_ref();
+        let mut fields = vec![
+            field(0, format!("{:>7}", unit.amount(now.output))),
+            field(5, clock(now.elapsed)),
+            field(3, format!("[{:>9}]", unit.out_rate(now, before))),
+            quiet(13, format!("in {:>9}", unit.in_rate(now, before))),
+            field(1, gauge(now, GAUGE_CELLS)),
+            field(14, fill(now)),
+        ];
+        fields.push(state(now));
+        fields.extend(losses(now, unit));
+        fields.extend(self.verdict(now));
+        fields.extend(prediction(now));
+        fields.extend(unread(now));
+        fields.extend(self.sparks(now, unit, width));
+        let progress = progress(now, config);
+        let share = progress.as_ref().map_or(0.0, |progress| progress.share);
+        fields.extend(progress.map(Progress::fields).into_iter().flatten());
+        let prefix = name(config).map_or_else(String::new, |name| format!("{name}: "));
+        let mut fields = fitted(&prefix, fields, width);
+        widen_bar(&prefix, &mut fields, share, width);
+        self.remember(now);
+        self.painted(&prefix, &fields, width)
+    }
+
+    fn remember(&mut self, now: &Snapshot) {
+        let is_old = |at: &Snapshot| at.elapsed.saturating_add(MINUTE) < now.elapsed;
+        // One older than a minute is where the minute begins.
+        while self.past.get(1).is_some_and(is_old) {
+            self.past.pop_front();
+        }
+        let last = self.past.back();
+        if last.is_none_or(|last| now.elapsed >= last.elapsed.saturating_add(APART)) {
+            self.past.push_back(now.clone());
+        }
+        self.before = Some(now.clone());
+    }
+
+    /// The picture at the beginning of the last `time`, or at the start of the run.
+    fn since(&self, now: &Snapshot, time: Duration) -> Option<&Snapshot> {
+        let begin = now.elapsed.saturating_sub(time);
+        self.past.iter().rev().find(|at| at.elapsed <= begin)
+    }
+
+    /// What held the data up for longest, and for which share of the time.
+    fn verdict(&self, now: &Snapshot) -> Option<Field> {
+        let then = self.since(now, VERDICT);
+        let passed = |time: fn(&Snapshot) -> Duration| {
+            let before = then.map_or(Duration::ZERO, time);
+            time(now).saturating_sub(before).as_secs_f64()
+        };
+        let all = passed(|at| at.elapsed);
+        let waits = [
+            ("producer", " slow", passed(|at| at.wait_input)),
+            ("consumer", " slow", passed(|at| at.wait_output)),
+            ("rate limit", "", passed(|at| at.wait_rate)),
+        ];
+        let longest = waits.into_iter().max_by(|a, b| a.2.total_cmp(&b.2));
+        let (who, is, waited) = longest.filter(|(_, _, waited)| *waited > all * NOTABLE)?;
+        let share = percent(waited, all);
+        Some(Field {
+            shorter: vec![(6, format!("{who} {share}%"))],
+            ..field(10, format!("{who}{is} {share}%"))
+        })
+    }
+
+    fn sparks(&self, now: &Snapshot, unit: Unit, width: usize) -> Option<Field> {
+        let (_, cells) = SPARKS.into_iter().find(|(least, _)| width >= *least)?;
+        let points = self.past.iter().chain([now]);
+        let points: Vec<_> = points
+            .map(|at| (at.elapsed, unit.number(at.output)))
+            .collect();
+        let sparks = sparkline::draw(&points, MINUTE, cells, self.abilities.utf8);
+        let is_blank = sparks.bytes().all(|byte| byte == b' ');
+        (!is_blank).then(|| quiet(12, sparks))
+    }
+
+    fn painted(&self, prefix: &str, fields: &[Field], width: usize) -> String {
+        let mut line = prefix.to_owned();
+        let mut room = width;
+        if columns(&plain(prefix, fields)) > width {
+            return cut(&plain(prefix, fields), width);
+        }
+        room -= columns(prefix);
+        for (index, field) in fields.iter().enumerate() {
+            if index > 0 {
+                line.push(' ');
+            }
+            let text = cut(&field.text, room);
+            match field.tone.code().filter(|_| self.abilities.colour) {
+                Some(code) => line += &format!("\x1b[{code}m{text}\x1b[m"),
+                None => line += &text,
+            }
+            room = room.saturating_sub(columns(&text) + 1);
+        }
+        line
+    }
 }
 
 fn field(rank: u8, text: String) -> Field {
-    Field { rank, text }
+    Field {
+        rank,
+        text,
+        tone: Tone::Plain,
+        shorter: Vec::new(),
+    }
+}
+
+fn quiet(rank: u8, text: String) -> Field {
+    Field {
+        tone: Tone::Quiet,
+        ..field(rank, text)
+    }
 }
 
 /// What the display counts.
-#[derive(Clone, Copy)]
-enum Unit {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
     Bytes,
     Records,
 }
 
 impl Unit {
-    fn of(snapshot: &Snapshot, config: &ReportConfig) -> Unit {
+    pub(super) fn of(snapshot: &Snapshot, config: &ReportConfig) -> Unit {
         match config.records && snapshot.counts_records {
             true => Unit::Records,
             false => Unit::Bytes,
         }
     }
 
-    fn amount(self, tally: Tally) -> String {
+    /// Losses are told in records where there are any, else in `unit`.
+    pub(super) fn of_losses(snapshot: &Snapshot, unit: Unit) -> Unit {
+        match snapshot.counts_records && snapshot.lost.total().records > 0 {
+            true => Unit::Records,
+            false => unit,
+        }
+    }
+
+    pub(super) fn number(self, tally: Tally) -> u64 {
+        match self {
+            Unit::Bytes => tally.bytes,
+            Unit::Records => tally.records,
+        }
+    }
+
+    pub(super) fn amount(self, tally: Tally) -> String {
         match self {
             Unit::Bytes => size(tally.bytes),
             Unit::Records => count(tally.records),
@@ -76,16 +258,32 @@ impl Unit {
     }
 
     fn out_rate(self, now: &Snapshot, before: Option<&Snapshot>) -> String {
-        match self {
-            Unit::Bytes => byte_rate(now.out_rate),
-            Unit::Records => record_rate(records_per_second(now, before, |at| at.output)),
-        }
+        self.shown_rate(self.rate(now, before, false))
     }
 
     fn in_rate(self, now: &Snapshot, before: Option<&Snapshot>) -> String {
+        self.shown_rate(self.rate(now, before, true))
+    }
+
+    fn shown_rate(self, rate: Option<f64>) -> String {
         match self {
-            Unit::Bytes => byte_rate(now.in_rate),
-            Unit::Records => record_rate(records_per_second(now, before, |at| at.input)),
+            Unit::Bytes => byte_rate(rate),
+            Unit::Records => record_rate(rate),
+        }
+    }
+
+    /// How much a second came in, or went out.
+    pub(super) fn rate(
+        self,
+        now: &Snapshot,
+        before: Option<&Snapshot>,
+        input: bool,
+    ) -> Option<f64> {
+        match (self, input) {
+            (Unit::Bytes, true) => now.in_rate,
+            (Unit::Bytes, false) => now.out_rate,
+            (Unit::Records, true) => records_per_second(now, before, |at| at.input),
+            (Unit::Records, false) => records_per_second(now, before, |at| at.output),
         }
     }
 }
@@ -101,20 +299,28 @@ fn records_per_second(
     (seconds > 0.0).then(|| records as f64 / seconds)
 }
 
-/// How full the buffer is: `#` held, `|` the high-water mark where it is below C, `-` room.
-fn gauge(snapshot: &Snapshot) -> String {
+/// How full the buffer is: `#` held, `+` held since the last report but no more, `-` room, and the marks, which are always seen: `:` the low-water
+/// mark, `|` the high-water mark where it is below C, else the bracket.
+pub(super) fn gauge(snapshot: &Snapshot, cells: usize) -> String {
     let capacity = u128::from(snapshot.capacity.max(1));
-    let held = u128::from(snapshot.held.bytes).min(capacity);
+    let count = cells as u128;
     // Rounded up, so that what is held is seen, but full only when it is full.
-    let filled = match held == capacity {
-        true => GAUGE_CELLS,
-        false => (held * GAUGE_CELLS).div_ceil(capacity).min(GAUGE_CELLS - 1),
+    let cells_of = |held: u64| match u128::from(held) >= capacity {
+        true => count,
+        false => (u128::from(held) * count)
+            .div_ceil(capacity)
+            .min(count.saturating_sub(1)),
     };
-    let mark = u128::from(snapshot.high_water) * GAUGE_CELLS / capacity;
-    let cells: String = (0..GAUGE_CELLS)
+    let filled = cells_of(snapshot.held.bytes);
+    let touched = cells_of(snapshot.recent_peak_held);
+    let place = |mark: u64| u128::from(mark) * count / capacity;
+    let (high, low) = (place(snapshot.high_water), place(snapshot.low_water));
+    let cells: String = (0..count)
         .map(|cell| match cell {
+            _ if cell == high => '|',
+            _ if cell == low => ':',
             _ if cell < filled => '#',
-            _ if cell == mark => '|',
+            _ if cell < touched => '+',
             _ => '-',
         })
         .collect();
@@ -126,65 +332,160 @@ fn fill(snapshot: &Snapshot) -> String {
     format!("{share:>3}%")
 }
 
-fn pressure(snapshot: &Snapshot) -> Option<String> {
-    (snapshot.state == State::Pressured).then(|| State::Pressured.name().to_owned())
+fn state(snapshot: &Snapshot) -> Field {
+    let name = snapshot.state.name().to_owned();
+    match snapshot.state {
+        State::Flowing => quiet(16, name),
+        State::Pressured => Field {
+            tone: Tone::Notable,
+            ..field(7, name)
+        },
+    }
 }
 
-fn losses(snapshot: &Snapshot, unit: Unit) -> Option<String> {
+/// How much was lost, which share of what came that is, and why most of it was.
+fn losses(snapshot: &Snapshot, unit: Unit) -> Option<Field> {
     let lost = snapshot.lost.total();
-    let unit = match snapshot.counts_records && lost.records > 0 {
-        true => Unit::Records,
-        false => unit,
-    };
-    (lost != Tally::default()).then(|| format!("lost {}", unit.amount(lost)))
+    if lost == Tally::default() {
+        return None;
+    }
+    let unit = Unit::of_losses(snapshot, unit);
+    let short = format!("lost {}", unit.amount(lost));
+    let (part, all) = (unit.number(lost), unit.number(snapshot.input));
+    let share = percent(part as f64, all as f64);
+    let reasons = snapshot.lost.by_reason();
+    let reason = reasons.max_by_key(|(_, tally)| unit.number(*tally));
+    let reason = reason.map_or("", |(reason, _)| reason.name());
+    Some(Field {
+        tone: Tone::Alarming,
+        shorter: vec![(2, short.clone()), (5, format!("{short} ({share}%)"))],
+        ..field(11, format!("{short} ({share}% {reason})"))
+    })
 }
 
-fn slow_side(snapshot: &Snapshot) -> Option<String> {
-    let side = snapshot.bottleneck;
-    (side != Bottleneck::None).then(|| format!("slow: {}", side.name()))
+/// What happens next if both rates stay as they are.
+fn prediction(snapshot: &Snapshot) -> Option<Field> {
+    let (input, output) = (snapshot.in_rate?, snapshot.out_rate?);
+    let held = snapshot.held.bytes as f64;
+    let room = snapshot.capacity.saturating_sub(snapshot.held.bytes) as f64;
+    let (seconds, word) = match input > output {
+        true if room > 0.0 => (room / (input - output), "full"),
+        false if held > 0.0 && output > input => (held / (output - input), "drained"),
+        _ => return None,
+    };
+    // Less than a second ahead it is over before it is read.
+    let is_told = (1.0..FAR).contains(&seconds);
+    is_told.then(|| field(9, format!("{word} in {}", ahead(seconds))))
+}
+
+fn ahead(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{s:.0}s"),
+        s => format!("{:.0}m", s / 60.0),
+    }
+}
+
+/// What went out and the consumer did not take yet.
+fn unread(snapshot: &Snapshot) -> Option<Field> {
+    let unread = snapshot.seen.unread;
+    (unread > 0).then(|| quiet(15, format!("unread {}", size(unread))))
+}
+
+struct Progress {
+    /// 0 to 100.
+    share: f64,
+    percents: String,
+    /// Behind the percents.
+    eta: String,
+}
+
+impl Progress {
+    fn fields(self) -> [Field; 2] {
+        let text = format!("{}{}", self.percents, self.eta);
+        let percents = Field {
+            shorter: vec![(2, self.percents)],
+            ..field(4, text)
+        };
+        [field(BAR, bar(BAR_CELLS.0, self.share)), percents]
+    }
+}
+
+fn bar(cells: usize, share: f64) -> String {
+    format!("[{}]", drawn_share(cells, share))
 }
 
 /// The share of what is expected, and the time left at the mean rate so far. What was lost is
-/// dealt with, too: otherwise a lossy run would never come to its end.
-fn progress(now: &Snapshot, config: &ReportConfig) -> Option<String> {
+/// dealt with, too: otherwise a lossy run would never come to its end. What the consumer did not
+/// take yet is not.
+fn progress(now: &Snapshot, config: &ReportConfig) -> Option<Progress> {
     let (lost, output) = (now.lost.total(), now.output);
     let (done, expected) = match config.expected? {
-        Amount::Bytes(expected) => (output.bytes.saturating_add(lost.bytes), expected),
+        Amount::Bytes(expected) => {
+            let taken = output.bytes.saturating_sub(now.seen.unread);
+            (taken.saturating_add(lost.bytes), expected)
+        }
         Amount::Records(_) if !now.counts_records => return None,
         Amount::Records(expected) => (output.records.saturating_add(lost.records), expected),
     };
-    let share = percent(done as f64, expected as f64);
+    let percents = percent(done as f64, expected as f64);
+    let share = f64::from(percents);
+    let percents = format!("{percents:>3}%");
     if done == 0 || expected == 0 {
-        return Some(format!("{share:>3}%"));
+        let eta = String::new();
+        return Some(Progress {
+            share,
+            percents,
+            eta,
+        });
     }
     let left = expected.saturating_sub(done) as f64;
     let seconds = left * now.elapsed.as_secs_f64() / done as f64;
     // What does not fit a Duration is hopeless, and a number of its digits says nothing.
     let eta = Duration::try_from_secs_f64(seconds).map_or_else(|_| "-".to_owned(), clock);
-    Some(format!("{share:>3}% ETA {eta}"))
+    Some(Progress {
+        share,
+        percents,
+        eta: format!(" ETA {eta}"),
+    })
 }
 
-/// The fields in their order, without those of the highest rank that do not fit.
-fn fitted(prefix: &str, mut fields: Vec<Field>, width: usize) -> String {
-    loop {
-        let texts: Vec<&str> = fields.iter().map(|field| field.text.as_str()).collect();
-        let line = prefix.to_owned() + &texts.join(" ");
-        if columns(&line) <= width || fields.len() == 1 {
-            return cut(&line, width);
-        }
-        let least = (0..fields.len()).max_by_key(|&index| fields[index].rank);
-        least.map(|index| fields.remove(index));
+/// The bar, if it is still there, takes what room is left.
+fn widen_bar(prefix: &str, fields: &mut [Field], share: f64, width: usize) {
+    let left = width.saturating_sub(columns(&plain(prefix, fields)));
+    if let Some(field) = fields.iter_mut().find(|field| field.rank == BAR) {
+        field.text = bar((BAR_CELLS.0 + left).min(BAR_CELLS.1), share);
     }
 }
 
-/// The columns a line may need. Without a table of widths every character beyond ASCII counts as
-/// two: a line that is a little short does no harm, one that wraps does.
-pub fn columns(line: &str) -> usize {
-    line.chars().map(character_columns).sum()
+/// The fields in their order, those of the highest ranks shortened or left out until they fit.
+fn fitted(prefix: &str, mut fields: Vec<Field>, width: usize) -> Vec<Field> {
+    while fields.len() > 1 && columns(&plain(prefix, &fields)) > width {
+        let Some(least) = (0..fields.len()).max_by_key(|&index| fields[index].rank) else {
+            break;
+        };
+        match fields[least].shorter.pop() {
+            Some((rank, text)) => {
+                fields[least].rank = rank;
+                fields[least].text = text;
+            }
+            None => drop(fields.remove(least)),
+        }
+    }
+    fields
+}
+
+fn plain(prefix: &str, fields: &[Field]) -> String {
+    let texts: Vec<&str> = fields.iter().map(|field| field.text.as_str()).collect();
+    prefix.to_owned() + &texts.join(" ")
+}
+
+/// The columns that a text without codes takes.
+fn columns(text: &str) -> usize {
+    text.chars().map(character_columns).sum()
 }
 
 fn character_columns(character: char) -> usize {
-    if character.is_ascii() { 1 } else { 2 }
+    character.width().unwrap_or(1)
 }
 
 fn cut(line: &str, width: usize) -> String {
@@ -202,32 +503,30 @@ mod tests {
     use super::*;
     use crate::report::testing::{config, lossy, quiet};
 
+    /// The first line of a run, without colour.
+    fn line(snapshot: &Snapshot, config: &ReportConfig, width: usize) -> String {
+        Bar::new(Abilities::default()).line(snapshot, config, width)
+    }
+
     fn at(width: usize) -> String {
         let mut config = config();
         config.expected = Some(Amount::Bytes(8 << 20));
-        line(&lossy(), None, &config, width)
+        line(&lossy(), &config, width)
     }
 
     #[test]
-    fn a_wide_line_has_every_field() {
-        assert_eq!(
-            at(120),
-            "3.00MiB 0:01:02 [49.3KiB/s] in 82.2KiB/s [###-|-]  50% pressured lost 200 \
-             slow: consumer  50% ETA 0:01:02"
-        );
-    }
-
-    #[test]
-    fn fields_go_by_rank_where_there_is_no_room() {
-        assert_eq!(
-            at(80),
-            "3.00MiB 0:01:02 [49.3KiB/s] [###-|-]  50% pressured lost 200  50% ETA 0:01:02"
-        );
-        assert_eq!(at(40), "3.00MiB [49.3KiB/s] [###-|-] lost 200");
-        assert_eq!(at(30), "3.00MiB [###-|-] lost 200");
-        assert_eq!(at(16), "3.00MiB [###-|-]");
-        assert_eq!(at(10), "3.00MiB");
-        assert_eq!(at(3), "3.0");
+    fn fields_get_shorter_and_go_by_rank_where_there_is_no_room() {
+        // Wider ones are in screens.txt.
+        for (width, text) in [
+            (44, "3.00MiB [49.3KiB/s] [####:-|-] lost 200  50%"),
+            (40, "3.00MiB [####:-|-] lost 200  50%"),
+            (30, "3.00MiB [####:-|-] lost 200"),
+            (18, "3.00MiB [####:-|-]"),
+            (10, "3.00MiB"),
+            (3, "3.0"),
+        ] {
+            assert_eq!(at(width), text);
+        }
     }
 
     #[test]
@@ -238,35 +537,43 @@ mod tests {
         let mut snapshot = lossy();
         snapshot.elapsed = Duration::from_secs(u64::MAX / 4);
         snapshot.output.bytes = u64::MAX;
+        snapshot.seen.unread = 65_536;
         for width in 0..200 {
-            let line = line(&snapshot, None, &config, width);
+            let line = line(&snapshot, &config, width);
             assert!(columns(&line) <= width, "{width}: {line}");
+            let coloured = Abilities {
+                utf8: true,
+                colour: true,
+            };
+            let line = Bar::new(coloured).line(&snapshot, &config, width);
+            let seen = super::super::format::visible(&line);
+            assert!(seen <= width, "{width}: {line}");
         }
     }
 
     #[test]
-    fn a_quiet_run_shows_only_what_there_is() {
-        assert_eq!(
-            line(&quiet(), None, &config(), 80),
-            "     0B 0:00:00 [        -] in         - [------]   0%"
-        );
-    }
-
-    #[test]
-    fn the_gauge_is_full_only_when_the_buffer_is() {
+    fn the_gauge_is_full_only_when_the_buffer_is_and_its_marks_are_always_seen() {
         let mut snapshot = quiet();
         snapshot.capacity = 1000;
         snapshot.high_water = 800;
+        snapshot.low_water = 600;
         for (held, text) in [
-            (0, "[----|-]   0%"),
-            (1, "[#---|-]   0%"),
-            (500, "[###-|-]  50%"),
-            (999, "[#####-]  99%"),
-            (1000, "[######] 100%"),
+            (0, "[----:-|-]   0%"),
+            (1, "[#---:-|-]   0%"),
+            (500, "[####:-|-]  50%"),
+            (999, "[####:#|-]  99%"),
+            (1000, "[####:#|#] 100%"),
         ] {
             snapshot.held.bytes = held;
-            assert_eq!(gauge(&snapshot) + " " + &fill(&snapshot), text);
+            assert_eq!(gauge(&snapshot, 8) + " " + &fill(&snapshot), text);
         }
+        snapshot.held.bytes = 100;
+        snapshot.recent_peak_held = 499;
+        assert_eq!(gauge(&snapshot, 8), "[#+++:-|-]");
+        snapshot.held.bytes = 1000;
+        snapshot.high_water = 1000;
+        assert_eq!(gauge(&snapshot, 8), "[####:###]");
+        assert_eq!(gauge(&snapshot, 0), "[]");
     }
 
     #[test]
@@ -277,10 +584,12 @@ mod tests {
         before.elapsed -= Duration::from_secs(2);
         before.output.records -= 100;
         before.input.records -= 500;
-        let shown = line(&lossy(), Some(&before), &config, 60);
-        assert_eq!(
-            shown,
-            "    600 0:01:02 [   50.0/s] [###-|-]  50% pressured lost 200"
+        let mut bar = Bar::new(Abilities::default());
+        bar.line(&before, &config, 60);
+        let shown = bar.line(&lossy(), &config, 60);
+        assert!(
+            shown.starts_with("    600 0:01:02 [   50.0/s] ["),
+            "{shown}"
         );
         assert_eq!(
             Unit::Records.in_rate(&lossy(), Some(&before)),
@@ -293,7 +602,7 @@ mod tests {
         let mut config = config();
         config.records = true;
         config.expected = Some(Amount::Records(10));
-        let shown = line(&quiet(), None, &config, 80);
+        let shown = line(&quiet(), &config, 80);
         assert!(shown.starts_with("     0B 0:00:00"), "{shown}");
         assert!(!shown.contains("ETA"), "{shown}");
     }
@@ -301,16 +610,79 @@ mod tests {
     #[test]
     fn nothing_done_has_a_share_but_no_time_left() {
         let mut config = config();
+        for expected in [0, 100] {
+            config.expected = Some(Amount::Bytes(expected));
+            assert!(line(&quiet(), &config, 60).ends_with("  0%"));
+        }
+    }
+
+    #[test]
+    fn what_the_consumer_did_not_take_is_not_done() {
+        let mut config = config();
         config.expected = Some(Amount::Bytes(100));
-        assert!(line(&quiet(), None, &config, 80).ends_with("   0%   0%"));
-        config.expected = Some(Amount::Bytes(0));
-        assert!(line(&quiet(), None, &config, 80).ends_with("   0%   0%"));
+        let mut snapshot = quiet();
+        snapshot.elapsed = Duration::from_secs(1);
+        snapshot.output.bytes = 60;
+        snapshot.seen.unread = 10;
+        let shown = line(&snapshot, &config, 150);
+        assert!(shown.contains(" unread 10B "), "{shown}");
+        assert!(shown.ends_with(" 50% ETA 0:00:01"), "{shown}");
+    }
+
+    #[test]
+    fn the_verdict_is_that_of_the_last_while() {
+        let mut bar = Bar::new(Abilities::default());
+        let mut snapshot = quiet();
+        let mut verdict = |seconds: u64, input: u64, output: u64| {
+            snapshot.elapsed = Duration::from_secs(seconds);
+            snapshot.wait_input = Duration::from_secs(input);
+            snapshot.wait_output = Duration::from_secs(output);
+            let field = bar.verdict(&snapshot).map(|field| field.text);
+            bar.line(&snapshot, &config(), 80);
+            field
+        };
+        assert_eq!(verdict(10, 5, 0).as_deref(), Some("producer slow 50%"));
+        assert_eq!(verdict(20, 5, 8).as_deref(), Some("consumer slow 80%"));
+        assert_eq!(verdict(30, 5, 8), None);
+        assert_eq!(verdict(35, 8, 8).as_deref(), Some("producer slow 20%"));
+        snapshot.wait_rate = Duration::from_secs(12);
+        let limited = bar.verdict(&snapshot).map(|field| field.text);
+        assert_eq!(limited.as_deref(), Some("rate limit 80%"));
+    }
+
+    #[test]
+    fn what_happens_next_is_told_while_it_is_near() {
+        let mut snapshot = quiet();
+        snapshot.capacity = 1000;
+        snapshot.held.bytes = 400;
+        let mut next = |input, output| {
+            snapshot.in_rate = Some(input);
+            snapshot.out_rate = Some(output);
+            prediction(&snapshot).map(|field| field.text)
+        };
+        assert_eq!(next(150.0, 100.0).as_deref(), Some("full in 12s"));
+        assert_eq!(next(0.0, 100.0).as_deref(), Some("drained in 4s"));
+        assert_eq!(next(101.0, 100.0).as_deref(), Some("full in 10m"));
+        assert_eq!(next(100.0, 100.0), None);
+        assert_eq!(next(100.1, 100.0), None);
+        assert_eq!(next(0.0, 1e6), None);
+    }
+
+    #[test]
+    fn losses_stand_out_and_colour_is_left_out_where_there_is_none() {
+        let coloured = Abilities {
+            utf8: false,
+            colour: true,
+        };
+        let shown = Bar::new(coloured).line(&lossy(), &config(), 40);
+        assert!(shown.ends_with(" \x1b[1;31mlost 200\x1b[m"), "{shown:?}");
+        assert!(!line(&lossy(), &config(), 80).contains('\x1b'));
     }
 
     #[test]
     fn the_name_stands_in_front() {
         let mut config = config();
         config.name = Some("tail".to_owned());
-        assert!(line(&quiet(), None, &config, 80).starts_with("tail:      0B 0:00:00"));
+        assert!(line(&quiet(), &config, 80).starts_with("tail:      0B 0:00:00"));
     }
 }

@@ -47,6 +47,8 @@ fn put_account(object: &mut Object, snapshot: &Snapshot, config: &ReportConfig) 
     object.put("mark_bytes", snapshot.marks.bytes);
     object.put("wait_rate_s", seconds(snapshot.wait_rate));
     object.put("open_s", seconds(snapshot.open_for));
+    object.put("unread_bytes", snapshot.seen.unread);
+    object.put("recent_peak_held_bytes", snapshot.recent_peak_held);
     if let Some(Spilled { written, unwritten }) = snapshot.spilled {
         object.put("spilled_records", written.records);
         object.put("spilled_bytes", written.bytes);
@@ -206,7 +208,7 @@ mod tests {
              high_water_bytes, low_water_bytes, state, policy, in_bytes_per_s, out_bytes_per_s, \
              wait_input_s, wait_output_s, read_paused_s, pressured_s, pressure_episodes, \
              loss_episodes, longest_stall_s, seconds_to_full, sample_rate, bottleneck, exit, \
-             marks, mark_bytes, wait_rate_s, open_s"
+             marks, mark_bytes, wait_rate_s, open_s, unread_bytes, recent_peak_held_bytes"
         );
     }
 
@@ -229,6 +231,7 @@ mod tests {
             "seconds_to_full": 31.125, "sample_rate": 0.25, "bottleneck": "consumer",
             "exit": 0, "marks": 2, "mark_bytes": 60, "wait_rate_s": 0.75,
             "open_s": 2.25,
+            "unread_bytes": 0, "recent_peak_held_bytes": 1_200_000,
         });
         assert_eq!(object, expected);
     }

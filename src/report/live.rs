@@ -2,67 +2,118 @@
 //!
 //! Draws only when told to, on the reporter's thread. On a terminal indicatif moves the cursor;
 //! where the user forced a display on something else, or the terminal is dumb, a carriage return
-//! and padding do, as in pv.
+//! and padding do. A display of pv's form is drawn as pv does it, and with `-c` several processes
+//! share a terminal by rows.
 
 use std::io::{self, Write};
 use std::sync::Mutex;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use super::bar::{self, DEFAULT_WIDTH};
+use super::bar::DEFAULT_WIDTH;
+use super::format::{clipped, visible};
 use super::output::Descriptor;
-use crate::config::ReportConfig;
-use crate::core::snapshot::Snapshot;
+use super::rows::Rows;
+use crate::config::{ReportMode, ScreenConfig};
 
 /// The live line and what is on its screen now.
 pub struct Live {
     terminal: Option<Descriptor>,
     style: Style,
-    before: Option<Snapshot>,
+    /// `-w`: so many columns, whatever the terminal says.
+    width: Option<usize>,
+    /// Draw also while another job has the terminal.
+    force: bool,
 }
 
 enum Style {
     /// Painted by indicatif; a bar exists while something is on the screen.
     Painted(Option<ProgressBar>),
-    /// Written over; so many columns are to be covered.
+    /// A return, the line, and blanks; so many columns are to be covered.
     Overwritten(usize),
+    /// The line, blanks, and a return, as in pv; so many columns are to be covered, if there is a line.
+    Returned(Option<usize>),
+    /// One line below the other, as with pv's `-n`.
+    Listed,
+    /// In a row of its own among those of others.
+    Row(Rows),
 }
 
 impl Live {
     /// A line for `terminal`, or for something else (None) because the user forced it; `dumb` is
     /// a terminal that cannot move its cursor.
-    pub fn new(terminal: Option<Descriptor>, dumb: bool) -> Live {
-        let style = match terminal.is_some() && !dumb {
-            true => Style::Painted(None),
-            false => Style::Overwritten(0),
+    pub fn new(
+        terminal: Option<Descriptor>,
+        dumb: bool,
+        mode: ReportMode,
+        screen: &ScreenConfig,
+    ) -> Live {
+        let is_pv = mode == ReportMode::Pv;
+        let is_numeric = screen.display.as_ref().is_some_and(|pv| pv.numeric);
+        let moves = terminal.as_ref().filter(|_| !dumb);
+        let row = moves
+            .filter(|_| screen.rows)
+            .and_then(|terminal| Rows::on(terminal.clone()));
+        let style = match (row, moves) {
+            _ if is_pv && is_numeric => Style::Listed,
+            (Some(row), _) => Style::Row(row),
+            _ if is_pv => Style::Returned(None),
+            (None, Some(_)) => Style::Painted(None),
+            (None, None) => Style::Overwritten(0),
         };
         Live {
             terminal,
             style,
-            before: None,
+            width: screen.width,
+            force: is_pv && (screen.force || is_numeric),
         }
     }
 
-    /// Shows the snapshot, unless another job has the terminal.
-    pub fn draw(&mut self, snapshot: &Snapshot, config: &ReportConfig, out: &mut dyn Write) {
-        let width = self.terminal.as_ref().and_then(Descriptor::columns);
-        let width = width.unwrap_or(DEFAULT_WIDTH);
-        let line = bar::line(snapshot, self.before.as_ref(), config, width);
-        self.before = Some(snapshot.clone());
-        let Some(terminal) = &self.terminal else {
-            return overwrite(&mut self.style, &line, out);
-        };
-        if terminal.is_foreground() {
-            match &mut self.style {
-                Style::Painted(bar) => bar
-                    .get_or_insert_with(|| painted_on(terminal.clone()))
-                    .set_message(line),
-                style => overwrite(style, &line, out),
+    /// Takes its place on the screen, where places are shared. Like all that draws, it may be stuck.
+    pub fn begin(&mut self, out: &mut dyn Write) {
+        if let Style::Row(rows) = &mut self.style {
+            rows.draw("", out);
+        }
+    }
+
+    /// The columns that a line may have.
+    pub fn width(&self) -> usize {
+        let columns = || self.terminal.as_ref().and_then(Descriptor::columns);
+        self.width.or_else(columns).unwrap_or(DEFAULT_WIDTH)
+    }
+
+    /// Shows the line, unless another job has the terminal.
+    pub fn draw(&mut self, line: &str, out: &mut dyn Write) {
+        let width = self.width();
+        let is_seen = |terminal: &Descriptor| self.force || terminal.is_foreground();
+        if self.terminal.as_ref().is_some_and(|at| !is_seen(at)) {
+            return;
+        }
+        match &mut self.style {
+            Style::Painted(bar) => {
+                if let Some(terminal) = &self.terminal {
+                    bar.get_or_insert_with(|| painted_on(terminal.clone()))
+                        .set_message(line.to_owned());
+                }
             }
+            Style::Overwritten(covered) => {
+                let columns = visible(line);
+                let padding = covered.saturating_sub(columns);
+                let _ = out.write_all(format!("\r{line}{:padding$}", "").as_bytes());
+                *covered = columns;
+            }
+            Style::Returned(covered) => {
+                let columns = visible(line);
+                let padding = covered.unwrap_or(0).saturating_sub(columns);
+                let _ = out.write_all(format!("{line}{:padding$}\r", "").as_bytes());
+                *covered = Some(columns);
+            }
+            Style::Listed => super::output::say(out, line.to_owned()),
+            Style::Row(rows) => rows.draw(&clipped(line, width), out),
         }
     }
 
-    /// Leaves the screen clean for others.
+    /// Leaves the screen clean for others; a line of pv's form and a row stay.
     pub fn clear(&mut self, out: &mut dyn Write) {
         match &mut self.style {
             Style::Painted(bar) => {
@@ -75,27 +126,30 @@ impl Live {
                     let _ = out.write_all(b"\n");
                 }
             }
+            Style::Returned(covered) => {
+                if covered.take().is_some() {
+                    let _ = out.write_all(b"\n");
+                }
+            }
+            Style::Listed | Style::Row(_) => {}
         }
     }
 
-    /// Lets `say` write whole lines; a painted line stays below them.
+    /// Lets `say` write whole lines; a painted line stays below them, and rows stay above.
     pub fn around(&mut self, out: &mut dyn Write, say: impl FnOnce(&mut dyn Write)) {
-        match &self.style {
+        match &mut self.style {
             Style::Painted(Some(bar)) => bar.suspend(|| say(out)),
+            Style::Row(rows) => rows.below(out, say),
             _ => {
                 self.clear(out);
                 say(out);
             }
         }
     }
-}
 
-fn overwrite(style: &mut Style, line: &str, out: &mut dyn Write) {
-    if let Style::Overwritten(covered) = style {
-        let columns = bar::columns(line);
-        let padding = covered.saturating_sub(columns);
-        let _ = out.write_all(format!("\r{line}{:padding$}", "").as_bytes());
-        *covered = columns;
+    /// Whether the line has a row that stays.
+    pub fn has_row(&self) -> bool {
+        matches!(self.style, Style::Row(_))
     }
 }
 
@@ -196,7 +250,6 @@ mod tests {
     use rustix::termios::{Winsize, tcsetwinsize};
 
     use super::*;
-    use crate::report::testing::{config, lossy, quiet};
 
     /// A terminal of so many columns that is not ours to control, and the side that sees it.
     fn terminal(columns: u16) -> (OwnedFd, Descriptor) {
@@ -222,18 +275,20 @@ mod tests {
         String::from_utf8_lossy(&bytes[..count]).into_owned()
     }
 
+    fn live(terminal: Option<Descriptor>, dumb: bool, mode: ReportMode) -> Live {
+        Live::new(terminal, dumb, mode, &ScreenConfig::default())
+    }
+
     #[test]
     fn a_painted_line_replaces_the_one_before_and_leaves_no_trace() {
         let (master, screen) = terminal(40);
-        let mut live = Live::new(Some(screen.clone()), false);
+        let mut live = live(Some(screen.clone()), false, ReportMode::Bar);
         let mut out = screen;
-        live.draw(&quiet(), &config(), &mut out);
-        assert_eq!(seen(&master), "     0B 0:00:00 [        -] [------]");
-        live.draw(&lossy(), &config(), &mut out);
-        assert_eq!(
-            seen(&master),
-            "\r\x1b[2K3.00MiB [49.3KiB/s] [###-|-] lost 200"
-        );
+        assert_eq!(live.width(), 40);
+        live.draw("first, and longer", &mut out);
+        assert_eq!(seen(&master), "first, and longer");
+        live.draw("\x1b[1;31msecond\x1b[m", &mut out);
+        assert_eq!(seen(&master), "\r\x1b[2K\x1b[1;31msecond\x1b[m");
         live.clear(&mut out);
         assert_eq!(seen(&master), "\r\x1b[2K");
         say_marker(&mut live, &mut out);
@@ -247,49 +302,55 @@ mod tests {
     #[test]
     fn a_line_for_people_goes_above_a_painted_one() {
         let (master, screen) = terminal(40);
-        let mut live = Live::new(Some(screen.clone()), false);
+        let mut live = live(Some(screen.clone()), false, ReportMode::Bar);
         let mut out = screen;
-        live.draw(&quiet(), &config(), &mut out);
+        live.draw("the line", &mut out);
         seen(&master);
         say_marker(&mut live, &mut out);
         let mut all = seen(&master);
-        while !all.ends_with("[------]") {
+        while !all.ends_with("line") {
             all += &seen(&master);
         }
-        assert_eq!(
-            all,
-            "\r\x1b[2Kmarker\r\n     0B 0:00:00 [        -] [------]"
-        );
+        assert_eq!(all, "\r\x1b[2Kmarker\r\nthe line");
+    }
+
+    /// What two lines, one between and the end leave.
+    fn drawn(mut live: Live) -> String {
+        let mut out = Vec::new();
+        live.draw("longer", &mut out);
+        live.draw("\x1b[1mline\x1b[m", &mut out);
+        say_marker(&mut live, &mut out);
+        live.clear(&mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn a_forced_line_is_written_over_and_ends_before_other_lines() {
-        let mut live = Live::new(None, false);
-        let mut out = Vec::new();
-        let mut wide = config();
-        wide.name = Some("a longer name".to_owned());
-        live.draw(&quiet(), &wide, &mut out);
-        live.draw(&quiet(), &config(), &mut out);
-        say_marker(&mut live, &mut out);
-        live.clear(&mut out);
         assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "\ra longer name:      0B 0:00:00 [        -] in         - [------]   0%\
-             \r     0B 0:00:00 [        -] in         - [------]   0%               \nmarker\n"
+            drawn(live(None, false, ReportMode::Bar)),
+            "\rlonger\r\x1b[1mline\x1b[m  \nmarker\n"
+        );
+    }
+
+    #[test]
+    fn a_line_of_pvs_form_is_drawn_as_by_pv() {
+        assert_eq!(
+            drawn(live(None, false, ReportMode::Pv)),
+            "longer\r\x1b[1mline\x1b[m  \r\nmarker\n"
         );
     }
 
     #[test]
     fn a_dumb_terminal_gets_no_escape_sequences() {
         let (master, screen) = terminal(40);
-        let mut live = Live::new(Some(screen.clone()), true);
+        let mut live = live(Some(screen.clone()), true, ReportMode::Bar);
         let mut out = screen;
-        live.draw(&lossy(), &config(), &mut out);
+        live.draw("the line", &mut out);
         live.clear(&mut out);
         let mut all = seen(&master);
         while !all.ends_with('\n') {
             all += &seen(&master);
         }
-        assert_eq!(all, "\r3.00MiB [49.3KiB/s] [###-|-] lost 200\r\n");
+        assert_eq!(all, "\rthe line\r\n");
     }
 }

@@ -9,18 +9,28 @@
 //! ```text
 //! statistics             the rates of a run
 //! json, plain, summary, bar    one line each, pure: (&Snapshot, &ReportConfig, ..) -> String
-//! live                   the bar's line on a terminal
+//! sparkline              the last minute, for the bar
+//! format                 one line as pv's switches ask for it
+//! live                   the bar's line, or pv's, on a terminal
+//! rows                   many such lines on one terminal (`-c`)
+//! metrics                a Prometheus text file
 //! output                 descriptors
 //! thread                 who writes what where
 //! sideways               the others who are told, each by a thread of its own
 //! ```
 
 mod bar;
+mod format;
 mod json;
 mod live;
+mod metrics;
 mod output;
 mod plain;
+mod rows;
+#[cfg(test)]
+mod screens;
 mod sideways;
+mod sparkline;
 mod statistics;
 mod summary;
 #[cfg(test)]
@@ -43,6 +53,7 @@ use crate::engine::{Event, Reporter};
 use crate::units::one_line;
 pub use sideways::{Reporters, start};
 
+use metrics::Metrics;
 use output::Descriptor;
 use statistics::Statistics;
 use thread::{LastWord, Message, Scribe};
@@ -80,10 +91,21 @@ fn start_report(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
         None => Descriptor::Stderr,
         Some(path) => Descriptor::open(path).map_err(StartError::path("report", path))?,
     };
-    let scribe = Scribe::new(config.clone(), reports.clone(), elsewhere.is_some());
+    let metrics = config
+        .metrics_file
+        .as_ref()
+        .map(|path| Metrics::at(path).map_err(StartError::path("write metrics", path)));
+    let metrics = metrics.transpose()?;
+    let has_metrics = metrics.is_some();
+    let scribe = Scribe::new(
+        config.clone(),
+        reports.clone(),
+        elsewhere.is_some(),
+        metrics,
+    );
     let mut reporter = ThreadedReporter::new(config, scribe);
     reporter.reports = Some(reports);
-    if config.mode.is_periodic() {
+    if config.mode.is_periodic() || has_metrics {
         reporter.link();
     }
     Ok(reporter)
@@ -127,6 +149,9 @@ impl std::error::Error for StartError {
 /// still waits as long for errors to be written, and says no summary.
 pub struct ThreadedReporter {
     mode: ReportMode,
+    has_metrics: bool,
+    has_statistics: bool,
+    is_numeric: bool,
     thread: Thread,
     /// Where the summary goes if it can be said without the thread.
     reports: Option<Descriptor>,
@@ -193,6 +218,9 @@ impl ThreadedReporter {
     fn new(config: &ReportConfig, scribe: Scribe) -> ThreadedReporter {
         ThreadedReporter {
             mode: config.mode,
+            has_metrics: config.metrics_file.is_some(),
+            has_statistics: config.statistics,
+            is_numeric: config.screen.display.as_ref().is_some_and(|pv| pv.numeric),
             thread: Thread::Unborn(Box::new(scribe)),
             reports: None,
             statistics: Statistics::default(),
@@ -233,8 +261,9 @@ impl ThreadedReporter {
         let (Thread::Unborn(scribe), Some(reports)) = (&self.thread, &self.reports) else {
             return false;
         };
-        let text = scribe.summary(snapshot, closing) + "\n";
-        reports.write_at_once(text.as_bytes())
+        let lines = scribe.summary(snapshot, closing);
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        text.is_empty() || reports.write_at_once(text.as_bytes())
     }
 
     fn end(&mut self, summary: Option<(Box<Snapshot>, Closing)>) {
@@ -311,14 +340,20 @@ fn spawn(scribe: Scribe) -> Option<Link> {
 impl Reporter for ThreadedReporter {
     fn wants(&self, event: Event, now: Duration) -> bool {
         match (self.mode, event) {
+            (_, Event::Interval) if self.has_metrics => true,
             (ReportMode::None, _) => false,
             (_, Event::Asked) => true,
             (ReportMode::Bar, event) => event == Event::Interval,
+            (ReportMode::Pv, Event::Interval) => true,
+            // Who reads numbers reads no words.
+            (ReportMode::Pv, _) if self.is_numeric => false,
             // A program wants each change of state; losses are in every object anyway.
             (ReportMode::Json, Event::Loss) => self.told.is_due(event, now),
             (ReportMode::Json, _) | (ReportMode::Plain, Event::Interval) => true,
             (ReportMode::Plain, event) => self.told.is_due(event, now),
-            (ReportMode::Summary, event) => event == Event::Loss && self.told.is_due(event, now),
+            (ReportMode::Summary | ReportMode::Losses | ReportMode::Pv, event) => {
+                event == Event::Loss && self.told.is_due(event, now)
+            }
         }
     }
 
@@ -348,7 +383,8 @@ impl Reporter for ThreadedReporter {
 
     fn suspend(&mut self) {
         // Only the live line leaves anything on a terminal, and only after its first report.
-        if self.mode == ReportMode::Bar && matches!(self.thread, Thread::Running(_)) {
+        let is_live = matches!(self.mode, ReportMode::Bar | ReportMode::Pv);
+        if is_live && matches!(self.thread, Thread::Running(_)) {
             let (answer, cleaned) = sync_channel(1);
             if self.post(Message::Suspend(answer)).is_ok() {
                 let _ = cleaned.recv_timeout(CLEAN_TERMINAL);
@@ -367,7 +403,7 @@ impl Reporter for ThreadedReporter {
             statistics: self.statistics,
             dropped: self.dropped,
         };
-        let wanted = self.mode != ReportMode::None;
+        let wanted = self.mode != ReportMode::None || self.has_metrics || self.has_statistics;
         self.end(wanted.then(|| (Box::new(snapshot.clone()), closing)));
     }
 }

@@ -39,11 +39,14 @@ impl Statistics {
         (!self.is_empty()).then_some([self.min, self.mean, self.max, deviation])
     }
 
-    /// The line that pv's users know, without a prefix because pv has none.
-    pub fn line(&self) -> String {
+    /// The line that pv's users know, without a prefix because pv has none; in `bits` a second or
+    /// in bytes.
+    pub fn line(&self, bits: bool) -> String {
+        let (unit, factor) = if bits { ("b/s", 8.0) } else { ("B/s", 1.0) };
         match self.figures() {
-            Some([min, mean, max, deviation]) => {
-                format!("rate min/avg/max/mdev = {min:.3}/{mean:.3}/{max:.3}/{deviation:.3} B/s")
+            Some(figures) => {
+                let [min, mean, max, deviation] = figures.map(|figure| figure * factor);
+                format!("rate min/avg/max/mdev = {min:.3}/{mean:.3}/{max:.3}/{deviation:.3} {unit}")
             }
             None => "rate not measured".to_owned(),
         }
@@ -64,13 +67,18 @@ mod tests {
 
     #[test]
     fn the_line_has_pvs_form() {
-        let line = of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).line();
+        let line = of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).line(false);
         assert_eq!(line, "rate min/avg/max/mdev = 2.000/5.000/9.000/2.000 B/s");
+        let line = of(&[2.0]).line(true);
+        assert_eq!(
+            line,
+            "rate min/avg/max/mdev = 16.000/16.000/16.000/0.000 b/s"
+        );
     }
 
     #[test]
     fn no_rate_is_no_figure() {
-        assert_eq!(of(&[]).line(), "rate not measured");
+        assert_eq!(of(&[]).line(false), "rate not measured");
         assert_eq!(of(&[f64::NAN, f64::INFINITY]).figures(), None);
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::{ReportConfig, ReportMode};
+use crate::config::{ReportConfig, ReportMode, ScreenConfig};
 use crate::core::account::{Losses, Reason, Tally};
-use crate::core::snapshot::{Bottleneck, Snapshot, State};
+use crate::core::snapshot::{Bottleneck, Seen, Snapshot, State};
 
 pub fn config() -> ReportConfig {
     ReportConfig {
@@ -15,6 +15,8 @@ pub fn config() -> ReportConfig {
         records: false,
         expected: None,
         statistics: false,
+        screen: ScreenConfig::default(),
+        metrics_file: None,
     }
 }
 
@@ -29,6 +31,7 @@ pub fn quiet() -> Snapshot {
         held: Tally::default(),
         marks: Tally::default(),
         peak_held: 0,
+        recent_peak_held: 0,
         capacity: 4 << 20,
         high_water: 4 << 20,
         low_water: 3 << 20,
@@ -50,6 +53,7 @@ pub fn quiet() -> Snapshot {
         bottleneck: Bottleneck::None,
         spilled: None,
         exit: None,
+        seen: Seen::default(),
     }
 }
 
@@ -68,6 +72,7 @@ pub fn lossy() -> Snapshot {
         held: tally(1 << 20, 200),
         marks: tally(60, 2),
         peak_held: 1_500_000,
+        recent_peak_held: 1_200_000,
         capacity: 2 << 20,
         high_water: 1_677_721,
         low_water: 1_258_290,
@@ -89,5 +94,6 @@ pub fn lossy() -> Snapshot {
         bottleneck: Bottleneck::Consumer,
         spilled: None,
         exit: Some(0),
+        seen: Seen::default(),
     }
 }

@@ -295,7 +295,7 @@ fn a_forced_bar_ends_its_line_before_the_summary() {
     });
     assert_eq!(
         text,
-        "\r     0B 0:00:00 [        -] in         - [------]   0%\n\
+        "\r     0B 0:00:00 [        -] in         - [------:-]   0% flowing\n\
          hwm: 0B in 0.00s, lost 0; peak 0B of 4.00MiB held; slow side: none\n"
     );
 }

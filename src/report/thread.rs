@@ -6,12 +6,16 @@
 use std::env;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
+use super::bar::Bar;
+use super::format::{Abilities, Format, visible};
 use super::live::Live;
+use super::metrics::Metrics;
 use super::output::{Descriptor, say};
 use super::{Closing, error_line, json, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
+use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
 
@@ -42,6 +46,7 @@ pub fn run(
     mut scribe: Scribe,
     done: SyncSender<()>,
 ) {
+    scribe.begin();
     let mut last_word = None;
     for message in &inbox {
         last_word = last_word.or_else(|| last.try_recv().ok());
@@ -74,42 +79,101 @@ pub struct Scribe {
     reports: Box<dyn Write + Send>,
     /// Where errors go if not to the same place as the reports.
     errors: Option<Box<dyn Write + Send>>,
-    live: Option<Live>,
+    live: Option<(Live, Face)>,
+    metrics: Option<Metrics>,
+    /// Whether the live line was drawn at least once.
+    shown: bool,
+}
+
+/// What composes the live line.
+enum Face {
+    Bar(Bar),
+    Pv(Format),
+}
+
+impl Face {
+    /// The face that `config` asks for; None where there is no live line.
+    fn of(config: &ReportConfig, abilities: Abilities) -> Option<Face> {
+        match (config.mode, &config.screen.display) {
+            (ReportMode::Bar, _) => Some(Face::Bar(Bar::new(abilities))),
+            (ReportMode::Pv, Some(display)) => {
+                Some(Face::Pv(Format::new(display.clone(), abilities)))
+            }
+            _ => None,
+        }
+    }
+
+    fn line(&mut self, at: &Snapshot, config: &ReportConfig, width: usize, last: bool) -> String {
+        match self {
+            Face::Bar(bar) => bar.line(at, config, width),
+            Face::Pv(format) => format.line(at, config, width, last, SystemTime::now()),
+        }
+    }
 }
 
 impl Scribe {
     /// A scribe that writes to `reports`, which is stderr unless `elsewhere`.
-    pub fn new(config: ReportConfig, reports: Descriptor, elsewhere: bool) -> Scribe {
+    pub fn new(
+        config: ReportConfig,
+        reports: Descriptor,
+        elsewhere: bool,
+        metrics: Option<Metrics>,
+    ) -> Scribe {
         let terminal = reports.is_terminal().then(|| reports.clone());
         // Unknown terminals are dumb, for indicatif as well.
         let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        let live = (config.mode == ReportMode::Bar).then(|| Live::new(terminal, dumb));
+        let shows_colour = terminal.is_some() && !dumb;
+        let is_forced = config.screen.force && config.mode == ReportMode::Pv;
+        let abilities = Abilities {
+            utf8: is_utf8(),
+            colour: (shows_colour || is_forced) && !is_set("NO_COLOR"),
+        };
+        let live = Face::of(&config, abilities).map(|face| {
+            let live = Live::new(terminal, dumb, config.mode, &config.screen);
+            (live, face)
+        });
         let stderr = || Box::new(Descriptor::Stderr) as Box<dyn Write + Send>;
         Scribe {
             config,
             reports: Box::new(reports),
             errors: elsewhere.then(stderr),
             live,
+            metrics,
+            shown: false,
         }
     }
 
     #[cfg(test)]
     pub fn onto(config: ReportConfig, reports: Box<dyn Write + Send>) -> Scribe {
-        let live = (config.mode == ReportMode::Bar).then(|| Live::new(None, false));
+        let live = Face::of(&config, Abilities::default())
+            .map(|face| (Live::new(None, false, config.mode, &config.screen), face));
         Scribe {
             config,
             reports,
             errors: None,
             live,
+            metrics: None,
+            shown: false,
+        }
+    }
+
+    fn begin(&mut self) {
+        if let Some((live, _)) = &mut self.live {
+            live.begin(&mut *self.reports);
         }
     }
 
     fn report(&mut self, event: Event, snapshot: &Snapshot) {
+        if event == Event::Interval
+            && let Some(metrics) = &self.metrics
+        {
+            metrics.write(snapshot, &self.config);
+        }
         let config = &self.config;
         let line = match (config.mode, event) {
-            (ReportMode::Bar, Event::Interval) => {
-                if let Some(live) = &mut self.live {
-                    live.draw(snapshot, config, &mut *self.reports);
+            (ReportMode::Bar | ReportMode::Pv, Event::Interval) => {
+                if self.shows(snapshot) {
+                    self.draw(snapshot, false);
                 }
                 return;
             }
@@ -118,16 +182,33 @@ impl Scribe {
                 json::line(name, snapshot, config, None)
             }
             (ReportMode::Plain, event) => plain::line(event_name(event), snapshot, config),
+            // It was for the metrics.
+            (_, Event::Interval) => return,
             (_, Event::Loss) => summary::loss(snapshot, config),
             _ => summary::running(snapshot, config),
         };
         self.say(line);
     }
 
+    /// Whether the live line is to be seen yet: `-W` and `-D`.
+    fn shows(&self, snapshot: &Snapshot) -> bool {
+        let screen = &self.config.screen;
+        let awaits = screen.awaits_output && snapshot.seen.first_output.is_none();
+        !awaits && (self.shown || snapshot.elapsed >= screen.delay)
+    }
+
+    fn draw(&mut self, snapshot: &Snapshot, last: bool) {
+        if let Some((live, face)) = &mut self.live {
+            let line = face.line(snapshot, &self.config, live.width(), last);
+            live.draw(&line, &mut *self.reports);
+            self.shown = true;
+        }
+    }
+
     /// A line among the reports, above the live one if there is one.
     fn say(&mut self, line: String) {
         match &mut self.live {
-            Some(live) => live.around(&mut *self.reports, |out| say(out, line)),
+            Some((live, _)) => live.around(&mut *self.reports, |out| say(out, line)),
             None => say(&mut *self.reports, line),
         }
     }
@@ -142,33 +223,87 @@ impl Scribe {
     }
 
     fn clear(&mut self) {
-        if let Some(live) = &mut self.live {
+        if let Some((live, _)) = &mut self.live {
             live.clear(&mut *self.reports);
         }
     }
 
     fn end(&mut self, last_word: LastWord) {
+        if let Some((snapshot, _)) = &last_word.summary {
+            if let Some(metrics) = &self.metrics {
+                metrics.write(snapshot, &self.config);
+            }
+            // As in pv: a run that is over before its display began has none.
+            if self.config.mode == ReportMode::Pv && self.shows(snapshot) {
+                self.draw(snapshot, true);
+            }
+        }
         self.clear();
         for line in last_word.errors {
             self.error(line);
         }
         if let Some((snapshot, closing)) = last_word.summary {
-            self.say(self.summary(&snapshot, &closing));
+            let is_lossless = snapshot.lost.total() == Tally::default();
+            self.say_last(self.summary(&snapshot, &closing), is_lossless);
+        }
+        // Here rather than later: nobody waits for what comes after the thread's last word.
+        self.live = None;
+    }
+
+    /// The words for the end. With `-c` a bar's place is theirs, even if it is short for them, unless
+    /// there are losses to be told.
+    fn say_last(&mut self, mut lines: Vec<String>, is_lossless: bool) {
+        if let (ReportMode::Bar, Some((live, _)), Some(line)) =
+            (self.config.mode, &mut self.live, lines.first())
+            && live.has_row()
+            && (is_lossless || visible(line) <= live.width())
+        {
+            live.draw(line, &mut *self.reports);
+            lines.remove(0);
+        }
+        for line in lines {
+            self.say(line);
         }
     }
 
-    /// The words for the end, without the last newline.
-    pub fn summary(&self, snapshot: &Snapshot, closing: &Closing) -> String {
+    /// The lines for the end, without newlines.
+    pub fn summary(&self, snapshot: &Snapshot, closing: &Closing) -> Vec<String> {
         let config = &self.config;
-        if config.mode == ReportMode::Json {
-            return json::line("summary", snapshot, config, Some(closing));
-        }
-        let lines = summary::line(snapshot, config, closing);
-        if config.statistics {
-            return lines + "\n" + &closing.statistics.line();
-        }
-        lines
+        let line = match config.mode {
+            ReportMode::Json => {
+                return vec![json::line("summary", snapshot, config, Some(closing))];
+            }
+            ReportMode::None => None,
+            ReportMode::Pv | ReportMode::Losses if !tells_of_losses(snapshot) => None,
+            _ => Some(summary::line(snapshot, config, closing)),
+        };
+        let bits = config.screen.display.as_ref().is_some_and(|pv| pv.bits);
+        let statistics = config.statistics.then(|| closing.statistics.line(bits));
+        line.into_iter().chain(statistics).collect()
     }
+}
+
+/// Whether a display of pv's form has to be followed by words: it has none for what only hwm does.
+/// What a consumer that left did not take is no news in pv either.
+fn tells_of_losses(snapshot: &Snapshot) -> bool {
+    let mut reasons = snapshot.lost.by_reason();
+    reasons.any(|(reason, _)| reason != Reason::BrokenPipe)
+}
+
+fn is_set(variable: &str) -> bool {
+    env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// Whether the locale says that the terminal shows UTF-8.
+fn is_utf8() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find(|variable| is_set(variable))
+        .and_then(env::var_os);
+    locale.is_some_and(|locale| {
+        let locale = locale.to_string_lossy().to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
 }
 
 /// The name of an event in reports; none for what an interval does, whoever asked for it.

@@ -239,6 +239,19 @@ impl WriteFerry {
         })
     }
 
+    /// Like [`WriteFerry::start`], and every write waits until the disk has it.
+    ///
+    /// # Errors
+    ///
+    /// The system's: no descriptor or no thread left.
+    pub(super) fn start_synced(fd: BorrowedFd<'_>, most: usize) -> io::Result<WriteFerry> {
+        Ok(WriteFerry {
+            helper: Helper::start("hwm-write", fd, write_through)?,
+            state: Writing::Ashore(Vec::with_capacity(most)),
+            most,
+        })
+    }
+
     /// Takes a copy from the front of `parts`, or tells how the last copy fared.
     /// A copy of which only a part could be written is answered by that part, and the next call by
     /// the error.
@@ -306,6 +319,17 @@ fn write_all(fd: BorrowedFd<'_>, buffer: Vec<u8>) -> Written {
         buffer,
         bytes,
         error,
+    }
+}
+
+fn write_through(fd: BorrowedFd<'_>, buffer: Vec<u8>) -> Written {
+    let written = write_all(fd, buffer);
+    let synced = rustix::io::retry_on_intr(|| rustix::fs::fdatasync(fd));
+    // Some devices have nothing to wait for.
+    let failed = synced.err().filter(|errno| *errno != Errno::INVAL);
+    Written {
+        error: written.error.or(failed),
+        ..written
     }
 }
 

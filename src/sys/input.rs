@@ -261,6 +261,11 @@ impl Input {
         self.kind == Kind::File
     }
 
+    /// The description that is read, for one who goes to another place in it.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     /// The pipe to grow, if it is one.
     pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
         (self.kind == Kind::Pipe).then(|| self.fd.as_fd())

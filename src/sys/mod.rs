@@ -9,6 +9,8 @@
 //! output       written without blocking; its reader's end is noticed
 //! ferry        a helper thread for what only knows blocking calls
 //! pipes        our own, for bytes that need not be seen
+//! skip         going on behind what cannot be read
+//! pid_file     our number in a file
 //! splice       moving bytes between pipes and the rest
 //! kept         what was read, kept as pages for the output
 //! flow         how long a dense stream may be left alone
@@ -29,9 +31,11 @@ mod flow;
 mod input;
 mod kept;
 mod output;
+mod pid_file;
 mod pipes;
 mod poll;
 mod signals;
+mod skip;
 mod sources;
 mod splice;
 mod startup;
@@ -45,12 +49,11 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 
-use crate::config::Source;
+use crate::config::{Sink, Source, TransferConfig};
 use crate::engine::{Granted, Interest, Place, Read, Ready, Signal, Splice, System, Write};
 
 use clock::Clock;
 use demand::Demand;
-use descriptor::duplicate;
 use flow::Flows;
 use input::Input;
 use kept::Kept;
@@ -62,6 +65,7 @@ use sources::Sources;
 use splice::Scratch;
 
 pub use demand::DemandSource;
+pub use pid_file::PidFile;
 pub use signals::die_by;
 pub use startup::StartError;
 
@@ -85,6 +89,7 @@ pub struct RealSystem {
     pipe_bound: u64,
     flows: Flows,
     reads_stdin: bool,
+    sink: Sink,
     demand: Option<Demand>,
     /// `None` once closed.
     output: Option<Output>,
@@ -102,8 +107,8 @@ pub enum Patience {
 
 impl RealSystem {
     /// Checks stdin and stdout, begins to hear signals, and makes ready to read `sources` in order
-    /// and to write to stdout. Pipes at either side are grown to at most `pipe_bound` bytes, and
-    /// never beyond 1 MiB. The clock starts.
+    /// and to write where `transfer` says. Pipes at either side are grown to at most `pipe_bound`
+    /// bytes, and never beyond 1 MiB. The clock starts.
     ///
     /// # Errors
     ///
@@ -111,18 +116,18 @@ impl RealSystem {
     /// comes, and fail by [`Read::Failed`].
     pub fn new(
         sources: Vec<Source>,
+        transfer: &TransferConfig,
         pipe_bound: u64,
         patience: Patience,
         demand: Option<DemandSource>,
     ) -> Result<RealSystem, StartError> {
-        let output_file = startup::check(&sources)?;
-        let over = match patience {
-            Patience::WaitsForDisk => Output::over,
-            Patience::NeverWaits => Output::impatient,
+        let (output, output_file) = startup::check(&sources, &transfer.sink)?;
+        let over = match (transfer.sync, patience) {
+            (true, _) => Output::synced,
+            (false, Patience::WaitsForDisk) => Output::over,
+            (false, Patience::NeverWaits) => Output::impatient,
         };
-        let output = duplicate(rustix::stdio::stdout())
-            .and_then(over)
-            .map_err(StartError::system("write to stdout"))?;
+        let output = over(output).map_err(StartError::system("write to stdout"))?;
         output.grow(pipe_bound);
         let demand = demand
             .map(|source| Demand::open(&source))
@@ -139,7 +144,8 @@ impl RealSystem {
             clock: Clock::start(),
             signals,
             reads_stdin: sources.contains(&Source::Stdin),
-            sources: Sources::new(sources, output_file, pipe_bound),
+            sources: Sources::new(sources, output_file, pipe_bound, transfer.skip_errors),
+            sink: transfer.sink.clone(),
             pipes: Pipes::new(pipe_bound),
             scratch: None,
             kept: None,
@@ -390,7 +396,20 @@ impl System for RealSystem {
 
     fn close_output(&mut self) {
         self.output = None;
-        let _ = open_null(OFlags::WRONLY).and_then(rustix::stdio::dup2_stdout);
+        if self.sink == Sink::Stdout {
+            let _ = open_null(OFlags::WRONLY).and_then(rustix::stdio::dup2_stdout);
+        }
+    }
+
+    fn output_unread(&mut self) -> u64 {
+        self.output.as_ref().map_or(0, Output::untaken)
+    }
+
+    fn output_name(&self) -> String {
+        match &self.sink {
+            Sink::File(path) => path.display().to_string(),
+            _ => "stdout".to_owned(),
+        }
     }
 
     fn suspend(&mut self) {

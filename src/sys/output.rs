@@ -103,6 +103,20 @@ impl Output {
         Ok(Output::new(fd, Kind::File, Way::Timed))
     }
 
+    /// Like [`Output::over`], and what goes to a disk counts as written when the disk has it. A thread
+    /// waits for that.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(super) fn synced(fd: OwnedFd) -> io::Result<Output> {
+        if !is_on_disk(fd.as_fd()) {
+            return Output::over(fd);
+        }
+        let ferry = WriteFerry::start_synced(fd.as_fd(), FILE_WRITE_MOST)?;
+        Ok(Output::new(fd, Kind::File, Way::Ferry(ferry)))
+    }
+
     /// An output over a description that others share. Writing to a file waits for the disk.
     ///
     /// # Errors

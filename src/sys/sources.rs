@@ -12,12 +12,13 @@ use std::rc::Rc;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::config::Source;
+use crate::config::{SkipErrors, Source};
 use crate::engine::{Read, SourceError, Splice};
 
 use super::descriptor::{FileId, duplicate, grow_pipe};
 use super::input::Input;
 use super::kept::Kept;
+use super::skip::{Gap, Skipper};
 use super::splice::{self, Scratch};
 use super::startup::{SAME_FILE, source_name};
 
@@ -32,12 +33,22 @@ pub(super) struct Sources {
     rest: VecDeque<Source>,
     output: Option<FileId>,
     pipe_bound: u64,
+    skip: Option<SkipErrors>,
+    /// Where errors of the current source are skipped.
+    skipper: Option<Skipper>,
+    /// Null bytes to be read in the place of what could not be.
+    owed: u64,
 }
 
 impl Sources {
     /// Nothing is opened yet. `output` is the regular file that no source may be; pipes are grown
-    /// to at most `pipe_bound` bytes.
-    pub(super) fn new(sources: Vec<Source>, output: Option<FileId>, pipe_bound: u64) -> Sources {
+    /// to at most `pipe_bound` bytes. With `skip`, what cannot be read becomes null bytes.
+    pub(super) fn new(
+        sources: Vec<Source>,
+        output: Option<FileId>,
+        pipe_bound: u64,
+        skip: Option<SkipErrors>,
+    ) -> Sources {
         Sources {
             current: None,
             pipe_size: 0,
@@ -45,12 +56,33 @@ impl Sources {
             rest: sources.into(),
             output,
             pipe_bound,
+            skip,
+            skipper: None,
+            owed: 0,
         }
     }
 
     /// As [`crate::engine::System::read`].
     pub(super) fn read(&mut self, room: &mut [u8]) -> Read {
-        self.take_by(|input| input.read(room))
+        loop {
+            if self.owed > 0 {
+                return Read::Bytes(self.pay(room));
+            }
+            match self.take_by(|input| input.read(room)) {
+                // An error was skipped that nobody is to be told of.
+                Read::WouldBlock if self.owed > 0 => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Null bytes for what could not be read.
+    fn pay(&mut self, room: &mut [u8]) -> usize {
+        let count = usize::try_from(self.owed).unwrap_or(usize::MAX);
+        let count = count.min(room.len());
+        room[..count].fill(0);
+        self.owed -= count as u64;
+        count
     }
 
     /// As [`crate::engine::System::splice`], into a pipe of ours.
@@ -106,9 +138,23 @@ impl Sources {
             };
             match take(input) {
                 Ok(0) => self.current = None,
-                Ok(count) => return Read::Bytes(count),
+                Ok(count) => {
+                    if let Some(skipper) = &mut self.skipper {
+                        skipper.read();
+                    }
+                    return Read::Bytes(count);
+                }
                 Err(Errno::AGAIN) => return Read::WouldBlock,
                 Err(errno) => {
+                    if let Some(skipper) = &mut self.skipper
+                        && let Ok(gap) = skipper.skip(input.descriptor())
+                    {
+                        self.owed = gap.length;
+                        return match skipper.tells() {
+                            true => Read::Failed(skipped(source, gap, errno)),
+                            false => Read::WouldBlock,
+                        };
+                    }
                     let error = SourceError {
                         name: source_name(source),
                         verb: "read",
@@ -149,7 +195,10 @@ impl Sources {
             return false;
         };
         match self.open(&source) {
-            Ok(input) => self.current = Some((source, input)),
+            Ok(input) => {
+                self.current = Some((source, input));
+                self.skipper = self.skip.map(Skipper::new);
+            }
             Err(error) => {
                 self.failed = Some(SourceError {
                     name: source_name(&source),
@@ -193,6 +242,9 @@ impl Sources {
     /// As [`crate::engine::System::input_pending`]: goes on to the next source where one is at its
     /// end. A failure on the way is told by the next read.
     pub(super) fn pending(&mut self) -> bool {
+        if self.owed > 0 {
+            return true;
+        }
         while self.failed.is_none() {
             match &self.current {
                 Some((_, input)) if input.pending() => return true,
@@ -209,7 +261,22 @@ impl Sources {
     /// Lets go of everything.
     pub(super) fn close(&mut self) {
         self.current = None;
+        self.owed = 0;
         self.rest.clear();
+    }
+}
+
+/// What is told of a region that was skipped.
+fn skipped(source: &Source, gap: Gap, errno: Errno) -> SourceError {
+    let Gap { at, length } = gap;
+    let bytes = if length == 1 { "byte" } else { "bytes" };
+    SourceError {
+        name: format!(
+            "{}: {length} {bytes} at {at}, now null bytes",
+            source_name(source)
+        ),
+        verb: "read",
+        error: errno.into(),
     }
 }
 
@@ -237,7 +304,7 @@ mod tests {
     }
 
     fn sources(list: Vec<Source>) -> Sources {
-        Sources::new(list, None, 0)
+        Sources::new(list, None, 0, None)
     }
 
     /// Everything up to the end, with failures in brackets.
@@ -297,7 +364,7 @@ mod tests {
             unreachable!()
         };
         let output = FileId::of(&rustix::fs::stat(path).unwrap());
-        let mut sources = Sources::new(vec![source], output, 0);
+        let mut sources = Sources::new(vec![source], output, 0, None);
         let Read::Failed(error) = sources.read(&mut [0; 9]) else {
             panic!("was read")
         };
@@ -318,6 +385,34 @@ mod tests {
         assert!(matches!(sources.read(&mut [0; 9]), Read::Bytes(1)));
         assert!(!sources.pending());
         assert!(matches!(sources.read(&mut [0; 9]), Read::End));
+    }
+
+    #[test]
+    fn what_cannot_be_read_becomes_null_bytes_if_that_is_wanted() {
+        // Its first page is never mapped.
+        let memory = Source::File("/proc/self/mem".into());
+        for (tells_once, most) in [(false, 100), (true, 1)] {
+            let skip = SkipErrors {
+                tells_once,
+                block: Some(64),
+            };
+            let mut sources = Sources::new(vec![memory.clone()], None, 0, Some(skip));
+            let (mut bytes, mut errors) = (Vec::new(), Vec::new());
+            while bytes.len() < 640 {
+                let mut room = [b'x'; 50];
+                match sources.read(&mut room) {
+                    Read::Bytes(count) => bytes.extend_from_slice(&room[..count]),
+                    Read::Failed(error) => errors.push(error.name),
+                    Read::WouldBlock => std::thread::yield_now(),
+                    Read::End => panic!("memory has no end"),
+                }
+            }
+            assert!(bytes.iter().all(|byte| *byte == 0));
+            assert_eq!(errors.len(), most.min(errors.len()), "{errors:?}");
+            let first = "/proc/self/mem: 64 bytes at 0, now null bytes";
+            assert_eq!(errors[0], first);
+            assert_eq!(errors.len() == 1, tells_once);
+        }
     }
 
     #[test]

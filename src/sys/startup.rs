@@ -4,14 +4,15 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags, Stat};
 
-use crate::config::Source;
+use crate::config::{Sink, Source};
 
-use super::descriptor::{FileId, Kind};
+use super::descriptor::{FileId, Kind, duplicate};
 
 /// Which of descriptors 0 and 1 were closed when the process began, bit 0 and bit 1.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
@@ -40,8 +41,10 @@ pub enum StartError {
     WrongWay(&'static str),
     /// Stdin is a directory.
     Directory,
-    /// The named input is the file that stdout writes to.
+    /// The named input is the file that the output goes to.
     SameFile(String),
+    /// The named output cannot be opened.
+    Output(String, io::Error),
     /// The system refused what is named.
     System {
         /// What was tried, for people.
@@ -74,6 +77,7 @@ impl fmt::Display for StartError {
             }
             StartError::Directory => write!(f, "stdin is a directory"),
             StartError::SameFile(name) => write!(f, "{name}: {SAME_FILE}"),
+            StartError::Output(name, error) => write!(f, "cannot open {name} for writing: {error}"),
             StartError::System { what, error } => write!(f, "cannot {what}: {error}"),
         }
     }
@@ -84,13 +88,17 @@ impl std::error::Error for StartError {}
 /// What is wrong with an input that is also the output.
 pub(super) const SAME_FILE: &str = "input and output are the same file";
 
-/// Checks descriptors 0 and 1 and the sources. Answers which regular file the output is, if it is
-/// one: sources that appear or change later are compared with it again when they are opened.
+/// Checks descriptors 0 and 1 as far as they are used, and the sources; opens the output. Answers with
+/// it which regular file it is, if it is one: sources that appear or change later are compared with
+/// it again when they are opened.
 ///
 /// # Errors
 ///
 /// The first fault found. A FILE that cannot be examined is none: its turn may never come.
-pub(super) fn check(sources: &[Source]) -> Result<Option<FileId>, StartError> {
+pub(super) fn check(
+    sources: &[Source],
+    sink: &Sink,
+) -> Result<(OwnedFd, Option<FileId>), StartError> {
     let closed = CLOSED.load(Ordering::Relaxed);
     let stdin = rustix::stdio::stdin();
     if sources.contains(&Source::Stdin) {
@@ -102,11 +110,45 @@ pub(super) fn check(sources: &[Source]) -> Result<Option<FileId>, StartError> {
         }
         check_way(stdin, OFlags::WRONLY, "stdin")?;
     }
-    if closed & 2 != 0 {
-        return Err(StartError::Closed("stdout"));
+    match sink {
+        Sink::Stdout => {
+            if closed & 2 != 0 {
+                return Err(StartError::Closed("stdout"));
+            }
+            let stdout = rustix::stdio::stdout();
+            check_way(stdout, OFlags::RDONLY, "stdout")?;
+            let stat = rustix::fs::fstat(stdout).map_err(StartError::system("examine stdout"))?;
+            let file = check_same_file(sources, stdin, &stat)?;
+            let output = duplicate(stdout).map_err(StartError::system("write to stdout"))?;
+            Ok((output, file))
+        }
+        Sink::File(path) => open_output(sources, stdin, path),
+        Sink::Nowhere => {
+            let null = rustix::fs::open("/dev/null", WRITING, Mode::empty());
+            Ok((null.map_err(StartError::system("open /dev/null"))?, None))
+        }
     }
-    check_way(rustix::stdio::stdout(), OFlags::RDONLY, "stdout")?;
-    check_same_file(sources, stdin, rustix::stdio::stdout())
+}
+
+const WRITING: OFlags = OFlags::WRONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+
+/// Opens `-o FILE`, as pv does for the user alone, and empties it; not one that is also an input.
+fn open_output(
+    sources: &[Source],
+    stdin: impl AsFd,
+    path: &Path,
+) -> Result<(OwnedFd, Option<FileId>), StartError> {
+    if let Ok(stat) = rustix::fs::stat(path) {
+        check_same_file(sources, &stdin, &stat)?;
+    }
+    let flags = WRITING | OFlags::CREATE | OFlags::TRUNC;
+    let mode = Mode::from_raw_mode(0o600);
+    let opened = rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, mode));
+    let failed =
+        |errno: rustix::io::Errno| StartError::Output(path.display().to_string(), errno.into());
+    let output = opened.map_err(failed)?;
+    let stat = rustix::fs::fstat(&output).map_err(failed)?;
+    Ok((output, FileId::of(&stat)))
 }
 
 /// `wrong` is the one access mode that the descriptor must not have.
@@ -119,13 +161,13 @@ fn check_way(fd: BorrowedFd<'_>, wrong: OFlags, name: &'static str) -> Result<()
     Ok(())
 }
 
+/// `output` is the file written to; which regular file that is, if it is one.
 fn check_same_file(
     sources: &[Source],
     stdin: impl AsFd,
-    stdout: impl AsFd,
+    output: &Stat,
 ) -> Result<Option<FileId>, StartError> {
-    let stat = rustix::fs::fstat(stdout).map_err(StartError::system("examine stdout"))?;
-    let Some(output) = FileId::of(&stat) else {
+    let Some(output) = FileId::of(output) else {
         return Ok(None);
     };
     for source in sources {
@@ -161,7 +203,9 @@ mod tests {
         let output = File::create(&path).unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
         let other = tempfile::tempfile().unwrap();
-        let check = |source, stdin: &File| check_same_file(&[source], stdin, &output);
+        let check = |source, stdin: &File| {
+            check_same_file(&[source], stdin, &rustix::fs::fstat(&output).unwrap())
+        };
         let same = |result| matches!(result, Err(StartError::SameFile(_)));
 
         assert!(same(check(Source::File(link), &other)));
@@ -172,6 +216,21 @@ mod tests {
     }
 
     #[test]
+    fn an_output_that_is_an_input_is_not_emptied() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data");
+        std::fs::write(&path, "text").unwrap();
+        let stdin = tempfile::tempfile().unwrap();
+        let open = |source| open_output(&[Source::File(source)], &stdin, &path);
+        assert!(matches!(open(path.clone()), Err(StartError::SameFile(_))));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "text");
+        assert!(open("/dev/null".into()).unwrap().1.is_some());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+        let folder = open_output(&[], &stdin, directory.path());
+        assert!(matches!(folder, Err(StartError::Output(..))));
+    }
+
+    #[test]
     fn a_device_may_be_input_and_output() {
         let null = File::options()
             .read(true)
@@ -179,7 +238,8 @@ mod tests {
             .open("/dev/null")
             .unwrap();
         let sources = [Source::Stdin, Source::File("/dev/null".into())];
-        assert_eq!(check_same_file(&sources, &null, &null).unwrap(), None);
+        let stat = rustix::fs::fstat(&null).unwrap();
+        assert_eq!(check_same_file(&sources, &null, &stat).unwrap(), None);
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use highwater::cli;
-use highwater::config::{Amount, Config, LossLimit, MarkPiece, Policy, Sample, Sideways};
+use highwater::config::display::Piece;
+use highwater::config::{
+    Amount, Config, LossLimit, MarkPiece, Policy, ReportMode, Sample, Sideways,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -14,7 +17,11 @@ use super::fuzz;
 use super::values::{TOKENS, anything};
 
 /// Values that some option takes, and names that may be a FILE.
-const VALUES: [&str; 31] = [
+const VALUES: [&str; 35] = [
+    "%20{bar-plain}",
+    "%{sgr:red,1}%5A%",
+    "shaded",
+    "3",
     "1",
     "64k",
     "1.5M",
@@ -136,6 +143,21 @@ fn expect_bounds(config: &Config) {
             .all(|words| !words.trim().is_empty())
     );
     assert!(config.report.interval >= Duration::from_millis(10));
+    let screen = &config.report.screen;
+    assert!(screen.width.is_none_or(|width| width >= 1));
+    assert_eq!(
+        screen.display.is_some(),
+        config.report.mode == ReportMode::Pv
+    );
+    if let Some(display) = &screen.display {
+        assert!(display.window >= 1);
+        for piece in &display.pieces {
+            assert!(!matches!(piece, Piece::Part { width, .. } if *width > Piece::WIDEST));
+        }
+    }
+    if let Some(skips) = config.transfer.skip_errors {
+        assert!(skips.block.is_none_or(|block| block >= 1));
+    }
     let name = config.report.name.as_deref().unwrap_or_default();
     assert!(!name.contains(char::is_control));
 }
@@ -148,8 +170,8 @@ fn check((words, terminal): (Vec<OsString>, bool)) {
     match parse(&["hwm"]) {
         Ok(config) => {
             expect_bounds(&config);
-            let refused = parse(&["hwm", "-p"]).expect_err("an option of pv's to come");
-            assert!(expect_usage_error(&refused).contains("pv's -p (--progress)"));
+            let refused = parse(&["hwm", "-K"]).expect_err("an option of pv's to come");
+            assert!(expect_usage_error(&refused).contains("pv's -K (--direct-io)"));
         }
         Err(exit) if exit.status == 0 => assert!(exit.to_stdout && !exit.text.is_empty()),
         Err(exit) => drop(expect_usage_error(&exit)),

@@ -207,12 +207,15 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A duration, or seconds without a unit.
-pub fn interval(text: &str) -> Option<Duration> {
-    let interval = match number(text) {
+pub fn seconds(text: &str) -> Option<Duration> {
+    let time = match number(text) {
         Some(seconds) => Duration::from_nanos(seconds.times(1_000_000_000, 0)?),
         None => duration(text)?,
     };
-    (Duration::from_millis(10)..=CENTURY)
-        .contains(&interval)
-        .then_some(interval)
+    (time <= CENTURY).then_some(time)
+}
+
+/// The same, of at least 10 ms.
+pub fn interval(text: &str) -> Option<Duration> {
+    seconds(text).filter(|interval| *interval >= Duration::from_millis(10))
 }

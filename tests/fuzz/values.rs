@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use highwater::classes::Classes;
 use highwater::cli;
-use highwater::config::{Amount, BrokenPipe, Config, Policy, Rate, ReportMode, Sample, StartFill};
+use highwater::config::{
+    Amount, BrokenPipe, Config, Policy, Rate, ReportMode, Sample, SkipErrors, StartFill,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -42,7 +44,7 @@ const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{
 const REGEXES: &str =
     "(a|é|\\(|\\)|\\[a-c|\\]|\\*|\\{2|,3\\}|\\^|\\$|\\.|\\\\(d|x|n|p)|\\?|\n|-){0,6}";
 
-const KINDS: [Kind; 31] = [
+const KINDS: [Kind; 34] = [
     kind("--buffer-size", NUMBERS, |text, config| {
         put_capacity(oracle::size(text)?, 100, config)
     }),
@@ -162,6 +164,30 @@ const KINDS: [Kind; 31] = [
     }),
     kind("--interval", DURATIONS, |text, config| {
         config.report.interval = oracle::interval(text)?;
+        Some(())
+    }),
+    kind("--delay-start", DURATIONS, |text, config| {
+        config.report.screen.delay = oracle::seconds(text)?;
+        Some(())
+    }),
+    kind("--width", NUMBERS, |text, config| {
+        let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let width = text.trim_start_matches('0');
+        let width = if width.len() > 7 {
+            1_000_000
+        } else {
+            width.parse().unwrap_or(0)
+        };
+        config.report.screen.width = (width > 0).then_some(width.min(1_000_000));
+        is_whole.then_some(())
+    }),
+    kind("--error-skip-block", NUMBERS, |text, config| {
+        let block = oracle::size(text)?;
+        config.transfer.skip_errors = (block > 0).then_some(SkipErrors {
+            tells_once: false,
+            block: Some(block),
+        });
+        config.relay.splice &= block == 0;
         Some(())
     }),
     kind("--broken-pipe", NAMES, |text, config| {

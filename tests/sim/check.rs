@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use highwater::config::{Amount, Policy, ReportConfig, ReportMode, Sample};
+use highwater::config::{Amount, Policy, ReportConfig, ReportMode, Sample, ScreenConfig};
 use highwater::core::account::{Reason, Tally};
 use highwater::core::relay::{Change, Relay};
 use highwater::core::snapshot::{Snapshot, State};
@@ -95,6 +95,8 @@ fn report(interval: Option<Duration>) -> ReportConfig {
         records: false,
         expected: None,
         statistics: false,
+        screen: ScreenConfig::default(),
+        metrics_file: None,
     }
 }
 
@@ -541,6 +543,14 @@ impl Follower {
             );
         }
         assert!(held.bytes <= snapshot.capacity, "cap: {}", held.bytes);
+        assert!(
+            snapshot.held.bytes <= snapshot.recent_peak_held
+                && snapshot.recent_peak_held <= snapshot.peak_held,
+            "cap: {} held, {} of late, {} at most",
+            snapshot.held.bytes,
+            snapshot.recent_peak_held,
+            snapshot.peak_held
+        );
         assert!(
             snapshot.peak_held <= snapshot.capacity,
             "cap: {}",

@@ -36,7 +36,7 @@ use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
 use super::queue::{CHUNK, Queue};
 use super::reservoir::Reservoir;
-use super::snapshot::Snapshot;
+use super::snapshot::{Seen, Snapshot};
 use super::spill::Spill;
 use crate::config::{Amount, Policy, RelayConfig};
 use outlet::Marker;
@@ -436,6 +436,7 @@ impl Relay {
         let rates = self.meter.rates_of_interval(now);
         let snapshot = self.snapshot(rates, now);
         self.meter.end_interval(now);
+        self.meter.recent_peak_held = self.held();
         snapshot
     }
 
@@ -466,6 +467,7 @@ impl Relay {
             },
             marks: self.meter.marks,
             peak_held: self.meter.peak_held,
+            recent_peak_held: self.meter.recent_peak_held,
             capacity: self.config.capacity,
             high_water: self.config.high_water,
             low_water: self.config.low_water,
@@ -487,6 +489,7 @@ impl Relay {
             bottleneck: self.meter.bottleneck(now),
             spilled: self.spill.as_ref().map(Spill::spilled),
             exit: None,
+            seen: Seen::default(),
         }
     }
 
@@ -555,6 +558,7 @@ impl Relay {
     fn grew(&mut self, held: u64, now: Duration) {
         self.fill(held, now);
         self.meter.peak_held = self.meter.peak_held.max(held);
+        self.meter.recent_peak_held = self.meter.recent_peak_held.max(held);
         let is_full = self.records_left() == Some(0);
         if self.pressure.grew(held, is_full, now) {
             self.changed(Change::Pressured, now);

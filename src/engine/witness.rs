@@ -1,0 +1,62 @@
+//! What the loop sees of the output beside the account, for displays that ask for it.
+//!
+//! Refuses to cost anything where nobody asked: then it is one comparison a turn.
+
+use std::io::IoSlice;
+use std::time::Duration;
+
+use crate::config::display;
+use crate::core::snapshot::{Seen, Snapshot};
+use crate::core::trail::Trail;
+
+/// See the module's header.
+#[derive(Debug)]
+pub(super) struct Witness {
+    first_output: Option<Duration>,
+    trail: Option<Trail>,
+}
+
+impl Witness {
+    /// Remembers what `wanted` says; records end with `delimiter`.
+    pub(super) fn new(wanted: display::Trail, delimiter: u8) -> Witness {
+        let delimiter = wanted.previous_line.then_some(delimiter);
+        Witness {
+            first_output: None,
+            trail: wanted
+                .is_wanted()
+                .then(|| Trail::new(wanted.last_written, delimiter)),
+        }
+    }
+
+    /// So many bytes went out up to `now`.
+    pub(super) fn note(&mut self, output_bytes: u64, now: Duration) {
+        if self.first_output.is_none() && output_bytes > 0 {
+            self.first_output = Some(now);
+        }
+    }
+
+    /// The first `count` bytes of `parts` were taken by the output.
+    pub(super) fn wrote(&mut self, parts: &[IoSlice<'_>], count: usize) {
+        let Some(trail) = &mut self.trail else {
+            return;
+        };
+        let mut rest = count;
+        for part in parts {
+            let taken = part.len().min(rest);
+            trail.wrote(&part[..taken]);
+            rest -= taken;
+        }
+    }
+
+    /// Adds what was seen to `snapshot`, with what is `unread` in the consumer's pipe.
+    pub(super) fn complete(&self, mut snapshot: Snapshot, unread: u64) -> Snapshot {
+        let trail = self.trail.as_ref();
+        snapshot.seen = Seen {
+            unread,
+            first_output: self.first_output,
+            last_written: trail.map_or_else(Vec::new, |trail| trail.last().to_vec()),
+            previous_line: trail.map_or_else(Vec::new, |trail| trail.previous_line().to_vec()),
+        };
+        snapshot
+    }
+}

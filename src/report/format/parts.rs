@@ -1,0 +1,289 @@
+//! The fields of a display, one function each.
+//!
+//! With `-n` figures are plain: no unit, no brackets, four decimals where they are measured.
+
+use std::time::{Duration, SystemTime};
+
+use super::View;
+use super::amount::{Counting, describe};
+use super::bar;
+use crate::config::display::{BarStyle, Part};
+use crate::core::snapshot::Bottleneck;
+use crate::report;
+use crate::report::bar::{Unit, gauge};
+use crate::units::{clock, percent};
+
+/// Beyond it (11 years) times are not told.
+const LONGEST: f64 = 360_000_000.0;
+
+/// From so far ahead on (seconds) a time of day needs its date.
+const FAR: u64 = 6 * 3600;
+
+/// Cells of hwm's gauge where no number is given.
+const GAUGE: usize = 10;
+
+/// Columns of a name where no number is given.
+const NAME: usize = 9;
+
+/// The text of `part`. `number` is the one typed with it, 0 for none; a part that stretches has
+/// `width` columns.
+pub(super) fn text(view: &View<'_>, part: &Part, number: usize, width: usize) -> String {
+    match part {
+        Part::Progress => progress(view, width),
+        Part::Bar(style) => bar_only(view, style.unwrap_or(view.display.style), width),
+        Part::Amount => amount_only(view),
+        Part::Timer => timer(view),
+        Part::Eta => eta(view),
+        Part::FinEta => fineta(view),
+        Part::Rate => rate(view, view.figures.rate, '[', ']'),
+        Part::AverageRate => rate(view, view.figures.average, '(', ')'),
+        Part::Bytes => bytes(view),
+        Part::Ratio => "-:-".to_owned(),
+        Part::BufferPercent => buffer_percent(view),
+        Part::LastWritten => last_written(view, number),
+        Part::PreviousLine => previous_line(view, width),
+        Part::Name => name(view, number),
+        Part::Sgr(codes) => sgr(view, codes),
+        Part::Buffer => buffer(view, number),
+        Part::Lost => lost(view),
+        Part::Bottleneck => bottleneck(view),
+        Part::RateIn => in_rate(view),
+        Part::RateOut => rate(view, view.own_rate(false), '[', ']'),
+        Part::State => view.snapshot.state.name().to_owned(),
+    }
+}
+
+impl View<'_> {
+    fn counting(&self) -> Counting {
+        match (self.config.records, self.display.decimal) {
+            (true, _) => Counting::Records,
+            (false, true) => Counting::Decimal,
+            (false, false) => Counting::Binary,
+        }
+    }
+
+    /// What one unit is, and how many of them a byte has.
+    fn unit(&self) -> (&'static str, u64) {
+        match (self.config.records, self.display.bits) {
+            (true, _) => ("", 1),
+            (false, true) => ("b", 8),
+            (false, false) => ("B", 1),
+        }
+    }
+
+    /// An amount a second.
+    fn described_rate(&self, rate: f64) -> String {
+        let (unit, factor) = self.unit();
+        describe(rate * factor as f64, self.counting(), &format!("{unit}/s"))
+    }
+
+    /// hwm's own measurement of a side; 0 where there is none yet.
+    fn own_rate(&self, input: bool) -> f64 {
+        let unit = Unit::of(self.snapshot, self.config);
+        unit.rate(self.snapshot, self.before, input).unwrap_or(0.0)
+    }
+
+    /// Seconds left at the rate of the window; None without a known size.
+    fn seconds_left(&self) -> Option<u64> {
+        let left = self.expected?.saturating_sub(self.done) as f64;
+        let rate = self.figures.window;
+        if self.done == 0 || rate < 0.001 {
+            return Some(0);
+        }
+        Some((left / rate).clamp(0.0, LONGEST) as u64)
+    }
+
+    fn has_bar(&self) -> bool {
+        self.expected.is_some() || self.display.gauge
+    }
+
+    /// How full a bar is.
+    fn share(&self) -> f64 {
+        let figures = self.figures;
+        match self.expected {
+            Some(_) => figures.percentage,
+            None if figures.highest > 0.0 => 100.0 * figures.rate / figures.highest,
+            None => 0.0,
+        }
+    }
+
+    /// What stands behind a bar.
+    fn behind_bar(&self) -> String {
+        match self.expected {
+            Some(_) => format!(" {:>3}%", self.figures.percentage as u64),
+            None => format!("/{}", self.described_rate(self.figures.highest)),
+        }
+    }
+}
+
+fn progress(view: &View<'_>, width: usize) -> String {
+    let style = view.display.style;
+    let behind = if view.has_bar() {
+        view.behind_bar()
+    } else {
+        String::new()
+    };
+    let Some(cells) = width.checked_sub(super::visible(&behind) + 2) else {
+        return String::new();
+    };
+    format!("[{}]{behind}", drawn(view, style, cells))
+}
+
+fn bar_only(view: &View<'_>, style: BarStyle, width: usize) -> String {
+    drawn(view, style, width)
+}
+
+fn drawn(view: &View<'_>, style: BarStyle, cells: usize) -> String {
+    let utf8 = view.abilities.utf8;
+    match view.has_bar() {
+        true => bar::filled(style, utf8, cells, view.share()),
+        false => bar::indicator(style, utf8, cells, view.figures.percentage),
+    }
+}
+
+fn amount_only(view: &View<'_>) -> String {
+    if view.display.numeric {
+        return format!("{:.0}", view.figures.percentage);
+    }
+    match view.has_bar() {
+        true => view.behind_bar()[1..].to_owned(),
+        false => String::new(),
+    }
+}
+
+fn timer(view: &View<'_>) -> String {
+    let elapsed = view.figures.elapsed.clamp(0.0, LONGEST);
+    match view.display.numeric {
+        true => format!("{elapsed:.4}"),
+        false => clock(Duration::from_secs_f64(elapsed)),
+    }
+}
+
+fn eta(view: &View<'_>) -> String {
+    let Some(seconds) = view.seconds_left() else {
+        return String::new();
+    };
+    let text = format!("ETA {}", clock(Duration::from_secs(seconds)));
+    // At the end there is nothing left to tell, and the line keeps its width.
+    if view.last {
+        " ".repeat(text.len())
+    } else {
+        text
+    }
+}
+
+fn fineta(view: &View<'_>) -> String {
+    let Some(seconds) = view.seconds_left() else {
+        return String::new();
+    };
+    let form = if seconds > FAR {
+        "FIN %Y-%m-%d %H:%M:%S"
+    } else {
+        "FIN %H:%M:%S"
+    };
+    let then = time_of_day(view.now, seconds);
+    then.map_or_else(String::new, |then| then.strftime(form).to_string())
+}
+
+/// None where the clock is beyond all calendars.
+fn time_of_day(now: SystemTime, seconds: u64) -> Option<jiff::Zoned> {
+    let then = now.checked_add(Duration::from_secs(seconds))?;
+    let then = jiff::Timestamp::try_from(then).ok()?;
+    Some(then.to_zoned(jiff::tz::TimeZone::system()))
+}
+
+fn rate(view: &View<'_>, rate: f64, open: char, close: char) -> String {
+    match view.display.numeric {
+        true => format!("{:.4}", rate * view.unit().1 as f64),
+        false => format!("{open}{}{close}", view.described_rate(rate)),
+    }
+}
+
+fn in_rate(view: &View<'_>) -> String {
+    rate(view, view.own_rate(true), '[', ']')
+}
+
+fn bytes(view: &View<'_>) -> String {
+    let (unit, factor) = view.unit();
+    let amount = u128::from(view.figures.transferred) * u128::from(factor);
+    match view.display.numeric {
+        true => amount.to_string(),
+        false => describe(amount as f64, view.counting(), unit),
+    }
+}
+
+fn buffer_percent(view: &View<'_>) -> String {
+    let share = view.snapshot.held.bytes as f64 * 100.0 / view.snapshot.capacity.max(1) as f64;
+    format!("{{{share:>3.0}%}}")
+}
+
+fn last_written(view: &View<'_>, number: usize) -> String {
+    let last = &view.snapshot.seen.last_written;
+    let last = &last[last.len().saturating_sub(number)..];
+    let missing = number - last.len();
+    ".".repeat(missing) + &printable(last, '.')
+}
+
+fn previous_line(view: &View<'_>, width: usize) -> String {
+    let line = &view.snapshot.seen.previous_line;
+    let line = printable(&line[..line.len().min(width)], ' ');
+    format!("{line:width$}")
+}
+
+fn printable(bytes: &[u8], instead: char) -> String {
+    let shown = |byte: &u8| match byte {
+        b' '..=b'~' => char::from(*byte),
+        _ => instead,
+    };
+    bytes.iter().map(shown).collect()
+}
+
+fn name(view: &View<'_>, number: usize) -> String {
+    let width = if number == 0 { NAME } else { number };
+    report::name(view.config).map_or_else(String::new, |name| format!("{name:>width$}:"))
+}
+
+fn sgr(view: &View<'_>, codes: &[u8]) -> String {
+    if !view.abilities.colour || codes.is_empty() {
+        return String::new();
+    }
+    let codes: Vec<String> = codes.iter().map(u8::to_string).collect();
+    format!("\x1b[{}m", codes.join(";"))
+}
+
+fn buffer(view: &View<'_>, number: usize) -> String {
+    let share = percent(
+        view.snapshot.held.bytes as f64,
+        view.snapshot.capacity as f64,
+    );
+    let cells = if number == 0 { GAUGE } else { number };
+    match view.display.numeric {
+        true => share.to_string(),
+        false => format!("{} {share:>3}%", gauge(view.snapshot, cells)),
+    }
+}
+
+fn lost(view: &View<'_>) -> String {
+    let lost = view.snapshot.lost.total();
+    let unit = Unit::of_losses(view.snapshot, Unit::of(view.snapshot, view.config));
+    match view.display.numeric {
+        true => unit.number(lost).to_string(),
+        false => format!("lost {}", unit.amount(lost)),
+    }
+}
+
+/// The slow side, over the whole run.
+fn bottleneck(view: &View<'_>) -> String {
+    let snapshot = view.snapshot;
+    let waited = match snapshot.bottleneck {
+        Bottleneck::Producer => snapshot.wait_input,
+        Bottleneck::Consumer => snapshot.wait_output,
+        Bottleneck::None => return "none".to_owned(),
+    };
+    let name = snapshot.bottleneck.name();
+    let share = percent(waited.as_secs_f64(), snapshot.elapsed.as_secs_f64());
+    match view.display.numeric {
+        true => name.to_owned(),
+        false => format!("{name} slow {share}%"),
+    }
+}

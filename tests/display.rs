@@ -1,0 +1,153 @@
+//! The display of pv's form and hwm's own, seen from outside: what is counted, and when it is shown.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::process::{Child, ChildStderr};
+
+use common::{Account, finish, hwm, wait, wait_until};
+
+/// Reads stderr until `text` is in it, and returns all of it.
+#[track_caller]
+fn read_until(stderr: &mut ChildStderr, text: &str) -> String {
+    let mut said = String::new();
+    let mut room = [0; 4096];
+    while !said.contains(text) {
+        let count = stderr.read(&mut room).unwrap();
+        assert!(count > 0, "it ended without {text:?}: {said:?}");
+        said += &String::from_utf8_lossy(&room[..count]);
+    }
+    said
+}
+
+/// hwm with `args`, which was given `input` and waits for more.
+fn running(args: &[&str], input: &[u8]) -> (Child, ChildStderr) {
+    let mut child = hwm(args).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(input).unwrap();
+    let stderr = child.stderr.take().unwrap();
+    (child, stderr)
+}
+
+#[test]
+fn what_lies_in_the_consumers_pipe_is_not_shown_as_transferred() {
+    let (mut child, mut stderr) = running(&["-fb", "-i", "0.05"], &[b'x'; 40_000]);
+    let begin = read_until(&mut stderr, "\r");
+    assert_eq!(begin, "0.00  B\r");
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 30_000]).unwrap();
+    read_until(&mut stderr, "29.3KiB\r");
+    stdout.read_exact(&mut [0; 10_000]).unwrap();
+    read_until(&mut stderr, "39.1KiB\r");
+    drop(child.stdin.take());
+    assert!(wait(&mut child).success());
+}
+
+#[test]
+fn reports_tell_what_is_unread_apart() {
+    let (mut child, mut stderr) = running(&["--report", "json", "-i", "0.05"], &[b'x'; 40_000]);
+    let first = read_until(&mut stderr, "\"unread_bytes\":40000");
+    let line = first.lines().last().unwrap();
+    assert_eq!(
+        Account(serde_json::from_str(line).unwrap()).count("out_bytes"),
+        40_000
+    );
+    drop(child.stdin.take());
+    let mut taken = Vec::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_end(&mut taken)
+        .unwrap();
+    assert_eq!(taken.len(), 40_000);
+    wait(&mut child);
+}
+
+#[test]
+fn nothing_is_drawn_before_the_first_byte_or_the_delay() {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = folder.path().join("metrics");
+    let options = [
+        "-fbW",
+        "-i",
+        "0.01",
+        "--metrics-file",
+        metrics.to_str().unwrap(),
+    ];
+    let (mut child, mut stderr) = running(&options, b"");
+    wait_until("a second", || {
+        let text = std::fs::read_to_string(&metrics).unwrap_or_default();
+        text.contains("hwm_elapsed_seconds_total 1.")
+    });
+    child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0]).unwrap();
+    let said = read_until(&mut stderr, "1.00  B\r");
+    // Of a hundred beats before, none was shown.
+    assert!(said.matches('\r').count() < 80, "{said:?}");
+    drop(child.stdin.take());
+    wait(&mut child);
+
+    let child = hwm(&["-fb", "-D", "1h", "-i", "0.01"]).spawn().unwrap();
+    assert_eq!(finish(child, b"x").expect(0).stderr, "");
+    let child = hwm(&["-nb", "-D", "0.05", "-i", "0.02"]).spawn().unwrap();
+    let mut child = child;
+    let mut stderr = child.stderr.take().unwrap();
+    read_until(&mut stderr, "0\n0\n");
+    drop(child.stdin.take());
+    wait(&mut child);
+}
+
+#[test]
+fn a_display_of_pvs_form_is_silent_where_pv_is_unless_records_are_lost() {
+    let silent = ["-p", "-pterb", "-F%b"];
+    for option in silent {
+        let done = finish(hwm(&[option]).spawn().unwrap(), b"text\n").expect(0);
+        assert_eq!(done.stderr, "", "{option}");
+    }
+    let lossy = ["--when-full", "drop-newest", "-B", "10"];
+    let input = b"a record that is too long\n";
+    for (option, begin) in [("-p", "hwm: "), ("-nb", "0\nhwm: ")] {
+        let child = hwm(&[&lossy[..], &[option]].concat()).spawn().unwrap();
+        let done = finish(child, input).expect(0);
+        assert!(done.stderr.starts_with(begin), "{}", done.stderr);
+        assert!(
+            done.stderr.contains("lost 1 record (26B): oversize 1"),
+            "{}",
+            done.stderr
+        );
+    }
+}
+
+#[test]
+fn the_last_bytes_and_the_last_line_follow_the_output() {
+    for options in [&[][..], &["--when-full", "drop-oldest"]] {
+        let format = ["-f", "-i", "0.02", "-F", "%6A|%9L|"];
+        let (mut child, mut stderr) = running(&[options, &format].concat(), b"one\ntwo\nth");
+        read_until(
+            &mut stderr,
+            if options.is_empty() {
+                "two.th|two      |\r"
+            } else {
+                "e.two.|two      |\r"
+            },
+        );
+        child.stdin.as_mut().unwrap().write_all(b"ree\n").unwrap();
+        read_until(&mut stderr, "three.|three    |\r");
+        drop(child.stdin.take());
+        wait(&mut child);
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_force_them() {
+    let run = |no_color: &str| {
+        let child = hwm(&["-f", "-F", "%{sgr:red}%b"])
+            .env("NO_COLOR", no_color)
+            .spawn()
+            .unwrap();
+        finish(child, b"").expect(0).stderr
+    };
+    assert_eq!(run(""), "\u{1b}[31m0.00  B\u{1b}[m\r\n");
+    assert_eq!(run("1"), "0.00  B\r\n");
+}
