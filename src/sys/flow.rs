@@ -6,10 +6,11 @@
 //! has been taken, and do not ask poll. Sleeping must not cost the stream anything:
 //!
 //! - While the output is full, it has its backlog to live on. We sleep for a part of that, and see afterwards
-//!   whether it lasted; a consumer that emptied it is served as poll tells for some time ([`Backlog`]).
-//! - While only the input is waited for, who waits for an answer before he goes on (a request, a reply) looks
+//!   whether it lasted; a consumer that emptied it, or that stopped to take from it (it may wait for the
+//!   producer, and he for us), is served as poll tells for some time ([`Backlog`]).
+//! - Who waits for an answer before he goes on (a request, a reply, room for the next message) looks
 //!   dense too, and is slowed down by each sleep. So the rate with sleeps is compared with that
-//!   without, and where it is less, the stream is served as poll tells ([`Trial`]).
+//!   without, on either side, and where it is less, the stream is served as poll tells ([`Trial`]).
 //!
 //! Refuses to delay what is not dense: a line a millisecond, an idle stream, or a pipe that could not be
 //! grown.
@@ -98,10 +99,15 @@ impl Turn {
 struct Backlog {
     /// What it had when the sleep began; 0 after a wait without one.
     slept_on: u64,
+    /// What was to be taken of it meanwhile, at the rate just seen.
+    expected: f64,
     /// For so many waits to come, poll is asked.
     served: u32,
-    /// How often in a row the consumer emptied it.
+    /// How often the consumer emptied it, or stopped, since it was forgiven.
     failures: u32,
+    /// How often in a row it did neither.
+    successes: u32,
+    trial: Trial,
 }
 
 impl Backlog {
@@ -111,32 +117,49 @@ impl Backlog {
     /// The part to sleep for: nobody is held up before the whole is taken.
     const PART: f64 = 3.0 / 4.0;
 
+    /// The longest sleep.
+    const LONGEST: Duration = Duration::from_millis(2);
+
     /// A sleep must leave this part: with less, the consumer may have waited.
     const LEFT: u64 = 16;
 
+    /// After so many sleeps that were right, failures are forgiven.
+    const FORGIVEN: u32 = 16;
+
+    /// So much of what was expected must be taken: with less, the consumer stopped, and may wait.
+    const TAKEN: f64 = 1.0 / 2.0;
+
     /// The output has so many bytes that wait to be taken.
     fn sleep(&mut self, turn: Turn, bytes: u64) -> Option<Duration> {
+        let may_sleep = self.trial.may_sleep(turn, turn.is_dense());
         if self.served > 0 {
             self.served -= 1;
             return None;
         }
-        let sleep = time_for(bytes as f64 * Self::PART, turn.rate).filter(|_| turn.is_dense());
+        let sleep = time_for(bytes as f64 * Self::PART, turn.rate).filter(|_| may_sleep);
+        let sleep = sleep.map(|sleep| sleep.min(Self::LONGEST));
         self.slept_on = if sleep.is_some() { bytes } else { 0 };
+        self.expected = turn.rate * sleep.map_or(0.0, |sleep| sleep.as_secs_f64());
         sleep
     }
 
     /// A sleep is over, and so many bytes are left.
     fn woke(&mut self, bytes: u64) {
-        if bytes < self.slept_on / Self::LEFT {
+        let taken = self.slept_on.saturating_sub(bytes) as f64;
+        if bytes < self.slept_on / Self::LEFT || taken < Self::TAKEN * self.expected {
             self.served = Self::SERVED << self.failures.min(8);
             self.failures += 1;
+            self.successes = 0;
         } else {
-            self.failures = 0;
+            self.successes += 1;
+            if self.successes >= Self::FORGIVEN {
+                self.failures = 0;
+            }
         }
     }
 }
 
-/// Sleeps while only the input is waited for, which may cost the stream something.
+/// Finds out whether sleeping costs a stream anything.
 ///
 /// ```text
 ///             8 MiB, dense             8 MiB, as fast              64 MiB .., or not dense
@@ -188,16 +211,14 @@ impl Trial {
     /// With sleeps, a stream must be at least so fast as without: noise may take the rest.
     const AS_FAST: f64 = 0.8;
 
-    /// How long to leave alone an input from a pipe of that size.
-    fn sleep(&mut self, turn: Turn, pipe: u64) -> Option<Duration> {
+    /// Whether a stream that is dense, or not, may be left alone now.
+    fn may_sleep(&mut self, turn: Turn, is_dense: bool) -> bool {
         self.bytes += turn.bytes;
         self.time += turn.time;
-        let is_dense = turn.bytes > 0 && turn.is_dense();
         if let Some(next) = self.next(is_dense) {
             (self.stage, self.bytes, self.time) = (next, 0, Duration::ZERO);
         }
-        let is_left = matches!(self.stage, Stage::Tried | Stage::LeftAlone);
-        time_to_gather(pipe, turn.rate).filter(|_| is_left && is_dense)
+        is_dense && matches!(self.stage, Stage::Tried | Stage::LeftAlone)
     }
 
     /// The next stage, if this one is over.
@@ -253,7 +274,11 @@ impl Flows {
         let input = interest.input.then(|| self.input.turn(now));
         if !interest.output {
             // What has come already, and found no room straight through, goes into the buffer at once.
-            let sleep = self.trial.sleep(input?, pipe)?;
+            let turn = input?;
+            let may_sleep = self
+                .trial
+                .may_sleep(turn, turn.bytes > 0 && turn.is_dense());
+            let sleep = time_to_gather(pipe, turn.rate).filter(|_| may_sleep)?;
             return (unread() == 0).then_some(sleep);
         }
         let output = self.output.turn(now);
@@ -403,31 +428,66 @@ mod tests {
             .collect()
     }
 
+    /// Turns until the first sleep, while the output is watched.
+    const WATCHED: usize = (8 * MIB / (500 * 131)) as usize;
+
     #[test]
     fn a_consumer_lives_on_its_backlog_while_we_sleep() {
-        let sleeps = write(&mut Flows::default(), 100, MIB, MIB / 4);
+        let sleeps = write(&mut Flows::default(), 200, MIB, MIB / 4);
+        assert!(sleeps[..WATCHED].iter().all(Option::is_none));
         // Three quarters of it last 1573 us.
-        for sleep in sleeps {
+        for sleep in &sleeps[WATCHED + 1..] {
             let sleep = sleep.map_or(0, |sleep| sleep.as_micros());
             assert!((1500..1520).contains(&sleep), "{sleep}");
         }
-        let short = write(&mut Flows::default(), 100, 64 * KIB, 0);
-        assert_eq!(short, [None; 100], "not worth it");
+        let short = write(&mut Flows::default(), 200, 64 * KIB, 0);
+        assert_eq!(short, [None; 200], "not worth it");
+    }
+
+    /// At which turns there was a sleep, counted from the first on.
+    fn slept_at(sleeps: &[Option<Duration>]) -> Vec<usize> {
+        let at = (0..sleeps.len()).filter(|turn| sleeps[*turn].is_some());
+        let at: Vec<_> = at.collect();
+        at.iter().map(|turn| turn - at[0]).collect()
     }
 
     #[test]
-    fn a_consumer_that_emptied_its_backlog_is_served_ever_longer() {
+    fn a_consumer_that_stopped_is_served_at_once_for_it_may_wait_for_the_producer() {
+        let sleeps = write(&mut Flows::default(), 300, MIB, MIB / 2 + MIB / 4);
+        assert_eq!(slept_at(&sleeps), [0, 33, 98]);
+    }
+
+    #[test]
+    fn a_consumer_that_emptied_its_backlog_is_served_ever_longer_until_forgiven() {
         let mut flows = Flows::default();
-        let sleeps = write(&mut flows, 1000, MIB, MIB / 17);
-        let at: Vec<_> = (0..1000).filter(|turn| sleeps[*turn].is_some()).collect();
-        assert_eq!(at, [0, 33, 98, 227, 484, 997]);
-        let sleeps = write(&mut flows, 1100, MIB, MIB / 16);
-        let first = sleeps.iter().position(Option::is_some);
-        assert_eq!(first, Some(1022), "as the failure before said");
-        assert!(sleeps[1022..].iter().all(Option::is_some));
-        assert_eq!(write(&mut flows, 1, MIB, 0), [sleeps[1099]]);
+        let sleeps = write(&mut flows, 400, MIB, MIB / 17);
+        assert_eq!(slept_at(&sleeps)[..4], [0, 33, 98, 227]);
+        let sleeps = write(&mut flows, 400, MIB, MIB / 16);
+        assert!(slept_at(&sleeps).len() > 16, "forgiven");
+        assert!(write(&mut flows, 1, MIB, 0)[0].is_some());
         assert_eq!(write(&mut flows, 32, MIB, 0), [None; 32]);
-        assert!(write(&mut flows, 1, MIB, 0)[0].is_some(), "all is forgiven");
+        assert!(write(&mut flows, 1, MIB, 0)[0].is_some());
+    }
+
+    #[test]
+    fn a_producer_who_waits_for_room_is_not_made_to_wait_again() {
+        // Half a pipe is taken at once, and the next half when we have made room: however long we slept,
+        // no more is taken than that.
+        let (mut flows, mut total, turns) = (Flows::default(), Duration::ZERO, 20_000);
+        let wake = Duration::from_micros(250);
+        let mut last = wake;
+        for _ in 0..turns {
+            flows.output.moved(MIB / 2);
+            total += last;
+            let now = flows.output.turned + last;
+            let sleep = flows.sleep(now, WRITES, 0, || 0, || MIB);
+            if sleep.is_some() {
+                flows.woke(MIB / 2);
+            }
+            last = sleep.map_or(wake, |sleep| (sleep + LATE).max(wake));
+        }
+        let lost = total.as_secs_f64() / (wake * turns).as_secs_f64();
+        assert!(lost < 1.05, "{lost}");
     }
 
     #[test]
@@ -441,7 +501,7 @@ mod tests {
             flows.sleep(now, BOTH, MIB, || unread, || MIB)
         };
         let mut last = |came, taken, unread| {
-            let sleep = (0..20).map(|_| turn(came, taken, unread)).last().flatten();
+            let sleep = (0..60).map(|_| turn(came, taken, unread)).last().flatten();
             sleep.map_or(0, |sleep| sleep.as_micros())
         };
         assert_eq!(last(10, 200 * KIB, 0), 0);
