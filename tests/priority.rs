@@ -89,11 +89,38 @@ fn flowing_again_it_gets_in_again() {
 }
 
 #[test]
-fn an_arrival_takes_no_place_of_the_most_valuable_class() {
+fn an_arrival_takes_no_place_of_what_is_worth_more() {
     let mut relay = relay(3, 3);
-    feed(&mut relay, "e1 e2 e3 w1 i1 e4");
-    assert_eq!(lost(&mut relay, Reason::QueueFull), 3);
-    assert_eq!(finish(relay), "e1 e2 e3 #3 ");
+    feed(&mut relay, "e1 e2 e3 w1 i1");
+    assert_eq!(lost(&mut relay, Reason::Priority), 2);
+    // Of its own class the oldest leaves.
+    feed(&mut relay, "e4");
+    assert_eq!(lost(&mut relay, Reason::Priority), 3);
+    assert_eq!(finish(relay), "#1 e2 e3 #2 e4 ");
+}
+
+#[test]
+fn what_would_be_lost_anyway_takes_nobodys_place() {
+    let mut relay = relay(4, 4);
+    feed(&mut relay, "w1 w2 e1 w3");
+    feed(&mut relay, "iiiiiiiiiii");
+    feed(&mut relay, "eeeeeeeeeeeee");
+    assert_eq!(lost(&mut relay, Reason::Priority), 1);
+    assert_eq!(lost(&mut relay, Reason::Oversize), 1);
+    assert_eq!(finish(relay), "w1 w2 e1 w3 #2 ");
+}
+
+#[test]
+fn a_record_that_came_in_part_may_be_of_any_class() {
+    let mut relay = relay(3, 3);
+    feed(&mut relay, "e1 w1 w2");
+    for byte in b"i3\n" {
+        relay.room(1).copy_from_slice(&[*byte]);
+        relay.received(1, NOW);
+    }
+    // w1 made room for its first byte.
+    assert_eq!(lost(&mut relay, Reason::Priority), 2);
+    assert_eq!(finish(relay), "e1 #1 w2 #1 ");
 }
 
 #[test]
@@ -103,9 +130,8 @@ fn a_record_of_which_a_byte_went_out_stays() {
     assert_eq!(take(&mut relay, 1), "i");
     // i1 has room for one byte; the others of e2 need that of i2, and e3 finds errors only.
     feed(&mut relay, "e2 e3");
-    assert_eq!(lost(&mut relay, Reason::Priority), 1);
-    assert_eq!(lost(&mut relay, Reason::QueueFull), 1);
-    assert_eq!(finish(relay), "1 e1 #1 e2 #1 ");
+    assert_eq!(lost(&mut relay, Reason::Priority), 2);
+    assert_eq!(finish(relay), "1 #2 e2 e3 ");
 }
 
 #[test]

@@ -373,11 +373,15 @@ impl Queue {
         Tally { bytes, records }
     }
 
-    /// Evicts the oldest whole record of the lowest class present of which no byte was written, unless
-    /// that is the most valuable class; None when there is nothing to evict. After
-    /// [`Queue::set_begun_aside`].
+    /// Evicts the oldest whole record of the lowest class present of which no byte was written, if that is
+    /// class `most` or below; None when there is nothing to evict. After [`Queue::set_begun_aside`].
     /// `see` is shown the record without its delimiter before it leaves.
-    pub fn evict_lowest(&mut self, classes: &Classes, see: impl FnMut(&[u8])) -> Option<Hole> {
+    pub fn evict_lowest(
+        &mut self,
+        classes: &Classes,
+        most: usize,
+        see: impl FnMut(&[u8]),
+    ) -> Option<Hole> {
         let records_out = self.settle_behind_begun();
         self.waiting.owe(records_out);
         let unsorted = Unsorted {
@@ -386,7 +390,7 @@ impl Queue {
             at: &mut self.waiting_at,
         };
         let look = Look { classes, see };
-        let evicted = self.sorted.evict(unsorted, look, &mut self.spare)?;
+        let evicted = self.sorted.evict(unsorted, most, look, &mut self.spare)?;
         Some(Hole {
             from: evicted.at,
             to: evicted.next,

@@ -183,11 +183,13 @@ impl Sorted {
         }
     }
 
-    /// Evicts the oldest record of the lowest class present; None when only the most
-    /// valuable class is left, or no memory to sort in. All must be settled, and no record begun.
+    /// Evicts the oldest record of the lowest class present, if that is `most` or below (0 is the most
+    /// valuable); None also when there is no memory to sort in. All must be settled, and no record
+    /// begun.
     pub(super) fn evict(
         &mut self,
         mut unsorted: Unsorted<'_>,
+        most: usize,
         mut look: Look<'_, impl FnMut(&[u8])>,
         memory: &mut impl Memory,
     ) -> Option<Evicted> {
@@ -202,7 +204,10 @@ impl Sorted {
             return evicted;
         }
         // A level is swept only when those behind it are empty.
-        for level in (1..self.levels.len()).rev() {
+        for level in (most..self.levels.len()).rev() {
+            if level == 0 {
+                return self.evict_most_valuable(*unsorted.at, &mut look, memory);
+            }
             let evicted = self.evict_from(level, *unsorted.at, &mut look, memory);
             let is_stuck = self.levels[level].lane.len() > 0;
             if evicted.is_some() || is_stuck {
@@ -238,6 +243,23 @@ impl Sorted {
             }
         }
         None
+    }
+
+    /// Evicts the oldest record of the first level, where all are of the most valuable class.
+    fn evict_most_valuable(
+        &mut self,
+        behind: u64,
+        look: &mut Look<'_, impl FnMut(&[u8])>,
+        memory: &mut impl Memory,
+    ) -> Option<Evicted> {
+        let first = self.levels.first_mut()?;
+        let at = first.runs.head()?;
+        let bytes = first.lane.first_record()?;
+        (look.see)(&first.lane.part(0, bytes - 1)?);
+        first.lane.drop_record(bytes, |chunk| memory.retire(chunk));
+        first.runs.advance(bytes);
+        let next = first.runs.head().unwrap_or(behind);
+        Some(Evicted { at, bytes, next })
     }
 
     /// Evicts the oldest record of class `level`, the lowest there, of level `level`. At `behind`
@@ -322,7 +344,7 @@ mod tests {
                 classes: &classes,
                 see: |_: &[u8]| {},
             };
-            let evicted = self.sorted.evict(unsorted, look, &mut Budget(chunks));
+            let evicted = self.sorted.evict(unsorted, 1, look, &mut Budget(chunks));
             evicted.map(|evicted| (evicted.at, evicted.next))
         }
 

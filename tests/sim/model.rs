@@ -327,13 +327,19 @@ impl Model {
 
     pub fn receive(&mut self, bytes: &[u8], now: Duration) {
         self.idle_since = now;
-        for &byte in bytes {
+        let mut rest = bytes;
+        while let Some((&byte, others)) = rest.split_first() {
             if self.phase != Phase::Running {
                 // Cut by -S: the rest is not part of the input.
                 return;
             }
-            self.input.0 += 1;
-            self.receive_byte(byte, now);
+            if let Some(count) = self.receive_by_class(rest, now) {
+                rest = &rest[count..];
+            } else {
+                rest = others;
+                self.input.0 += 1;
+                self.receive_byte(byte, now);
+            }
             let reached = match self.config.stop_after {
                 Some(Amount::Bytes(end)) => self.input.0 == end,
                 Some(Amount::Records(end)) => self.input.1 == end,
@@ -413,6 +419,76 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    /// With `priority`: a record that is whole in `rest` and does not fit is of a known class. Returns how
+    /// long it is, if there is one.
+    fn receive_by_class(&mut self, rest: &[u8], now: Duration) -> Option<usize> {
+        let begins = self.arriving.is_empty() && !self.arrival_begun && self.doomed.is_none();
+        let sheds = self.sheds() && self.overflow() == Some(Policy::Priority);
+        let most = match self.config.stop_after {
+            Some(Amount::Bytes(end)) => (end - self.input.0) as usize,
+            _ => rest.len(),
+        };
+        let rest = &rest[..most.min(rest.len())];
+        let end = rest
+            .iter()
+            .position(|byte| *byte == self.config.delimiter)?;
+        let record = rest[..=end].to_vec();
+        let length = record.len() as u64;
+        let fits = |model: &Self| {
+            let held = model.held() as u64 + length;
+            held <= model.config.capacity && !model.is_full_of_records()
+        };
+        if !begins || !sheds || fits(self) {
+            return None;
+        }
+        self.open = false;
+        self.input = (self.input.0 + length, self.input.1);
+        if !self.is_full_of_records() {
+            self.grew_to(self.config.capacity as usize, now);
+        }
+        let class = self.class_of(&record);
+        let mut reason = None;
+        if length > self.config.capacity {
+            reason = Some("oversize");
+        } else if class == self.classes.len() {
+            reason = Some("priority");
+        }
+        while reason.is_none() && !fits(self) {
+            match self.oldest_of_class_from(class) {
+                Some(at) => self.evict(at, "priority", now),
+                None => reason = Some("priority"),
+            }
+        }
+        self.input.1 += 1;
+        if let Some(reason) = reason {
+            self.lose_at_tail(reason, length);
+            self.lost_records.push((record, true));
+            if (self.held() as u64) < self.config.capacity {
+                self.shrank(now);
+            }
+        } else {
+            self.whole += length;
+            self.ends.push_back(self.whole);
+            self.items.push_back(Item::Record(record));
+            self.grew(now);
+        }
+        Some(end + 1)
+    }
+
+    /// The oldest whole record of the lowest class that waits, if that is `class` or below.
+    fn oldest_of_class_from(&self, class: usize) -> Option<usize> {
+        let mut found: Option<(usize, usize)> = None;
+        for (at, item) in self.items.iter().enumerate().skip(self.first_free()?) {
+            if let Item::Record(record) = item {
+                let its = self.class_of(record);
+                if its >= class && found.is_none_or(|(_, lowest)| its > lowest) {
+                    found = Some((at, its));
+                }
+            }
+        }
+        found.map(|(at, _)| at)
     }
 
     fn receive_byte(&mut self, byte: u8, now: Duration) {
@@ -1037,14 +1113,19 @@ impl Model {
     // ---- watermarks -------------------------------------------------------------------------
 
     fn grew(&mut self, now: Duration) {
-        self.peak = self.peak.max(self.held());
+        self.grew_to(self.held(), now);
+    }
+
+    /// So much is held, or was for a moment.
+    fn grew_to(&mut self, held: usize, now: Duration) {
+        self.peak = self.peak.max(held);
         if let Some(start) = self.config.start.filter(|_| self.fills) {
             self.fills_until.get_or_insert(now + start.timeout);
-            if self.held() as u64 >= start.held {
+            if held as u64 >= start.held {
                 self.begin();
             }
         }
-        let is_high = self.held() as u64 >= self.config.high_water;
+        let is_high = held as u64 >= self.config.high_water;
         if !self.pressured && (is_high || self.is_full_of_records()) {
             self.pressured = true;
             self.pressure_episodes += 1;

@@ -1,7 +1,7 @@
 //! `priority`: while pressured, arrivals of the lowest class are lost; at C the oldest record of the
 //! lowest class present leaves. For the few records that must arrive when not all can.
 //!
-//! A record that is still arriving has no class yet: it takes the place of any but the most valuable
+//! A record that came only in part has no class yet: it takes the place of any but the most valuable
 //! class, and is judged when it is complete. So none of that class is lost while any other could go.
 
 use super::{OnFull, Overflow, Verdict, View};

@@ -102,7 +102,10 @@ impl Relay {
         while !self.queue.landed().is_empty() {
             if self.doomed.is_some() {
                 self.pass_over_doomed(now);
-            } else if !self.judge_in_bulk(now) && !self.judge_in_place(now) {
+            } else if !self.judge_in_bulk(now)
+                && !self.judge_in_place(now)
+                && !self.judge_by_class(now)
+            {
                 self.judge_fragment(now);
             }
         }
@@ -289,6 +292,42 @@ impl Relay {
             self.take_out_landed(verdict, length, now);
         }
         stay.records > 0 || other.is_some()
+    }
+
+    /// `EvictLowest`: a record that landed whole and does not fit. Its class is known, so none that is worth
+    /// more has to leave for it; this outcome alone may depend on how reads are cut. False
+    /// where that is not the next thing to do.
+    fn judge_by_class(&mut self, now: Duration) -> bool {
+        if !self.sheds() || self.on_full() != OnFull::EvictLowest || self.is_amid_record() {
+            return false;
+        }
+        let landed = self.queue.landed();
+        let Some(end) = memchr::memchr(self.config.delimiter, landed) else {
+            return false;
+        };
+        let (count, class) = (end + 1, self.config.classes.of(&landed[..end]));
+        let length = count as u64;
+        if self.records_left() != Some(0) {
+            self.grew(self.config.capacity, now);
+        }
+        if length > self.config.capacity {
+            self.lose_landed(count, Reason::Oversize, now);
+            return true;
+        }
+        let is_lowest = class == self.config.classes.lowest();
+        while length > self.room_for_next() {
+            if is_lowest || !self.evict_lowest(class, now) {
+                self.lose_landed(count, Reason::Priority, now);
+                return true;
+            }
+        }
+        self.meter.input += Tally {
+            bytes: length,
+            records: 1,
+        };
+        self.queue.keep(count, 1, 0);
+        self.grew(self.held(), now);
+        true
     }
 
     /// The next piece that landed of one record, up to its end if that landed.

@@ -96,7 +96,9 @@ impl Relay {
             OnFull::LoseArrival => None,
             OnFull::EvictOldest => self.queue.eviction_of(1),
             OnFull::EvictAll => self.queue.eviction_of_all(),
-            OnFull::EvictLowest => return self.evict_lowest(now),
+            // Its class is not known yet, so it takes the place of any but the most valuable.
+            OnFull::EvictLowest if self.evict_lowest(1, now) => return,
+            OnFull::EvictLowest => None,
         };
         match leaving {
             Some(bytes) => self.evict(bytes, Reason::QueueFull, now),
@@ -104,7 +106,8 @@ impl Relay {
         }
     }
 
-    pub(super) fn evict_lowest(&mut self, now: Duration) {
+    /// The oldest record of the lowest class leaves, if that is `most` or below. Returns whether one did.
+    pub(super) fn evict_lowest(&mut self, most: usize, now: Duration) -> bool {
         self.queue.set_begun_aside();
         // As in an eviction from the head.
         self.gaps.passed(self.queue.head());
@@ -116,14 +119,29 @@ impl Relay {
                 spill.end();
             }
         };
-        match self.queue.evict_lowest(&self.config.classes, keep) {
-            Some(hole) => {
-                self.meter.lost[Reason::Priority] += hole.lost;
-                let is_new = self.gaps.lost_between(hole.from, hole.to, hole.lost);
-                self.count_episode(is_new, now);
-                self.shrank(now);
-            }
-            None => self.doom(now),
+        let hole = self.queue.evict_lowest(&self.config.classes, most, keep);
+        if let Some(hole) = hole {
+            self.meter.lost[Reason::Priority] += hole.lost;
+            let is_new = self.gaps.lost_between(hole.from, hole.to, hole.lost);
+            self.count_episode(is_new, now);
+            self.shrank(now);
+        }
+        hole.is_some()
+    }
+
+    /// The next `count` landed bytes, a whole record, are lost.
+    pub(super) fn lose_landed(&mut self, count: usize, reason: Reason, now: Duration) {
+        let record = Tally {
+            bytes: count as u64,
+            records: 1,
+        };
+        self.meter.input += record;
+        self.spill_landed(count);
+        self.queue.discard(count);
+        self.lost_at_tail(reason, record, now);
+        // Where there was no room at all, none of it was held for a moment.
+        if self.held() < self.config.capacity {
+            self.shrank(now);
         }
     }
 
