@@ -15,6 +15,7 @@
 //! exit.rs     how a run ended -> exit status
 //! classes.rs  what a record is worth: classes by regular expressions
 //! job.rs      our place in the shell's job control
+//! replacing.rs   a file that is written as a whole
 //! units.rs    numbers, times and names as text for people
 //! ```
 //!
@@ -30,6 +31,7 @@ pub mod core;
 pub mod engine;
 pub mod exit;
 pub mod job;
+mod replacing;
 pub mod report;
 pub mod sys;
 pub mod units;

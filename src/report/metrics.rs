@@ -3,9 +3,8 @@
 //! The file is replaced as a whole, so that whoever reads it sees one moment. Refuses to stop a run:
 //! where a file cannot be written once it could be at the start, the last one stays.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::name;
@@ -13,58 +12,29 @@ use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::{Snapshot, State};
 use crate::core::spill::Spilled;
+use crate::replacing::Replacing;
 use crate::units::seconds;
 
 /// The place of the file.
 #[derive(Debug, Clone)]
-pub struct Metrics {
-    path: PathBuf,
-    /// In the same folder, so that it can be renamed to the file, and without the ending `.prom`, so
-    /// that no collector takes it for one.
-    draft: PathBuf,
-}
+pub struct Metrics(Replacing);
 
 impl Metrics {
     /// A file at `path`, which need not be there yet.
     ///
     /// # Errors
     ///
-    /// The system's, when no file can be made in its folder.
+    /// The system's, when no file can be made in its folder, and when what is there is none.
     pub fn at(path: &Path) -> io::Result<Metrics> {
-        let file = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-        if path.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        let mut draft = file.to_owned();
-        draft.push(format!(".{}.tmp", std::process::id()));
-        let metrics = Metrics {
-            path: path.to_owned(),
-            draft: path.with_file_name(draft),
-        };
-        metrics.make_draft("")?;
-        fs::remove_file(&metrics.draft)?;
-        Ok(metrics)
-    }
-
-    /// Makes the draft anew: what else might be there, such as a link, is not written to.
-    fn make_draft(&self, text: &str) -> io::Result<()> {
-        let _ = fs::remove_file(&self.draft);
-        let mut draft = File::options()
-            .write(true)
-            .create_new(true)
-            .open(&self.draft)?;
-        draft.write_all(text.as_bytes())
+        let file = Replacing::at(path)?;
+        file.try_it()?;
+        Ok(Metrics(file))
     }
 
     /// Replaces the file.
     pub fn write(&self, snapshot: &Snapshot, config: &ReportConfig) {
-        let written = self.make_draft(&text(snapshot, config));
-        if written
-            .and_then(|()| fs::rename(&self.draft, &self.path))
-            .is_err()
-        {
-            let _ = fs::remove_file(&self.draft);
-        }
+        // Where that fails, the last one stays.
+        let _ = self.0.write(&text(snapshot, config));
     }
 }
 
@@ -338,6 +308,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::testing::{config, lossy, quiet};
+    use std::fs;
 
     #[test]
     fn every_metric_has_its_help_and_its_type() {

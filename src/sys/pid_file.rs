@@ -1,53 +1,37 @@
 //! `-P FILE`: our process's number in a file, for as long as we run.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
+
+use crate::replacing::Replacing;
 
 /// The file. Dropped, it is removed.
 #[derive(Debug)]
-pub struct PidFile(PathBuf);
+pub struct PidFile(Replacing);
 
 impl PidFile {
-    /// Writes the number, and a newline, to `path`. What was there is replaced as a whole, so that
-    /// nobody reads half a number.
+    /// Writes the number, and a newline, to `path`.
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// The system's, and when what is there is no regular file.
     pub fn write(path: &Path) -> io::Result<PidFile> {
-        let number = std::process::id();
-        let file = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-        let mut draft = file.to_owned();
-        draft.push(format!(".{number}.tmp"));
-        let draft = path.with_file_name(draft);
-        // Made anew: what else might be there, such as a link, is not written to.
-        let _ = fs::remove_file(&draft);
-        let written = File::options()
-            .write(true)
-            .create_new(true)
-            .open(&draft)
-            .and_then(|mut file| file.write_all(format!("{number}\n").as_bytes()))
-            .and_then(|()| fs::rename(&draft, path));
-        match written {
-            Ok(()) => Ok(PidFile(path.to_owned())),
-            Err(error) => {
-                let _ = fs::remove_file(&draft);
-                Err(error)
-            }
-        }
+        let file = Replacing::at(path)?;
+        file.write(&format!("{}\n", std::process::id()))?;
+        Ok(PidFile(file))
     }
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        self.0.remove();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn the_file_holds_our_number_until_it_is_dropped() {

@@ -113,7 +113,9 @@ impl Times {
         assert_eq!(told, rates, "times: rates");
         assert_eq!(
             snapshot.seconds_to_full,
-            rates.and_then(|rates| to_full(rates, model)),
+            rates
+                .filter(|_| model.phase == Phase::Running)
+                .and_then(|rates| to_full(rates, model)),
             "times: until full"
         );
         assert_eq!(snapshot.bottleneck, self.bottleneck(now), "times: verdict");

@@ -484,7 +484,9 @@ impl Relay {
             pressure_episodes: self.pressure.episodes(),
             loss_episodes: self.meter.loss_episodes,
             longest_stall: self.meter.longest_stall(now),
-            seconds_to_full: seconds_to_full(self.config.capacity - self.held(), in_rate, out_rate),
+            seconds_to_full: (self.phase == Phase::Running)
+                .then(|| seconds_to_full(self.config.capacity - self.held(), in_rate, out_rate))
+                .flatten(),
             sample_rate: self.overflow.as_ref().and_then(|o| o.share(&self.view())),
             bottleneck: self.meter.bottleneck(now),
             spilled: self.spill.as_ref().map(Spill::spilled),
