@@ -140,11 +140,31 @@ fn nothing_less_and_junk_end_with_1_and_name_the_line_rule_3_9() {
 fn a_demand_that_cannot_be_opened_is_one_line() {
     let done = run(&["--demand", "/no/such/path"], b"x\n").expect(1);
     assert!(
-        done.stderr.starts_with("hwm: cannot open --demand: "),
+        done.stderr
+            .starts_with("hwm: cannot open --demand /no/such/path: No such file"),
         "{}",
         done.stderr
     );
+    assert!(!done.stderr.contains("os error"), "{}", done.stderr);
     assert_eq!(done.stderr.lines().count(), 1);
+}
+
+#[test]
+fn the_data_is_no_demand() {
+    for (path, whose) in [("/dev/fd/0", "input"), ("/dev/fd/1", "output")] {
+        let done = run(&["--demand", path], b"max\n").expect(1);
+        let line = format!("hwm: cannot open --demand {path}: it is also the {whose}\n");
+        assert_eq!(done.stderr, line);
+        assert!(done.stdout.is_empty());
+    }
+    // Where stdin is not read, it may be.
+    let file = asking("2\n");
+    let records = asking("one\ntwo\nthree\n");
+    let mut hwm = hwm(&[records.path().to_str().unwrap(), "-q"]);
+    hwm.args(["--demand", "/dev/fd/0"]);
+    let child = hwm.stdin(file.reopen().unwrap()).spawn().unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.stdout, b"one\ntwo\n");
 }
 
 #[test]

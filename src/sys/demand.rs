@@ -7,10 +7,13 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use rustix::event::PollFlags;
+use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
+use crate::config::Sink;
 use crate::core::demand::Grant;
 use crate::engine::Granted;
+use crate::units::reason;
 
 use super::input::Input;
 use super::sources::open_file;
@@ -37,12 +40,34 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// Opens it.
+    /// Opens it, in a run that reads stdin or not, and writes to `sink`.
     ///
     /// # Errors
     ///
-    /// The system's.
-    pub(super) fn open(source: &DemandSource) -> io::Result<Demand> {
+    /// The system's; and where it is what the data comes from or goes to.
+    pub(super) fn open(
+        source: &DemandSource,
+        reads_stdin: bool,
+        sink: &Sink,
+    ) -> io::Result<Demand> {
+        // Before it is opened: the open of a FIFO could wait for somebody else.
+        let own = rustix::fs::stat(&source.path)?;
+        let is_same = |other: rustix::io::Result<Stat>| {
+            other.is_ok_and(|other| (other.st_dev, other.st_ino) == (own.st_dev, own.st_ino))
+        };
+        if reads_stdin && is_same(rustix::fs::fstat(rustix::stdio::stdin())) {
+            return Err(io::Error::other("it is also the input"));
+        }
+        let output = match sink {
+            Sink::Stdout => rustix::fs::fstat(rustix::stdio::stdout()),
+            Sink::File(path) => rustix::fs::stat(path),
+            Sink::Nowhere => Err(Errno::NOENT),
+        };
+        // A terminal may well show the data and be where more is asked for.
+        let is_device = FileType::from_raw_mode(own.st_mode).is_char_device();
+        if !is_device && is_same(output) {
+            return Err(io::Error::other("it is also the output"));
+        }
         Ok(Demand {
             input: Input::over_own(open_file(&source.path)?)?,
             parse: source.parse,
@@ -75,7 +100,7 @@ impl Demand {
                 Ok(0) => self.has_ended = true,
                 Ok(count) => self.unread.extend_from_slice(&room[..count]),
                 Err(Errno::AGAIN) => return Granted::WouldBlock,
-                Err(errno) => return Granted::Failed(io::Error::from(errno).to_string()),
+                Err(errno) => return Granted::Failed(reason(&errno.into())),
             }
         }
     }

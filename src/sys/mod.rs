@@ -129,13 +129,15 @@ impl RealSystem {
         };
         let output = over(output).map_err(StartError::system("write to stdout"))?;
         output.grow(pipe_bound);
+        let reads_stdin = sources.contains(&Source::Stdin);
         let demand = demand
-            .map(|source| Demand::open(&source))
-            .transpose()
-            .map_err(|error| StartError::System {
-                what: "open --demand",
-                error,
-            })?;
+            .map(|source| {
+                Demand::open(&source, reads_stdin, &transfer.sink).map_err(|error| {
+                    let path = source.path.display().to_string();
+                    StartError::Demand(path, error)
+                })
+            })
+            .transpose()?;
         let signals = Signals::listen().map_err(|error| StartError::System {
             what: "listen for signals",
             error,
@@ -143,7 +145,7 @@ impl RealSystem {
         Ok(RealSystem {
             clock: Clock::start(),
             signals,
-            reads_stdin: sources.contains(&Source::Stdin),
+            reads_stdin,
             sources: Sources::new(sources, output_file, pipe_bound, transfer.skip_errors),
             sink: transfer.sink.clone(),
             pipes: Pipes::new(pipe_bound),

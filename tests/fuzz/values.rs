@@ -79,7 +79,8 @@ const KINDS: [Kind; 34] = [
         };
         Some(())
     }),
-    kind("--priority a --priority", REGEXES, |text, config| {
+    kind("--priority a --when-full priority --priority", REGEXES, |text, config| {
+        put_policy("priority", config)?;
         let mut regex = regex::bytes::RegexBuilder::new(text);
         let is_good = !text.is_empty() && regex.unicode(false).build().is_ok();
         config.relay.classes = Classes::new(&["a", text]).ok()?;
