@@ -61,9 +61,7 @@ fn parse_in(suffixes: &[(&str, u64)], text: &str) -> Result<u64, String> {
         .iter()
         .find(|(name, _)| *name == suffix)
         .ok_or_else(|| unknown_suffix(suffix))?;
-    number
-        .times(*unit)
-        .ok_or_else(|| TOO_LARGE.into())
+    number.times(*unit).ok_or_else(|| TOO_LARGE.into())
 }
 
 /// Reads a size of at least one byte.

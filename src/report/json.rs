@@ -120,6 +120,9 @@ fn put_closing(object: &mut Object, closing: &Closing, config: &ReportConfig) {
     if closing.dropped > 0 {
         object.put("reports_dropped", closing.dropped);
     }
+    if closing.untold_events > 0 {
+        object.put("events_missed", closing.untold_events);
+    }
 }
 
 fn by_reason<T: Display>(amount: impl Fn(Reason) -> T) -> String {
@@ -314,10 +317,12 @@ mod tests {
         let closing = Closing {
             statistics,
             dropped: 7,
+            untold_events: 5,
         };
         let mut config = config();
         let plain = parsed(&line("summary", &quiet(), &config, Some(&closing)));
         assert_eq!(plain["reports_dropped"], 7);
+        assert_eq!(plain["events_missed"], 5);
         assert!(plain.get("rate_min_bytes_per_s").is_none());
         config.statistics = true;
         let full = parsed(&line("summary", &quiet(), &config, Some(&closing)));

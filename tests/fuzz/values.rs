@@ -79,13 +79,17 @@ const KINDS: [Kind; 34] = [
         };
         Some(())
     }),
-    kind("--priority a --when-full priority --priority", REGEXES, |text, config| {
-        put_policy("priority", config)?;
-        let mut regex = regex::bytes::RegexBuilder::new(text);
-        let is_good = !text.is_empty() && regex.unicode(false).build().is_ok();
-        config.relay.classes = Classes::new(&["a", text]).ok()?;
-        is_good.then_some(())
-    }),
+    kind(
+        "--priority a --when-full priority --priority",
+        REGEXES,
+        |text, config| {
+            put_policy("priority", config)?;
+            let mut regex = regex::bytes::RegexBuilder::new(text);
+            let is_good = !text.is_empty() && regex.unicode(false).build().is_ok();
+            config.relay.classes = Classes::new(&["a", text]).ok()?;
+            is_good.then_some(())
+        },
+    ),
     kind("--seed", "[0-9]{1,22}", |text, config| {
         config.relay.seed = oracle::whole(text)?;
         Some(())
