@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 use common::{Account, can, hwm, lines, log, run, slurp, summary_of, wait};
 
@@ -93,6 +94,62 @@ fn who_asks_for_10_gets_10_at_any_chunking_rule_1_1() {
         assert_eq!(account.count("out_records"), 13);
         assert!(account.lost("shutdown").1 > 0, "nobody asked for it");
     }
+}
+
+/// How long hwm takes to accept the `input`, of which it may put out what was asked for.
+fn time_to_accept(input: &[u8], times: usize, demand: bool) -> Duration {
+    let mut hwm = hwm(&["--when-full", "drop-newest", "-q"]);
+    let fifo = Fifo::new().expect("there was one before");
+    if demand {
+        hwm.arg("--demand").arg(fifo.path());
+    }
+    let mut child = hwm.spawn().unwrap();
+    let grants = demand.then(|| {
+        let mut grants = fifo.open();
+        writeln!(grants, "10").unwrap();
+        grants
+    });
+    let mut stdin = child.stdin.take().unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let mut stdout = BufReader::with_capacity(1 << 20, stdout);
+    let taken = std::thread::scope(|scope| {
+        let out = scope.spawn(move || {
+            let mut got = Vec::new();
+            for _ in 0..10 {
+                assert!(stdout.read_until(b'\n', &mut got).unwrap() > 0);
+            }
+            let rest = std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
+            (lines(&got).len(), rest)
+        });
+        let begin = Instant::now();
+        for _ in 0..times {
+            stdin.write_all(input).unwrap();
+        }
+        let taken = begin.elapsed();
+        drop((stdin, grants));
+        let (records, rest) = out.join().unwrap();
+        assert_eq!(records, 10);
+        assert_eq!(rest == 0, demand);
+        taken
+    });
+    assert_eq!(wait(&mut child).code(), Some(0));
+    taken
+}
+
+#[test]
+fn a_producer_is_not_held_by_a_consumer_that_asks_for_little() {
+    const TIMES: usize = 256;
+    if Fifo::new().is_none() {
+        return;
+    }
+    let mut input = log(20_000).repeat(2);
+    input.truncate(1 << 20);
+    let (mut with, mut without) = (Duration::MAX, Duration::MAX);
+    for _ in 0..3 {
+        with = with.min(time_to_accept(&input, TIMES, true));
+        without = without.min(time_to_accept(&input, TIMES, false));
+    }
+    assert!(with <= 2 * without, "{with:?} instead of {without:?}");
 }
 
 #[test]

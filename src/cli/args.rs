@@ -489,9 +489,9 @@ impl TypedValueParser for ThenParser {
         refuse.parse_ref(command, arg, value)?;
         EnumValueParser::new()
             .parse_ref(command, arg, value)
-            .or_else(|error| {
+            .map_err(|error| {
                 let names = PossibleValuesParser::new(lossy_names());
-                Err(names.parse_ref(command, arg, value).err().unwrap_or(error))
+                names.parse_ref(command, arg, value).err().unwrap_or(error)
             })
     }
 
