@@ -83,10 +83,11 @@ const KINDS: [Kind; 34] = [
         "--priority a --when-full priority --priority",
         REGEXES,
         |text, config| {
-            put_policy("priority", config)?;
             let mut regex = regex::bytes::RegexBuilder::new(text);
             let is_good = !text.is_empty() && regex.unicode(false).build().is_ok();
-            config.relay.classes = Classes::new(&["a", text]).ok()?;
+            let relay = &mut config.relay;
+            relay.classes = Classes::new(&["a", text]).ok()?;
+            relay.policy = Policy::Priority;
             is_good.then_some(())
         },
     ),
