@@ -214,6 +214,15 @@ fn the_data_is_no_demand() {
         assert_eq!(done.stderr, line);
         assert!(done.stdout.is_empty());
     }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    std::fs::write(&path, "max\n").unwrap();
+    let path = path.to_str().unwrap();
+    for args in [&[path][..], &["-o", path][..]] {
+        let done = run(&[args, &["--demand", path]].concat(), b"x\n").expect(1);
+        assert!(done.stderr.contains(": it is also the "), "{}", done.stderr);
+        assert_eq!(std::fs::read(path).unwrap(), b"max\n");
+    }
     // Where stdin is not read, it may be.
     let file = asking("2\n");
     let records = asking("one\ntwo\nthree\n");

@@ -10,7 +10,7 @@ use rustix::event::PollFlags;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-use crate::config::Sink;
+use crate::config::{Sink, Source};
 use crate::core::demand::Grant;
 use crate::engine::Granted;
 use crate::units::reason;
@@ -40,34 +40,44 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// Opens it, in a run that reads stdin or not, and writes to `sink`.
+    /// Refuses what the data comes from or goes to. Nothing is opened: the open of a FIFO could wait for
+    /// somebody else.
     ///
     /// # Errors
     ///
-    /// The system's; and where it is what the data comes from or goes to.
-    pub(super) fn open(
-        source: &DemandSource,
-        reads_stdin: bool,
-        sink: &Sink,
-    ) -> io::Result<Demand> {
-        // Before it is opened: the open of a FIFO could wait for somebody else.
-        let own = rustix::fs::stat(&source.path)?;
+    /// Which of them it is. That there is nothing is left to the open.
+    pub(super) fn check(source: &DemandSource, sources: &[Source], sink: &Sink) -> io::Result<()> {
+        let Ok(own) = rustix::fs::stat(&source.path) else {
+            return Ok(());
+        };
         let is_same = |other: rustix::io::Result<Stat>| {
             other.is_ok_and(|other| (other.st_dev, other.st_ino) == (own.st_dev, own.st_ino))
         };
-        if reads_stdin && is_same(rustix::fs::fstat(rustix::stdio::stdin())) {
+        let is_input = sources.iter().any(|source| match source {
+            Source::Stdin => is_same(rustix::fs::fstat(rustix::stdio::stdin())),
+            Source::File(path) => is_same(rustix::fs::stat(path)),
+        });
+        if is_input {
             return Err(io::Error::other("it is also the input"));
         }
-        let output = match sink {
-            Sink::Stdout => rustix::fs::fstat(rustix::stdio::stdout()),
-            Sink::File(path) => rustix::fs::stat(path),
-            Sink::Nowhere => Err(Errno::NOENT),
+        let is_output = match sink {
+            Sink::Stdout => is_same(rustix::fs::fstat(rustix::stdio::stdout())),
+            Sink::File(path) => is_same(rustix::fs::stat(path)),
+            Sink::Nowhere => false,
         };
         // A terminal may well show the data and be where more is asked for.
-        let is_device = FileType::from_raw_mode(own.st_mode).is_char_device();
-        if !is_device && is_same(output) {
+        if is_output && !FileType::from_raw_mode(own.st_mode).is_char_device() {
             return Err(io::Error::other("it is also the output"));
         }
+        Ok(())
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(super) fn open(source: &DemandSource) -> io::Result<Demand> {
         Ok(Demand {
             input: Input::over_own(open_file(&source.path)?)?,
             parse: source.parse,

@@ -121,6 +121,14 @@ impl RealSystem {
         patience: Patience,
         demand: Option<DemandSource>,
     ) -> Result<RealSystem, StartError> {
+        let no_demand = |source: &DemandSource| {
+            let path = source.path.display().to_string();
+            |error| StartError::Demand(path, error)
+        };
+        // Before the output is opened, and so emptied.
+        if let Some(source) = &demand {
+            Demand::check(source, &sources, &transfer.sink).map_err(no_demand(source))?;
+        }
         let (output, output_file) = startup::check(&sources, &transfer.sink)?;
         let over = match (transfer.sync, patience) {
             (true, _) => Output::synced,
@@ -129,14 +137,8 @@ impl RealSystem {
         };
         let output = over(output).map_err(StartError::system("write to stdout"))?;
         output.grow(pipe_bound);
-        let reads_stdin = sources.contains(&Source::Stdin);
         let demand = demand
-            .map(|source| {
-                Demand::open(&source, reads_stdin, &transfer.sink).map_err(|error| {
-                    let path = source.path.display().to_string();
-                    StartError::Demand(path, error)
-                })
-            })
+            .map(|source| Demand::open(&source).map_err(no_demand(&source)))
             .transpose()?;
         let signals = Signals::listen().map_err(|error| StartError::System {
             what: "listen for signals",
@@ -145,7 +147,7 @@ impl RealSystem {
         Ok(RealSystem {
             clock: Clock::start(),
             signals,
-            reads_stdin,
+            reads_stdin: sources.contains(&Source::Stdin),
             sources: Sources::new(sources, output_file, pipe_bound, transfer.skip_errors),
             sink: transfer.sink.clone(),
             pipes: Pipes::new(pipe_bound),
