@@ -307,9 +307,11 @@ fn check_lost(round: &Round, outcome: &Outcome, account: &Account, came: &[u8]) 
     let mut numbers = BTreeSet::new();
     let mut cut = None;
     for record in &kept {
-        match number_of(record, round.delimiter) {
+        // One that was cut right before its end looks whole with the end that it gets.
+        let number = number_of(record, round.delimiter)
+            .filter(|number| came.get(*number as usize) == Some(record));
+        match number {
             Some(number) => {
-                assert_eq!(came.get(number as usize), Some(record), "another record");
                 assert!(numbers.insert(number), "record {number} is lost twice");
             }
             None => assert_eq!(cut.replace(record), None, "a torn record"),
