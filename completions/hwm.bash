@@ -148,7 +148,7 @@ _hwm() {
                     return 0
                     ;;
                 --then)
-                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red priority fail" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "drop-newest drop-oldest drop-buffer latest sample red priority" -- "${cur}"))
                     return 0
                     ;;
                 --idle-timeout)

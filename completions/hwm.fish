@@ -26,15 +26,13 @@ complete -c hwm -l burst -d 'With -L: save up at most so much credit [default: a
 complete -c hwm -l demand -d 'Write only what the consumer asks for by lines in PATH' -r -F
 complete -c hwm -s s -l size -d 'Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has' -r
 complete -c hwm -l block-timeout -d 'With block: end with exit status 5 when a stall lasts longer, or see --then' -r
-complete -c hwm -l then -d 'With --block-timeout: lose records by POLICY when a stall lasts longer' -r -f -a "block\t'stop reading until there is room; nothing is lost'
-drop-newest\t'lose the arriving record'
+complete -c hwm -l then -d 'With --block-timeout: lose records by POLICY when a stall lasts longer' -r -f -a "drop-newest\t'lose the arriving record'
 drop-oldest\t'lose the records that waited longest'
 drop-buffer\t'lose everything that waits and start over'
 latest\t'let only the newest record wait'
 sample\t'while pressured let only some records pass'
 red\t'lose more arrivals the more is held on average'
-priority\t'lose the records that --priority says are worth least'
-fail\t'stop reading, write what was accepted, exit 4'"
+priority\t'lose the records that --priority says are worth least'"
 complete -c hwm -l idle-timeout -d 'End with exit status 6 when no input came for so long' -r
 complete -c hwm -l drain-timeout -d 'After SIGINT, SIGTERM or SIGHUP write for at most so long' -r
 complete -c hwm -l broken-pipe -d 'What it means when the consumer is gone' -r -f -a "signal\t'die by SIGPIPE, like cat'

@@ -5,7 +5,7 @@ module completions {
   }
 
   def "nu-complete hwm then" [] {
-    [ "block" "drop-newest" "drop-oldest" "drop-buffer" "latest" "sample" "red" "priority" "fail" ]
+    [ "drop-newest" "drop-oldest" "drop-buffer" "latest" "sample" "red" "priority" ]
   }
 
   def "nu-complete hwm broken_pipe" [] {

@@ -106,7 +106,8 @@ fn a_circuit_breaker_sheds_while_the_stall_lasts_and_blocks_again() {
         let (first, second) = input.split_at(input.len() / 2);
         // Far more than fits anywhere: it is taken because the breaker opens.
         stdin.write_all(first).unwrap();
-        reports.until("opened", |report| report.0["event"] == "opened");
+        let opened = reports.until("opened", |report| report.0["event"] == "opened");
+        assert!(opened.0["last_open_s"].is_null(), "{then}");
         let mut stdout = child.stdout.take().unwrap();
         let (output, stderr) = std::thread::scope(|scope| {
             let output = scope.spawn(|| {
@@ -116,6 +117,10 @@ fn a_circuit_breaker_sheds_while_the_stall_lasts_and_blocks_again() {
             });
             let closed = reports.until("closed", |report| report.0["event"] == "closed");
             assert_eq!(closed.0["state"], "flowing", "{then}");
+            let open = closed.0["last_open_s"].as_f64().unwrap();
+            assert!(open > 0.0, "{then}");
+            let first = closed.0["open_s"].as_f64().unwrap();
+            assert!((open - first).abs() < 1e-5, "{then}: {open} of {first}");
             // From here on the consumer keeps up: nothing more is lost.
             let lost = closed.lost_in_all("lost_records");
             stdin.write_all(second).unwrap();
@@ -191,6 +196,22 @@ fn nothing_goes_out_before_so_much_is_held() {
         drop(stdin);
         let rest = slurp(child.stdout.take().unwrap());
         assert_eq!(rest.len(), if policy == "block" { 0 } else { 40_000 });
+        assert_eq!(wait(&mut child).code(), Some(0));
+    }
+}
+
+#[test]
+fn a_buffer_that_may_hold_no_more_records_is_full_enough_to_begin() {
+    for policy in ["block", "drop-newest", "drop-oldest"] {
+        let args = ["--start-fill", "50%", "--start-timeout", "1h"];
+        let few = ["--buffer-records", "4", "--when-full", policy, "-q"];
+        let mut child = hwm(&[&args[..], &few[..]].concat()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"1\n2\n3\n4\n").unwrap();
+        let mut got = [0; 2];
+        child.stdout.as_mut().unwrap().read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"1\n", "{policy}");
+        drop(stdin);
         assert_eq!(wait(&mut child).code(), Some(0));
     }
 }

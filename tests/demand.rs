@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 use common::{Account, can, hwm, lines, log, run, slurp, summary_of, wait};
 
@@ -95,6 +96,62 @@ fn who_asks_for_10_gets_10_at_any_chunking_rule_1_1() {
     }
 }
 
+/// How long hwm takes to accept the `input`, of which it may put out what was asked for.
+fn time_to_accept(input: &[u8], times: usize, demand: bool) -> Duration {
+    let mut hwm = hwm(&["--when-full", "drop-newest", "-q"]);
+    let fifo = Fifo::new().expect("there was one before");
+    if demand {
+        hwm.arg("--demand").arg(fifo.path());
+    }
+    let mut child = hwm.spawn().unwrap();
+    let grants = demand.then(|| {
+        let mut grants = fifo.open();
+        writeln!(grants, "10").unwrap();
+        grants
+    });
+    let mut stdin = child.stdin.take().unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let mut stdout = BufReader::with_capacity(1 << 20, stdout);
+    let taken = std::thread::scope(|scope| {
+        let out = scope.spawn(move || {
+            let mut got = Vec::new();
+            for _ in 0..10 {
+                assert!(stdout.read_until(b'\n', &mut got).unwrap() > 0);
+            }
+            let rest = std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
+            (lines(&got).len(), rest)
+        });
+        let begin = Instant::now();
+        for _ in 0..times {
+            stdin.write_all(input).unwrap();
+        }
+        let taken = begin.elapsed();
+        drop((stdin, grants));
+        let (records, rest) = out.join().unwrap();
+        assert_eq!(records, 10);
+        assert_eq!(rest == 0, demand);
+        taken
+    });
+    assert_eq!(wait(&mut child).code(), Some(0));
+    taken
+}
+
+#[test]
+fn a_producer_is_not_held_by_a_consumer_that_asks_for_little() {
+    const TIMES: usize = 256;
+    if Fifo::new().is_none() {
+        return;
+    }
+    let mut input = log(20_000).repeat(2);
+    input.truncate(1 << 20);
+    let (mut with, mut without) = (Duration::MAX, Duration::MAX);
+    for _ in 0..3 {
+        with = with.min(time_to_accept(&input, TIMES, true));
+        without = without.min(time_to_accept(&input, TIMES, false));
+    }
+    assert!(with <= 2 * without, "{with:?} instead of {without:?}");
+}
+
 #[test]
 fn what_is_asked_for_adds_up_also_in_bytes_rule_3_8() {
     let file = asking("100B\n0.5K\n");
@@ -140,11 +197,40 @@ fn nothing_less_and_junk_end_with_1_and_name_the_line_rule_3_9() {
 fn a_demand_that_cannot_be_opened_is_one_line() {
     let done = run(&["--demand", "/no/such/path"], b"x\n").expect(1);
     assert!(
-        done.stderr.starts_with("hwm: cannot open --demand: "),
+        done.stderr
+            .starts_with("hwm: cannot open --demand /no/such/path: No such file"),
         "{}",
         done.stderr
     );
+    assert!(!done.stderr.contains("os error"), "{}", done.stderr);
     assert_eq!(done.stderr.lines().count(), 1);
+}
+
+#[test]
+fn the_data_is_no_demand() {
+    for (path, whose) in [("/dev/fd/0", "input"), ("/dev/fd/1", "output")] {
+        let done = run(&["--demand", path], b"max\n").expect(1);
+        let line = format!("hwm: cannot open --demand {path}: it is also the {whose}\n");
+        assert_eq!(done.stderr, line);
+        assert!(done.stdout.is_empty());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    std::fs::write(&path, "max\n").unwrap();
+    let path = path.to_str().unwrap();
+    for args in [&[path][..], &["-o", path][..]] {
+        let done = run(&[args, &["--demand", path]].concat(), b"x\n").expect(1);
+        assert!(done.stderr.contains(": it is also the "), "{}", done.stderr);
+        assert_eq!(std::fs::read(path).unwrap(), b"max\n");
+    }
+    // Where stdin is not read, it may be.
+    let file = asking("2\n");
+    let records = asking("one\ntwo\nthree\n");
+    let mut hwm = hwm(&[records.path().to_str().unwrap(), "-q"]);
+    hwm.args(["--demand", "/dev/fd/0"]);
+    let child = hwm.stdin(file.reopen().unwrap()).spawn().unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.stdout, b"one\ntwo\n");
 }
 
 #[test]

@@ -220,6 +220,71 @@ fn events_that_cannot_be_written_are_one_line_and_no_harm() {
         "hwm: cannot write events to /dev/full: No space left on device; no more of them are written"
     );
     assert_eq!(summary.lines().count(), 1, "{summary}");
+    assert!(summary.ends_with(" events missed\n"), "{summary}");
+}
+
+#[test]
+fn the_summary_counts_the_events_that_a_stuck_reader_never_got() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fifo(folder.path(), "events");
+    let mut reader = reader_of(&path);
+    let args = ["--report", "json", "--events", text(&path)];
+    // Far more than the pipe and the inbox take, and nobody reads before the end.
+    let done = run(&[&FLAPPING[..], &args].concat(), &[b'x'; 20_000]).expect(0);
+    let mut events = String::new();
+    reader.read_to_string(&mut events).unwrap();
+    let whole = events.rfind('\n').map_or(0, |end| end + 1);
+    let summary = done.summary();
+    let changes = 2 * summary.count("pressure_episodes");
+    let told: u64 = objects(&events[..whole])
+        .iter()
+        .map(|event| event["count"].as_u64().unwrap_or(1))
+        .sum();
+    assert_eq!(told + summary.count("events_missed"), changes);
+    assert!(summary.count("events_missed") > 0);
+}
+
+#[test]
+fn events_and_reports_do_not_go_where_the_data_comes_from_or_goes_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "data\n").unwrap();
+    let link = folder.path().join("link");
+    std::fs::hard_link(&file, &link).unwrap();
+    for (option, what) in [("--events", "write events"), ("--report-to", "report")] {
+        let refused = |child: std::process::Child, why: &str| {
+            let done = finish(child, b"").expect(1);
+            let line = format!(
+                "hwm: cannot {what} to {}: it is also the {why}\n",
+                text(&link)
+            );
+            assert_eq!((done.stderr, done.stdout), (line, Vec::new()));
+            assert_eq!(std::fs::read(&file).unwrap(), b"data\n");
+        };
+        let args = [option, text(&link)];
+        refused(
+            hwm(&[&args[..], &[text(&file)]].concat()).spawn().unwrap(),
+            "input",
+        );
+        let mut from = hwm(&args);
+        let from = from.stdin(File::open(&file).unwrap());
+        refused(from.spawn().unwrap(), "input");
+        let mut onto = hwm(&args);
+        let onto = onto.stdout(File::options().append(true).open(&file).unwrap());
+        refused(onto.spawn().unwrap(), "output");
+        let with_output = [&args[..], &["-o", text(&file)]].concat();
+        refused(hwm(&with_output).spawn().unwrap(), "output");
+    }
+    for (option, who) in [("--events", "events go"), ("--report-to", "report goes")] {
+        let new = folder.path().join(option);
+        let args = [option, text(&new), "--lost-to", text(&new)];
+        let done = run(&args, b"").expect(1);
+        let line = format!(
+            "hwm: cannot append lost records to {}: the {who} there too\n",
+            text(&new)
+        );
+        assert_eq!(done.stderr, line);
+    }
 }
 
 #[test]

@@ -8,12 +8,12 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
+use clap::builder::{EnumValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
 use super::display::{DisplayArgs, TransferArgs};
 use super::watermark::{self, Watermark};
-use super::{duration, loss_limit, mark, percent, rate, sample, size};
+use super::{duration, loss_limit, mark, number, percent, rate, sample, size};
 use crate::classes::Classes;
 use crate::config::{LossLimit, Mark, Sample};
 
@@ -44,7 +44,7 @@ pub(super) struct Args {
     /// A second bound beside -B; the record that is arriving counts. The state is pressured when there
     /// are N, and flowing again when there are at most three quarters of that.
     #[arg(help_heading = "Buffer", long, value_name = "N",
-          allow_hyphen_values = true, value_parser = size::parse_positive)]
+          allow_hyphen_values = true, value_parser = number::parse_positive)]
     pub(super) buffer_records: Option<u64>,
 
     /// Become pressured when so much is held [default: 100%; 80% with sample, priority and red]
@@ -227,7 +227,7 @@ pub(super) struct Args {
     /// A circuit breaker: POLICY takes over from block until the state is flowing again. A record that
     /// has begun to go out by then goes out whole.
     #[arg(help_heading = "Endings", long, value_name = "POLICY",
-          allow_hyphen_values = true, value_parser = PolicyParser)]
+          allow_hyphen_values = true, value_parser = ThenParser)]
     pub(super) then: Option<PolicyName>,
 
     /// End with exit status 6 when no input came for so long
@@ -471,6 +471,40 @@ impl TypedValueParser for PolicyParser {
         let names = PolicyName::value_variants().iter();
         Some(Box::new(names.filter_map(ValueEnum::to_possible_value)))
     }
+}
+
+/// Offers only the policies that lose records; that the others do not is said where they are judged.
+#[derive(Debug, Clone, Copy)]
+struct ThenParser;
+
+impl TypedValueParser for ThenParser {
+    type Value = PolicyName;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<PolicyName, clap::Error> {
+        refuse.parse_ref(command, arg, value)?;
+        EnumValueParser::new()
+            .parse_ref(command, arg, value)
+            .map_err(|error| {
+                let names = PossibleValuesParser::new(lossy_names());
+                names.parse_ref(command, arg, value).err().unwrap_or(error)
+            })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(lossy_names()))
+    }
+}
+
+fn lossy_names() -> impl Iterator<Item = PossibleValue> {
+    let names = PolicyName::value_variants().iter();
+    names
+        .filter(|name| !matches!(name, PolicyName::Block | PolicyName::Fail))
+        .filter_map(ValueEnum::to_possible_value)
 }
 
 /// Refuses known names that are not accepted, saying why.

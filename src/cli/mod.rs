@@ -26,6 +26,7 @@ mod format;
 pub mod grant;
 mod loss_limit;
 mod mark;
+mod number;
 mod percent;
 mod rate;
 mod sample;

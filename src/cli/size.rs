@@ -25,6 +25,9 @@ const SUFFIXES: [(&str, u64); 14] = [
     ("TB", 1_000_000_000_000),
 ];
 
+/// What is wrong with a number that no counter could hold.
+pub(super) const TOO_LARGE: &str = "too large for 64 bits";
+
 /// Reads a size; a fraction of a byte is rounded down.
 pub(super) fn parse(text: &str) -> Result<u64, String> {
     parse_in(&SUFFIXES, text)
@@ -58,9 +61,7 @@ fn parse_in(suffixes: &[(&str, u64)], text: &str) -> Result<u64, String> {
         .iter()
         .find(|(name, _)| *name == suffix)
         .ok_or_else(|| unknown_suffix(suffix))?;
-    number
-        .times(*unit)
-        .ok_or_else(|| "too large for 64 bits".into())
+    number.times(*unit).ok_or_else(|| TOO_LARGE.into())
 }
 
 /// Reads a size of at least one byte.

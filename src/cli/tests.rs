@@ -115,8 +115,11 @@ fn every_policy_has_its_names_and_its_defaults() {
     ] {
         for name in names {
             for option in ["--when-full", "--overflow"] {
-                // Without effect but for priority, which needs it.
-                let relay = config(&format!("{option} {name} --priority ERROR")).relay;
+                let classes = match policy {
+                    Policy::Priority => "--priority ERROR",
+                    _ => "",
+                };
+                let relay = config(&format!("{option} {name} {classes}")).relay;
                 assert_eq!(relay.policy, policy, "{name}");
                 assert_eq!(relay.capacity, capacity, "{name}");
                 assert_eq!(relay.high_water, high, "{name}");
@@ -444,6 +447,31 @@ fn each_wrong_usage_gets_its_line() {
             "invalid value '101%' for --red-max: a percentage goes from 0% to 100%".into(),
         ),
         ("--sample 1/2", "--sample needs --when-full sample".into()),
+        ("--priority a", "--priority needs --when-full priority".into()),
+        (
+            "--start-fill 9 --when-full latest",
+            "--start-fill does not go with --when-full latest, which lets only one record wait".into(),
+        ),
+        (
+            "--start-fill 9 --block-timeout 1s --then conflate",
+            "--start-fill does not go with --then latest, which lets only one record wait".into(),
+        ),
+        (
+            "--block-timeout 1s --then junk",
+            "invalid value 'junk' for --then: expected one of drop-newest, drop-oldest, drop-buffer, \
+             latest, sample, red, priority"
+                .into(),
+        ),
+        (
+            "--block-timeout 1s --then drop-tail",
+            format!("invalid value 'drop-tail' for --then: {ambiguous}"),
+        ),
+        (
+            "--buffer-records x",
+            "invalid value 'x' for --buffer-records: expected a whole number of records, as in 1000 or \
+             10k (10240)"
+                .into(),
+        ),
         (
             "--when-full sample --sample 0/2",
             "invalid value '0/2' for --sample: expected 1/N, P%, adaptive, first=N,then=M,per=DUR or \

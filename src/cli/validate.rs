@@ -59,6 +59,9 @@ fn policy(args: &Args) -> Result<Policy, String> {
     if args.sample.is_some() && !uses(PolicyName::Sample) {
         return Err("--sample needs --when-full sample".into());
     }
+    if !args.priority.is_empty() && !uses(PolicyName::Priority) {
+        return Err("--priority needs --when-full priority".into());
+    }
     if args.red_max.is_some() && !uses(PolicyName::Red) {
         return Err("--red-max needs --when-full red".into());
     }
@@ -194,6 +197,13 @@ fn start(args: &Args, capacity: u64, high_water: u64) -> Result<Option<StartFill
             Some(_) => Err("--start-timeout needs --start-fill, as in --start-fill 50%".into()),
         };
     };
+    for (option, name) in [("--when-full", Some(args.when_full)), ("--then", args.then)] {
+        if name == Some(PolicyName::Latest) {
+            return Err(format!(
+                "--start-fill does not go with {option} latest, which lets only one record wait"
+            ));
+        }
+    }
     let held = mark_in_bytes(fill, "--start-fill", capacity)?;
     if held > high_water {
         return Err(format!(

@@ -17,6 +17,8 @@ pub struct Breaker {
     open_since: Option<Duration>,
     /// Time of all finished openings.
     finished: Duration,
+    /// That of the last of them.
+    last: Option<Duration>,
 }
 
 impl Breaker {
@@ -33,7 +35,13 @@ impl Breaker {
     /// From now on it blocks.
     pub fn close(&mut self, now: Duration) {
         self.finished = self.open_for(now);
-        self.open_since = None;
+        let since = self.open_since.take();
+        self.last = since.map(|since| now.saturating_sub(since));
+    }
+
+    /// How long the last finished opening lasted; None before the first has ended.
+    pub fn last_open(&self) -> Option<Duration> {
+        self.last
     }
 
     /// Time open so far.
@@ -54,10 +62,14 @@ mod tests {
         assert_eq!(breaker.open_for(second(5)), second(0));
         breaker.open(second(5));
         assert!(breaker.is_open());
+        assert_eq!(breaker.last_open(), None);
         assert_eq!(breaker.open_for(second(7)), second(2));
         breaker.close(second(8));
         assert!(!breaker.is_open());
         breaker.open(second(10));
         assert_eq!(breaker.open_for(second(11)), second(4));
+        assert_eq!(breaker.last_open(), Some(second(3)));
+        breaker.close(second(11));
+        assert_eq!(breaker.last_open(), Some(second(1)));
     }
 }

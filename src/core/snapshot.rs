@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub pressured: Duration,
     /// Time in which a stall had given `block`'s place to the policy of `--then`.
     pub open_for: Duration,
+    /// How much of it the last such time was that has ended; None before.
+    pub last_open: Option<Duration>,
     /// How often the state became pressured.
     pub pressure_episodes: u64,
     /// How many unbroken runs of lost records there were.

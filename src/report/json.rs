@@ -49,6 +49,7 @@ fn put_account(object: &mut Object, snapshot: &Snapshot, config: &ReportConfig) 
     object.put("open_s", seconds(snapshot.open_for));
     object.put("unread_bytes", snapshot.seen.unread);
     object.put("recent_peak_held_bytes", snapshot.recent_peak_held);
+    object.put("last_open_s", or_null(snapshot.last_open.map(seconds)));
     if let Some(Spilled { written, unwritten }) = snapshot.spilled {
         object.put("spilled_records", written.records);
         object.put("spilled_bytes", written.bytes);
@@ -118,6 +119,9 @@ fn put_closing(object: &mut Object, closing: &Closing, config: &ReportConfig) {
     }
     if closing.dropped > 0 {
         object.put("reports_dropped", closing.dropped);
+    }
+    if closing.untold_events > 0 {
+        object.put("events_missed", closing.untold_events);
     }
 }
 
@@ -208,7 +212,8 @@ mod tests {
              high_water_bytes, low_water_bytes, state, policy, in_bytes_per_s, out_bytes_per_s, \
              wait_input_s, wait_output_s, read_paused_s, pressured_s, pressure_episodes, \
              loss_episodes, longest_stall_s, seconds_to_full, sample_rate, bottleneck, exit, \
-             marks, mark_bytes, wait_rate_s, open_s, unread_bytes, recent_peak_held_bytes"
+             marks, mark_bytes, wait_rate_s, open_s, unread_bytes, recent_peak_held_bytes, \
+             last_open_s"
         );
     }
 
@@ -232,6 +237,7 @@ mod tests {
             "exit": 0, "marks": 2, "mark_bytes": 60, "wait_rate_s": 0.75,
             "open_s": 2.25,
             "unread_bytes": 0, "recent_peak_held_bytes": 1_200_000,
+            "last_open_s": 1.75,
         });
         assert_eq!(object, expected);
     }
@@ -250,6 +256,7 @@ mod tests {
             "in_bytes_per_s",
             "out_bytes_per_s",
             "sample_rate",
+            "last_open_s",
             "exit",
         ] {
             assert_eq!(object[key], Value::Null, "{key}");
@@ -310,10 +317,12 @@ mod tests {
         let closing = Closing {
             statistics,
             dropped: 7,
+            untold_events: 5,
         };
         let mut config = config();
         let plain = parsed(&line("summary", &quiet(), &config, Some(&closing)));
         assert_eq!(plain["reports_dropped"], 7);
+        assert_eq!(plain["events_missed"], 5);
         assert!(plain.get("rate_min_bytes_per_s").is_none());
         config.statistics = true;
         let full = parsed(&line("summary", &quiet(), &config, Some(&closing)));

@@ -158,6 +158,8 @@ pub struct ThreadedReporter {
     statistics: Statistics,
     told: Told,
     dropped: u64,
+    /// As [`Closing::untold_events`].
+    untold_events: u64,
     unsaid: Vec<String>,
     /// How long the end waits: [`LAST_WORD`], but for tests.
     patience: Duration,
@@ -226,6 +228,7 @@ impl ThreadedReporter {
             statistics: Statistics::default(),
             told: Told::default(),
             dropped: 0,
+            untold_events: 0,
             unsaid: Vec::new(),
             patience: LAST_WORD,
         }
@@ -402,6 +405,7 @@ impl Reporter for ThreadedReporter {
         let closing = Closing {
             statistics: self.statistics,
             dropped: self.dropped,
+            untold_events: self.untold_events,
         };
         let wanted = self.mode != ReportMode::None || self.has_metrics || self.has_statistics;
         self.end(wanted.then(|| (Box::new(snapshot.clone()), closing)));
@@ -426,6 +430,8 @@ struct Closing {
     statistics: Statistics,
     /// Reports that could not be said because the thread was stuck.
     dropped: u64,
+    /// Events that `--events` was told neither one by one nor as missed.
+    untold_events: u64,
 }
 
 /// The name of `-N`, fit for a line: a control character in it would end or repaint the line.

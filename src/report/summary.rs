@@ -27,6 +27,9 @@ pub fn line(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> St
     if closing.dropped > 0 {
         line += &format!("; {} dropped", counted(closing.dropped, "report"));
     }
+    if closing.untold_events > 0 {
+        line += &format!("; {} missed", counted(closing.untold_events, "event"));
+    }
     line
 }
 

@@ -7,10 +7,13 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use rustix::event::PollFlags;
+use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
+use crate::config::{Sink, Source};
 use crate::core::demand::Grant;
 use crate::engine::Granted;
+use crate::units::reason;
 
 use super::input::Input;
 use super::sources::open_file;
@@ -37,6 +40,38 @@ pub(super) struct Demand {
 }
 
 impl Demand {
+    /// Refuses what the data comes from or goes to. Nothing is opened: the open of a FIFO could wait for
+    /// somebody else.
+    ///
+    /// # Errors
+    ///
+    /// Which of them it is. That there is nothing is left to the open.
+    pub(super) fn check(source: &DemandSource, sources: &[Source], sink: &Sink) -> io::Result<()> {
+        let Ok(own) = rustix::fs::stat(&source.path) else {
+            return Ok(());
+        };
+        let is_same = |other: rustix::io::Result<Stat>| {
+            other.is_ok_and(|other| (other.st_dev, other.st_ino) == (own.st_dev, own.st_ino))
+        };
+        let is_input = sources.iter().any(|source| match source {
+            Source::Stdin => is_same(rustix::fs::fstat(rustix::stdio::stdin())),
+            Source::File(path) => is_same(rustix::fs::stat(path)),
+        });
+        if is_input {
+            return Err(io::Error::other("it is also the input"));
+        }
+        let is_output = match sink {
+            Sink::Stdout => is_same(rustix::fs::fstat(rustix::stdio::stdout())),
+            Sink::File(path) => is_same(rustix::fs::stat(path)),
+            Sink::Nowhere => false,
+        };
+        // A terminal may well show the data and be where more is asked for.
+        if is_output && !FileType::from_raw_mode(own.st_mode).is_char_device() {
+            return Err(io::Error::other("it is also the output"));
+        }
+        Ok(())
+    }
+
     /// Opens it.
     ///
     /// # Errors
@@ -75,7 +110,7 @@ impl Demand {
                 Ok(0) => self.has_ended = true,
                 Ok(count) => self.unread.extend_from_slice(&room[..count]),
                 Err(Errno::AGAIN) => return Granted::WouldBlock,
-                Err(errno) => return Granted::Failed(io::Error::from(errno).to_string()),
+                Err(errno) => return Granted::Failed(reason(&errno.into())),
             }
         }
     }

@@ -121,6 +121,14 @@ impl RealSystem {
         patience: Patience,
         demand: Option<DemandSource>,
     ) -> Result<RealSystem, StartError> {
+        let no_demand = |source: &DemandSource| {
+            let path = source.path.display().to_string();
+            |error| StartError::Demand(path, error)
+        };
+        // Before the output is opened, and so emptied.
+        if let Some(source) = &demand {
+            Demand::check(source, &sources, &transfer.sink).map_err(no_demand(source))?;
+        }
         let (output, output_file) = startup::check(&sources, &transfer.sink)?;
         let over = match (transfer.sync, patience) {
             (true, _) => Output::synced,
@@ -130,12 +138,8 @@ impl RealSystem {
         let output = over(output).map_err(StartError::system("write to stdout"))?;
         output.grow(pipe_bound);
         let demand = demand
-            .map(|source| Demand::open(&source))
-            .transpose()
-            .map_err(|error| StartError::System {
-                what: "open --demand",
-                error,
-            })?;
+            .map(|source| Demand::open(&source).map_err(no_demand(&source)))
+            .transpose()?;
         let signals = Signals::listen().map_err(|error| StartError::System {
             what: "listen for signals",
             error,

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use rustix::fs::{Mode, OFlags, Stat};
 
 use crate::config::{Sink, Source};
+use crate::units::reason;
 
 use super::descriptor::{FileId, Kind, duplicate};
 
@@ -45,6 +46,8 @@ pub enum StartError {
     SameFile(String),
     /// The named output cannot be opened.
     Output(String, io::Error),
+    /// The named source of `--demand` cannot be had.
+    Demand(String, io::Error),
     /// The system refused what is named.
     System {
         /// What was tried, for people.
@@ -78,6 +81,9 @@ impl fmt::Display for StartError {
             StartError::Directory => write!(f, "stdin is a directory"),
             StartError::SameFile(name) => write!(f, "{name}: {SAME_FILE}"),
             StartError::Output(name, error) => write!(f, "cannot open {name} for writing: {error}"),
+            StartError::Demand(name, error) => {
+                write!(f, "cannot open --demand {name}: {}", reason(error))
+            }
             StartError::System { what, error } => write!(f, "cannot {what}: {error}"),
         }
     }

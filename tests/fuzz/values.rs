@@ -79,12 +79,18 @@ const KINDS: [Kind; 34] = [
         };
         Some(())
     }),
-    kind("--priority a --priority", REGEXES, |text, config| {
-        let mut regex = regex::bytes::RegexBuilder::new(text);
-        let is_good = !text.is_empty() && regex.unicode(false).build().is_ok();
-        config.relay.classes = Classes::new(&["a", text]).ok()?;
-        is_good.then_some(())
-    }),
+    kind(
+        "--priority a --when-full priority --priority",
+        REGEXES,
+        |text, config| {
+            let mut regex = regex::bytes::RegexBuilder::new(text);
+            let is_good = !text.is_empty() && regex.unicode(false).build().is_ok();
+            let relay = &mut config.relay;
+            relay.classes = Classes::new(&["a", text]).ok()?;
+            relay.policy = Policy::Priority;
+            is_good.then_some(())
+        },
+    ),
     kind("--seed", "[0-9]{1,22}", |text, config| {
         config.relay.seed = oracle::whole(text)?;
         Some(())

@@ -1121,7 +1121,7 @@ impl Model {
         self.peak = self.peak.max(held);
         if let Some(start) = self.config.start.filter(|_| self.fills) {
             self.fills_until.get_or_insert(now + start.timeout);
-            if held as u64 >= start.held {
+            if held as u64 >= start.held || self.is_full_of_records() {
                 self.begin();
             }
         }

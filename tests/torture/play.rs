@@ -21,6 +21,8 @@ pub struct Outcome {
     pub output: Vec<u8>,
     /// The lost records that were kept.
     pub lost: Vec<u8>,
+    /// The lines of `--events`.
+    pub events: String,
     /// JSON lines.
     pub report: String,
 }
@@ -185,6 +187,7 @@ pub fn play(round: &Round, source: &[u8]) -> Outcome {
         },
         output: std::fs::read(at(RECEIVED)).unwrap_or_default(),
         lost: std::fs::read(at("lost")).unwrap_or_default(),
+        events: std::fs::read_to_string(at("events")).unwrap_or_default(),
         report: std::fs::read_to_string(at("report")).unwrap_or_default(),
     }
 }
@@ -199,6 +202,9 @@ fn start_hwm(
     command.args(&round.args);
     if !round.deaf {
         command.arg("--report-to").arg(folder.join("report"));
+    }
+    if round.tells_events {
+        command.arg("--events").arg(folder.join("events"));
     }
     if round.keeps_lost {
         command.arg("--lost-to").arg(folder.join("lost"));

@@ -51,6 +51,8 @@ pub struct Round {
     pub mark: bool,
     /// The lost records go to a file.
     pub keeps_lost: bool,
+    /// Each change is told to a file.
+    pub tells_events: bool,
     pub input: Stream,
     pub output: Stream,
     pub errors: Stream,
@@ -96,6 +98,19 @@ impl Dice {
     }
 }
 
+/// Those that lose records behind those that lose none.
+const POLICIES: [&str; 9] = [
+    "block",
+    "fail",
+    "drop-newest",
+    "drop-oldest",
+    "drop-buffer",
+    "latest",
+    "red",
+    "sample",
+    "priority",
+];
+
 const SAMPLES: [&str; 6] = [
     "1/3",
     "10%",
@@ -118,37 +133,29 @@ impl Round {
     /// Everything about the round of `seed`. The peers' processes ask for it again.
     pub fn of(seed: u64) -> Self {
         let dice = &mut Dice::new(seed);
-        let policy = dice.of(&[
-            "block",
-            "fail",
-            "drop-newest",
-            "drop-oldest",
-            "drop-buffer",
-            "latest",
-            "red",
-            "sample",
-            "priority",
-        ]);
+        let policy = dice.of(&POLICIES);
         let times_out = policy == "block" && dice.one_in(4);
-        let then = times_out && dice.one_in(2);
-        let is_lossy = then || !matches!(policy, "block" | "fail");
+        let lossy = &POLICIES[2..];
+        let then = (times_out && dice.one_in(2)).then(|| dice.of(lossy));
+        let is_lossy = then.is_some() || !matches!(policy, "block" | "fail");
         let mut args = Vec::new();
         let mut add = |words: &[&str]| args.extend(words.iter().map(ToString::to_string));
         add(&["--when-full", policy, "--drain-timeout", "50ms"]);
         let capacity = dice.of(&["1", "100", "4k", "64k", "100000", "1M", "16M"]);
         add(&["-B", capacity]);
-        if policy == "red" {
+        let uses = |name| policy == name || then == Some(name);
+        if uses("red") {
             add(&["--red-max", dice.of(&["0%", "10%", "100%"])]);
         }
         let mut marks_in_place = is_lossy;
-        if policy == "sample" {
+        if uses("sample") {
             let sample = dice.of(&SAMPLES);
             // Its marks stand before a window's sample, not among it; the simulator looks at them.
             marks_in_place = !sample.starts_with("reservoir");
             add(&["--sample", sample]);
             add(&["--seed", &seed.to_string()]);
         }
-        if policy == "priority" {
+        if uses("priority") {
             // By the number that a record begins with, and by what may be anywhere in it.
             add(&[
                 "--priority",
@@ -181,13 +188,13 @@ impl Round {
         if times_out {
             add(&["--block-timeout", dice.of(&["1ms", "20ms", "1h"])]);
         }
-        if then {
-            add(&["--then", dice.of(&["drop-newest", "drop-oldest", "sample"])]);
+        if let Some(then) = then {
+            add(&["--then", then]);
         }
-        if is_lossy && !then && dice.one_in(5) {
+        if is_lossy && then.is_none() && dice.one_in(5) {
             add(&["--max-age", dice.of(&["1ms", "30ms", "1h"])]);
         }
-        if dice.one_in(6) {
+        if !uses("latest") && dice.one_in(6) {
             // Not above any of the high-water marks.
             add(&["--start-fill", dice.of(&["0.5%", "1%"])]);
             add(&["--start-timeout", dice.of(&["0", "20ms"])]);
@@ -227,6 +234,7 @@ impl Round {
             delimiter: if unit == "-0" { 0 } else { b'\n' },
             mark,
             keeps_lost,
+            tells_events: dice.one_in(3),
             input,
             output: dice.of(&STREAMS),
             errors: match deaf {

@@ -106,8 +106,9 @@ impl Relay {
     /// At a turn's end only: what landed in it was judged by one policy.
     pub(super) fn close_breaker(&mut self, now: Duration) {
         if self.breaker.is_open() && !self.pressure.is_pressured() {
-            self.changed(Change::Closed, now);
+            // First, so that the account at the change knows how long it was open.
             self.breaker.close(now);
+            self.changed(Change::Closed, now);
         }
     }
 

@@ -481,6 +481,7 @@ impl Relay {
             read_paused: self.read_paused(now),
             pressured: self.pressure.total(now),
             open_for: self.breaker.open_for(now),
+            last_open: self.breaker.last_open(),
             pressure_episodes: self.pressure.episodes(),
             loss_episodes: self.meter.loss_episodes,
             longest_stall: self.meter.longest_stall(now),
@@ -567,12 +568,13 @@ impl Relay {
         }
     }
 
-    /// With so much held, it may be time to begin to write.
+    /// With so much held, it may be time to begin to write. A buffer that may hold no more records is
+    /// as full as it can get.
     fn fill(&mut self, held: u64, now: Duration) {
         let Some(wanted) = self.config.start.filter(|_| self.start != Start::Over) else {
             return;
         };
-        if held >= wanted.held {
+        if held >= wanted.held || self.records_left() == Some(0) {
             self.start = Start::Over;
         } else if self.start == Start::AwaitsInput {
             self.start = Start::Fills {

@@ -6,11 +6,13 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::Builder;
 
-use super::End;
-use crate::config::ReportConfig;
+use super::{End, shared};
+use crate::config::{Config, ReportConfig};
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
 use crate::report::output::Descriptor;
@@ -28,6 +30,26 @@ pub struct Events {
     last: SyncSender<News>,
     done: Receiver<()>,
     missed: u64,
+    untold: Untold,
+}
+
+/// How many events there were that no line has told yet, nor counted as missed.
+#[derive(Default, Clone)]
+pub struct Untold(Arc<AtomicU64>);
+
+impl Untold {
+    /// So many, now.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn add(&self, events: u64) {
+        self.0.fetch_add(events, Ordering::Relaxed);
+    }
+
+    fn told(&self, events: u64) {
+        self.0.fetch_sub(events, Ordering::Release);
+    }
 }
 
 /// What the thread is told.
@@ -44,15 +66,17 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// The system's: as for `--report-to`, a FIFO that nobody reads is one.
+    /// The system's: as for `--report-to`, a FIFO that nobody reads is one; and where it is the input or
+    /// the output as well.
     pub fn start(
         path: &Path,
-        config: &ReportConfig,
+        config: &Config,
         complaints: Complaints,
     ) -> Result<Events, StartError> {
         let opened = Descriptor::open(path).and_then(|out| {
+            shared::refuse(&out, config)?;
             let name = path.display().to_string();
-            Events::onto(out, name, config.clone(), complaints)
+            Events::onto(out, name, config.report.clone(), complaints)
         });
         opened.map_err(StartError::path("write events", path))
     }
@@ -67,7 +91,12 @@ impl Events {
         let (inbox, news) = sync_channel(INBOX);
         let (last, last_news) = sync_channel(1);
         let (alive, done) = sync_channel(0);
-        let mut writer = Writer { out, config };
+        let untold = Untold::default();
+        let mut writer = Writer {
+            out,
+            config,
+            untold: untold.clone(),
+        };
         let work = move || {
             if let Err(error) = writer.run(&news, &last_news) {
                 let reason = reason(&error);
@@ -86,6 +115,7 @@ impl Events {
             last,
             done,
             missed: 0,
+            untold,
         })
     }
 
@@ -99,6 +129,7 @@ impl Events {
         let Some(name) = event_name(event) else {
             return;
         };
+        self.untold.add(1);
         let news = News {
             missed: self.missed,
             event: Some(name),
@@ -113,16 +144,18 @@ impl Events {
     /// So many events could not even be handed over.
     pub fn missed(&mut self, events: u64) {
         self.missed += events;
+        self.untold.add(events);
     }
 
-    /// There is no more to come: what is under way is still written.
-    pub fn close(self, snapshot: &Snapshot) -> End {
+    /// There is no more to come: what is under way is still written. What of it could not be is known
+    /// then.
+    pub fn close(self, snapshot: &Snapshot) -> (End, Untold) {
         let _ = self.last.try_send(News {
             missed: self.missed,
             event: None,
             snapshot: Box::new(snapshot.clone()),
         });
-        End(self.done)
+        (End(self.done), self.untold)
     }
 }
 
@@ -130,6 +163,7 @@ impl Events {
 struct Writer<W> {
     out: W,
     config: ReportConfig,
+    untold: Untold,
 }
 
 impl<W: Write> Writer<W> {
@@ -146,11 +180,13 @@ impl<W: Write> Writer<W> {
     fn tell(&mut self, news: &News) -> io::Result<()> {
         if news.missed > 0 {
             self.say(json::missed(news.missed, &news.snapshot, &self.config))?;
+            self.untold.told(news.missed);
         }
-        match news.event {
-            Some(event) => self.say(json::line(event, &news.snapshot, &self.config, None)),
-            None => Ok(()),
+        if let Some(event) = news.event {
+            self.say(json::line(event, &news.snapshot, &self.config, None))?;
+            self.untold.told(1);
         }
+        Ok(())
     }
 
     /// A line at once, so that lines of several processes mix only as wholes.

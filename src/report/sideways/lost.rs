@@ -5,16 +5,13 @@
 //! rest of a record.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::Builder;
 
-use rustix::fs::{FileType, Stat};
-
-use super::End;
-use crate::config::{Config, Source};
+use super::{End, shared};
+use crate::config::Config;
 use crate::core::account::Tally;
 use crate::core::spill::{Batch, Spilled};
 use crate::report::output::Descriptor;
@@ -48,14 +45,16 @@ impl Lost {
     ///
     /// # Errors
     ///
-    /// The system's, as for `--report-to`; and where the FILE is the input or the output as well.
+    /// The system's, as for `--report-to`; and where the FILE is the input or the output as well, or
+    /// is told something else.
     pub fn start(config: &Config, complaints: Complaints) -> Result<Option<Lost>, StartError> {
         let Some(path) = &config.sideways.lost_to else {
             return Ok(None);
         };
         let delimiter = config.relay.delimiter;
         let opened = Descriptor::open_non_blocking(path).and_then(|file| {
-            refuse_shared(&file, &config.sources)?;
+            shared::refuse(&file, config)?;
+            shared::refuse_told(&file, config)?;
             let name = path.display().to_string();
             Lost::onto(file, name, delimiter, complaints)
         });
@@ -192,24 +191,4 @@ impl<W: Write> Writer<W> {
         }
         Ok(())
     }
-}
-
-/// An input that grows by what is lost of it would never end, and an output is not to be mixed.
-fn refuse_shared(file: &Descriptor, sources: &[Source]) -> io::Result<()> {
-    let own = rustix::fs::fstat(file)?;
-    let is_same = |other: rustix::io::Result<Stat>| {
-        let is_file = FileType::from_raw_mode(own.st_mode).is_file();
-        other.is_ok_and(|other| is_file && (other.st_dev, other.st_ino) == (own.st_dev, own.st_ino))
-    };
-    let is_input = sources.iter().any(|source| match source {
-        Source::Stdin => is_same(rustix::fs::fstat(rustix::stdio::stdin())),
-        Source::File(path) => is_same(rustix::fs::stat(path)),
-    });
-    if is_input {
-        return Err(io::Error::other("it is also the input"));
-    }
-    if is_same(rustix::fs::fstat(rustix::stdio::stdout().as_fd())) {
-        return Err(io::Error::other("it is also the output"));
-    }
-    Ok(())
 }

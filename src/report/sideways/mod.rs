@@ -13,6 +13,7 @@
 mod commands;
 mod events;
 mod lost;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -20,13 +21,14 @@ use std::borrow::Cow;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use super::output::Descriptor;
 use super::{Complaints, LAST_WORD, StartError, ThreadedReporter, start_report};
 use crate::config::Config;
 use crate::core::snapshot::Snapshot;
 use crate::core::spill::Batch;
 use crate::engine::{Event, Reporter};
 use commands::Commands;
-use events::Events;
+use events::{Events, Untold};
 use lost::Lost;
 
 /// How long the end of the run waits for lost records to be written: what was held may be among them,
@@ -41,13 +43,16 @@ const LOST_RECORDS: Duration = Duration::from_secs(1);
 /// The first that cannot be opened, as a FIFO that nobody reads, or started.
 pub fn start(config: &Config) -> Result<Reporters, StartError> {
     let mut report = start_report(&config.report)?;
+    if let (Some(place @ Descriptor::Own(_)), Some(path)) = (&report.reports, &config.report.to) {
+        shared::refuse(place, config).map_err(StartError::path("report", path))?;
+    }
     let asked = &config.sideways;
     let is_alone = *asked == Default::default();
     let complaints = match is_alone {
         true => Complaints::default(),
         false => Complaints::to(&mut report),
     };
-    let start_events = |path| Events::start(path, &config.report, complaints.clone());
+    let start_events = |path| Events::start(path, config, complaints.clone());
     Ok(Reporters {
         events: asked.events.as_deref().map(start_events).transpose()?,
         commands: Commands::start(asked, &config.report, complaints.clone())?,
@@ -117,7 +122,11 @@ impl Reporter for Reporters {
 
     fn finish(&mut self, snapshot: &Snapshot) {
         // All at once are told that it is over; then each is waited for, within one bound.
-        let events = self.events.take().map(|events| events.close(snapshot));
+        let (events, untold) = self
+            .events
+            .take()
+            .map(|events| events.close(snapshot))
+            .unzip();
         let commands = self.commands.take().map(Commands::close);
         let lost = self.lost.as_mut().and_then(Lost::close);
         let begin = Instant::now();
@@ -128,6 +137,7 @@ impl Reporter for Reporters {
             end.wait(begin + LOST_RECORDS);
         }
         self.complaints.close();
+        self.report.untold_events = untold.as_ref().map_or(0, Untold::count);
         let snapshot = &*self.with_spilled(snapshot);
         self.report.finish(snapshot);
     }
