@@ -109,7 +109,7 @@ fn the_capacity_holds_exactly_where_slots_run_out() {
         std::thread::scope(|scope| {
             let written = &written;
             let watch = feed.try_clone().expect("clone");
-            scope.spawn(move || feed_slots(&feed, 2 * MIB, written));
+            let feeder = scope.spawn(move || feed_slots(&feed, 2 * MIB, written));
             // What was written and is in neither of the kernel's pipes is held.
             wait_until("it is full", || {
                 let written = written.load(Ordering::Relaxed) as u64;
@@ -117,6 +117,10 @@ fn the_capacity_holds_exactly_where_slots_run_out() {
                 written >= MIB as u64 + outside
             });
             drop(watch);
+            if policy == "fail" {
+                // It has seen that there is more, and closed its input.
+                wait_until("the producer learns it", || feeder.is_finished());
+            }
             let mut all = Vec::new();
             stdout.read_to_end(&mut all).expect("read");
             let code = if policy == "fail" { 4 } else { 0 };
