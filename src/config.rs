@@ -155,9 +155,7 @@ impl RelayConfig {
             seed: 0,
         }
     }
-}
 
-impl RelayConfig {
     /// Whether records may be lost for want of room, now or later: then they are counted, and the input
     /// is never left unread for long.
     pub fn may_lose(&self) -> bool {

@@ -170,8 +170,8 @@ impl Queue {
 
     /// Whether a byte of the record that is still arriving went out, or is under way.
     pub fn arriving_has_begun(&self) -> bool {
-        let under_way = self.under_way.saturating_sub(self.begun.len());
-        (self.is_begun && self.evictable() == 0) || under_way > self.evictable()
+        let evictable = self.evictable();
+        (self.is_begun && evictable == 0) || self.under_way_behind_begun() > evictable
     }
 
     /// Bytes held of whole records, the rest of a begun one included.
@@ -350,8 +350,7 @@ impl Queue {
     /// there are none.
     pub fn eviction_of_all_but_newest(&mut self) -> Option<u64> {
         self.set_begun_aside();
-        let records_out = self.waiting.settle();
-        self.waiting.owe(records_out);
+        self.count_behind_begun();
         if self.waiting.delimiters() + u64::from(self.bare_tail) < 2 {
             return None;
         }
@@ -382,8 +381,7 @@ impl Queue {
         most: usize,
         see: impl FnMut(&[u8]),
     ) -> Option<Hole> {
-        let records_out = self.settle_behind_begun();
-        self.waiting.owe(records_out);
+        self.count_behind_begun();
         let unsorted = Unsorted {
             whole: self.waiting.len() - self.arriving,
             lane: &mut self.waiting,
@@ -399,6 +397,17 @@ impl Queue {
                 records: 1,
             },
         })
+    }
+
+    /// Bytes that a helper thread is writing, but for those of `begun`.
+    fn under_way_behind_begun(&self) -> u64 {
+        self.under_way.saturating_sub(self.begun.len())
+    }
+
+    /// Takes what left out of the counts of delimiters; it is returned by a later settling.
+    fn count_behind_begun(&mut self) {
+        let records_out = self.settle_behind_begun();
+        self.waiting.owe(records_out);
     }
 
     /// Delimiters that left and were not returned before, but for those of `begun`.
@@ -417,8 +426,7 @@ impl Queue {
         if self.evictable() == 0 || bytes == 0 {
             return;
         }
-        let records_out = self.settle_behind_begun();
-        self.waiting.owe(records_out);
+        self.count_behind_begun();
         let of_sorted = bytes.min(self.sorted.len());
         self.sorted.move_front(of_sorted, &mut self.begun);
         self.waiting.move_front(bytes - of_sorted, &mut self.begun);
@@ -428,7 +436,7 @@ impl Queue {
 
     /// How many of the bytes that wait are of records that have begun to go out.
     pub fn begun_at_head(&self) -> u64 {
-        let under_way = self.under_way.saturating_sub(self.begun.len());
+        let under_way = self.under_way_behind_begun();
         if under_way == 0 && !self.is_begun {
             return 0;
         }

@@ -145,9 +145,10 @@ impl Relay {
 
     /// Room for the next byte that comes: none for a new record where there are too many.
     fn room_for_next(&self) -> u64 {
-        match self.records_left() {
-            Some(0) if !self.is_amid_record() => 0,
-            _ => self.config.capacity - self.held(),
+        if self.is_full_of_records() && !self.is_amid_record() {
+            0
+        } else {
+            self.config.capacity - self.held()
         }
     }
 
@@ -193,7 +194,7 @@ impl Relay {
             return false;
         }
         // Where there are too many records, they took up no room.
-        let takes_room = self.records_left() != Some(0);
+        let takes_room = !self.is_full_of_records();
         self.meter.input += lost;
         self.spill_landed(lost.bytes as usize);
         self.queue.discard(lost.bytes as usize);
@@ -250,7 +251,7 @@ impl Relay {
         let found = self.held();
         let most = self.records_left().unwrap_or(u64::MAX);
         let mut view = View { now, ..self.view() };
-        let by_class = self.sheds() && self.on_full() == OnFull::EvictLowest;
+        let by_class = self.sheds_by_class();
         let Some(overflow) = &mut self.overflow else {
             return false;
         };
@@ -298,7 +299,7 @@ impl Relay {
     /// more has to leave for it; this outcome alone may depend on how reads are cut. False
     /// where that is not the next thing to do.
     fn judge_by_class(&mut self, now: Duration) -> bool {
-        if !self.sheds() || self.on_full() != OnFull::EvictLowest || self.is_amid_record() {
+        if !self.sheds_by_class() || self.is_amid_record() {
             return false;
         }
         let landed = self.queue.landed();
@@ -307,7 +308,7 @@ impl Relay {
         };
         let (count, class) = (end + 1, self.config.classes.of(&landed[..end]));
         let length = count as u64;
-        if self.records_left() != Some(0) {
+        if !self.is_full_of_records() {
             self.grew(self.config.capacity, now);
         }
         if length > self.config.capacity {
@@ -367,7 +368,7 @@ impl Relay {
 
     /// A record is whole and held; with a bound in records it may have been the last that fits.
     fn one_more_stays(&mut self, now: Duration) {
-        if self.records_left() == Some(0) {
+        if self.is_full_of_records() {
             self.grew(self.held(), now);
         }
     }
@@ -411,9 +412,14 @@ impl Relay {
         self.overflow.as_ref().is_some_and(|o| o.judges(state))
     }
 
+    /// Whether the class of a record decides what is lost.
+    fn sheds_by_class(&self) -> bool {
+        self.sheds() && self.on_full() == OnFull::EvictLowest
+    }
+
     /// Whether the class of a record that completes now decides.
     fn judges_by_class(&self) -> bool {
-        self.sheds() && self.on_full() == OnFull::EvictLowest && self.judges()
+        self.sheds_by_class() && self.judges()
     }
 
     /// The judgement on the record that is arriving, now whole. Where there is no memory to look at it,

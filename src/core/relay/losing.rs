@@ -17,16 +17,14 @@ impl Relay {
         let record = Tally { bytes, records: 1 };
         // First, as a picture of this moment has the account before it.
         self.grew(self.held() + bytes, now);
-        self.meter.input += record;
         match verdict {
-            Verdict::Stay => self.queue.keep(bytes as usize, 1, 0),
-            Verdict::Lose(reason) => {
-                self.spill_landed(bytes as usize);
-                self.queue.discard(bytes as usize);
-                self.lost_at_tail(reason, record, now);
-                self.shrank(now);
+            Verdict::Stay => {
+                self.meter.input += record;
+                self.queue.keep(bytes as usize, 1, 0);
             }
+            Verdict::Lose(reason) => self.lose_landed(bytes as usize, reason, now),
             Verdict::SetAside { instead_of, until } => {
+                self.meter.input += record;
                 let bytes = bytes as usize;
                 let landed = &self.queue.landed()[..bytes];
                 let left = self.aside.put(landed, instead_of, until);
@@ -64,19 +62,17 @@ impl Relay {
         left: Result<Former, NoMemory>,
         now: Duration,
     ) {
-        match left {
-            Ok(None) => {}
+        let (reason, lost) = match left {
+            Ok(None) => return,
             Ok(Some(former)) => {
                 self.spill_record(&former);
                 let bytes = former.len() as u64;
-                self.lost_at_tail(Reason::Sampled, Tally { bytes, records: 1 }, now);
-                self.shrank(now);
+                (Reason::Sampled, Tally { bytes, records: 1 })
             }
-            Err(NoMemory) => {
-                self.lost_at_tail(Reason::QueueFull, record, now);
-                self.shrank(now);
-            }
-        }
+            Err(NoMemory) => (Reason::QueueFull, record),
+        };
+        self.lost_at_tail(reason, lost, now);
+        self.shrank(now);
     }
 
     /// What was set aside comes into the queue, and the next record begins another window.

@@ -251,7 +251,7 @@ impl Relay {
 
     /// Whether not a byte more can be held.
     pub fn is_full(&self) -> bool {
-        self.held() == self.config.capacity || self.records_left() == Some(0)
+        self.held() == self.config.capacity || self.is_full_of_records()
     }
 
     /// What the relay was told.
@@ -324,8 +324,7 @@ impl Relay {
 
     /// What the consumer asks for cannot be read: nothing more may go out.
     pub fn demand_failed(&mut self, now: Duration) {
-        self.ending = self.ending.and(Ending::Failed);
-        self.abandon(Reason::Shutdown, now);
+        self.output_failed(now);
     }
 
     /// The input ended: a tail without a delimiter is a record too.
@@ -531,6 +530,11 @@ impl Relay {
         Some(most.saturating_sub(self.whole_records()))
     }
 
+    /// Whether no record more may be held, whatever room there is.
+    fn is_full_of_records(&self) -> bool {
+        self.records_left() == Some(0)
+    }
+
     /// Whole records held. Up to date only with a bound for them: what goes out is settled at once then.
     fn whole_records(&self) -> u64 {
         let gone = self.meter.output.records + self.meter.lost.total().records;
@@ -562,8 +566,7 @@ impl Relay {
         self.fill(held, now);
         self.meter.peak_held = self.meter.peak_held.max(held);
         self.meter.recent_peak_held = self.meter.recent_peak_held.max(held);
-        let is_full = self.records_left() == Some(0);
-        if self.pressure.grew(held, is_full, now) {
+        if self.pressure.grew(held, self.is_full_of_records(), now) {
             self.changed(Change::Pressured, now);
         }
     }
@@ -574,7 +577,7 @@ impl Relay {
         let Some(wanted) = self.config.start.filter(|_| self.start != Start::Over) else {
             return;
         };
-        if held >= wanted.held || self.records_left() == Some(0) {
+        if held >= wanted.held || self.is_full_of_records() {
             self.start = Start::Over;
         } else if self.start == Start::AwaitsInput {
             self.start = Start::Fills {
