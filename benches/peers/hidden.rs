@@ -41,6 +41,8 @@ pub fn run(arguments: &[String]) -> Option<ExitCode> {
 fn command(line: &[String]) -> Command {
     let mut command = Command::new(&line[0]);
     command.args(&line[1..]);
+    // Cargo's, for libraries that no relay has: each of a relay's own would be looked for there first.
+    command.env_remove("LD_LIBRARY_PATH");
     command
 }
 
