@@ -2,7 +2,7 @@
 //!
 //! | what it is | how it is read |
 //! | --- | --- |
-//! | pipe | `RWF_NOWAIT` per call; once spliced, through a pipe of our own; on kernels without, a private description; then the ferry |
+//! | pipe | `RWF_NOWAIT` per call; on kernels without, or once spliced, a private description; then a pipe of our own, or the ferry |
 //! | socket | `MSG_DONTWAIT` per call |
 //! | file, block or memory device | plainly: it waits for nobody |
 //! | terminal | through a private description; then the ferry |
@@ -160,19 +160,21 @@ impl Input {
         }
     }
 
+    /// The best way that is left: a private description takes one call for what a pipe of ours takes two.
     fn do_without_no_wait(&mut self) -> io::Result<()> {
-        if let Some(scratch) = &self.way_back {
-            self.way = Way::Scratch(Rc::clone(scratch));
-            return Ok(());
+        match (reopen(self.fd.as_fd(), OFlags::RDONLY), &self.way_back) {
+            (Ok(private), _) => {
+                self.shared = Some(std::mem::replace(&mut self.fd, private));
+                self.way = Way::Plain;
+            }
+            (Err(_), Some(scratch)) => self.way = Way::Scratch(Rc::clone(scratch)),
+            (Err(_), None) => self.way = Way::Ferry(ReadFerry::start(self.fd.as_fd())?),
         }
-        let shared = io::fcntl_dupfd_cloexec(&self.fd, 3)?;
-        *self = Input::over_blocking(shared, self.kind)?;
         Ok(())
     }
 
     /// What to splice from; `AGAIN` when there is nothing now, `None` when it is to be read. Once it
-    /// was spliced from, a pipe knows `RWF_NOWAIT` no more, so from then on it is read through
-    /// `scratch`.
+    /// was spliced from, a pipe knows `RWF_NOWAIT` no more, so `scratch` is kept as a way to read it.
     pub(super) fn splices(&mut self, scratch: &Rc<Scratch>) -> io::Result<Option<BorrowedFd<'_>>> {
         let may = !self.is_unspliceable
             && matches!(self.kind, Kind::Pipe | Kind::File)

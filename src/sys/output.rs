@@ -198,8 +198,8 @@ impl Output {
             })
     }
 
-    /// What to splice to. Once it was, a pipe knows `RWF_NOWAIT` no more, so from then on it is
-    /// written through `scratch`.
+    /// What to splice to. Once it was, a pipe knows `RWF_NOWAIT` no more, so `scratch` is kept as a way
+    /// to write it.
     pub(super) fn splice_target(&mut self, scratch: &Rc<Scratch>) -> BorrowedFd<'_> {
         self.way_back.get_or_insert_with(|| Rc::clone(scratch));
         self.fd.as_fd()
@@ -279,13 +279,18 @@ impl Output {
         self.kind == Kind::Terminal && found.intersects(self.death)
     }
 
+    /// The best way that is left, as for an input.
     fn do_without_no_wait(&mut self) -> io::Result<()> {
-        if let Some(scratch) = &self.way_back {
-            self.way = Way::Scratch(Rc::clone(scratch));
-            return Ok(());
+        match (reopen(self.fd.as_fd(), OFlags::WRONLY), &self.way_back) {
+            (Ok(private), _) => {
+                self.fd = private;
+                self.way = Way::Plain;
+            }
+            (Err(_), Some(scratch)) => self.way = Way::Scratch(Rc::clone(scratch)),
+            (Err(_), None) => {
+                self.way = Way::Ferry(WriteFerry::start(self.fd.as_fd(), WRITE_MOST)?);
+            }
         }
-        let shared = io::fcntl_dupfd_cloexec(&self.fd, 3)?;
-        *self = Output::over_blocking(shared, self.kind)?;
         Ok(())
     }
 
