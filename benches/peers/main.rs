@@ -21,12 +21,12 @@
 //!   measured again, twice at most, and is named below the table in any case. A relay that fails
 //!   three times in a row is not tried again.
 //!
-//! Refuses to judge: what issue 4 wants stands beside what was measured, and no figure fails the run.
+//! Refuses to judge: what issues 4 and 6 want stands beside what was measured, and no figure fails the run.
 //!
 //! peers   the relays that are here          scenarios  what each is put through
 //! run     one relay, one workload, once     figures    the figures, from many runs
 //! work    the producer and the consumer     table      all that as Markdown
-//! hidden  the wrapper and the splice loop
+//! hidden  the wrapper and the splice loop   terminal   where a display is shown
 
 mod figures;
 mod hidden;
@@ -34,6 +34,7 @@ mod peers;
 mod run;
 mod scenarios;
 mod table;
+mod terminal;
 mod work;
 
 use std::process::ExitCode;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::figures::{Figure, Figures, quantile};
 use super::peers::myself;
 use super::scenarios::{Cell, Check, Task};
+use super::terminal::Terminal;
 use super::work::{self, Consumed, Produced, Progress, Work};
 use super::{hidden, work::CHUNK};
 
@@ -72,21 +73,42 @@ impl Drop for Scratch {
 
 struct Wrapped {
     child: Child,
-    complaints: Scratch,
+    stderr: Stderr,
+}
+
+enum Stderr {
+    File(Scratch),
+    Terminal(Terminal),
+}
+
+impl Stderr {
+    fn new(on_terminal: bool) -> Self {
+        match on_terminal {
+            true => Stderr::Terminal(Terminal::open().expect("a terminal")),
+            false => Stderr::File(Scratch::new("stderr")),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Stderr::File(file) => file.path(),
+            Stderr::Terminal(terminal) => terminal.path(),
+        }
+    }
 }
 
 /// Starts `line` in the wrapper.
-fn wrap(line: &[String], input: Stdio, output: Stdio) -> Wrapped {
-    let complaints = Scratch::new("stderr");
+fn wrap(line: &[String], input: Stdio, output: Stdio, stderr: Stderr) -> Wrapped {
     let child = Command::new(myself())
-        .args([hidden::MEASURE, path_text(complaints.path())])
+        .args([hidden::MEASURE, path_text(stderr.path())])
         .args(line)
         .stdin(input)
         .stdout(output)
         .stderr(Stdio::piped())
+        .env("TERM", "xterm")
         .spawn()
         .expect("start the wrapper");
-    Wrapped { child, complaints }
+    Wrapped { child, stderr }
 }
 
 fn path_text(path: &Path) -> &str {
@@ -97,11 +119,16 @@ impl Wrapped {
     /// What the wrapper told, if the relay ended well.
     fn finish(self) -> Result<Told, String> {
         let told = told(self.child)?;
-        if told.0["ok"] == true {
-            return Ok(told);
+        let status = &told.0["status"];
+        match (told.0["ok"] == true, self.stderr) {
+            (true, Stderr::File(_)) => Ok(told),
+            (false, Stderr::File(file)) => Err(format!("{status}: {}", file.text().trim())),
+            (is_ok, Stderr::Terminal(terminal)) => match (is_ok, terminal.finish()) {
+                (false, _) => Err(status.to_string()),
+                (true, 0) => Err("nothing was shown".to_owned()),
+                (true, _) => Ok(told),
+            },
         }
-        let complaints = self.complaints.text();
-        Err(format!("{}: {}", told.0["status"], complaints.trim()))
     }
 }
 
@@ -116,7 +143,9 @@ fn told(child: Child) -> Result<Told, String> {
 /// The peak memory, in MiB, below which a relay's own cannot be seen.
 pub fn memory_floor() -> Option<f64> {
     let line = ["true".to_owned()];
-    let told = wrap(&line, Stdio::null(), Stdio::null()).finish().ok()?;
+    let told = wrap(&line, Stdio::null(), Stdio::null(), Stderr::new(false))
+        .finish()
+        .ok()?;
     Some(told.number("peak_kib") / 1024.0)
 }
 
@@ -149,7 +178,8 @@ fn between_files(cell: &Cell, bytes: u64) -> Result<Figures, String> {
     fill(input.path(), bytes).map_err(trouble)?;
     let from = File::open(input.path()).map_err(trouble)?;
     let to = File::create(output.path()).map_err(trouble)?;
-    let told = wrap(&cell.line, from.into(), to.into()).finish()?;
+    let stderr = Stderr::new(cell.on_terminal);
+    let told = wrap(&cell.line, from.into(), to.into(), stderr).finish()?;
     let is_same = same_content(input.path(), output.path()).map_err(trouble)?;
     if !is_same {
         return Err("the output is not the input".to_owned());
@@ -201,7 +231,8 @@ fn between_pipes(cell: &Cell, work: &Work) -> Result<Figures, String> {
     }
     let (relay_in, into_relay) = std::io::pipe().expect("a pipe");
     let (from_relay, relay_out) = std::io::pipe().expect("a pipe");
-    let wrapped = wrap(&line, relay_in.into(), relay_out.into());
+    let stderr = Stderr::new(cell.on_terminal);
+    let wrapped = wrap(&line, relay_in.into(), relay_out.into(), stderr);
     let progress = Progress::default();
     let (produced, consumed) = std::thread::scope(|scope| {
         let producer = scope.spawn(|| work::produce(work, into_relay, &progress));

@@ -1,4 +1,4 @@
-//! What each relay is put through, and what issue 4 wants of hwm there.
+//! What each relay is put through, and what issues 4 and 6 want of hwm there.
 
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct Cell {
     pub line: Vec<String>,
     pub task: Task,
     pub check: Check,
+    /// Its stderr is a terminal, on which something must have been shown.
+    pub on_terminal: bool,
     /// The number of the cell that its ratios are to.
     pub base: usize,
 }
@@ -73,7 +75,7 @@ impl Check {
     }
 }
 
-/// What issue 4 wants: the figure of the cell `cell`, divided by `against`, at most (where more is
+/// What is wanted: the figure of the cell `cell`, divided by `against`, at most (where more is
 /// better, at least) `limit`.
 pub struct Target {
     pub cell: usize,
@@ -120,6 +122,7 @@ fn cell(label: &str, line: Vec<String>, work: &Work, check: Check) -> Cell {
         line,
         task: Task::Pipes(work.clone()),
         check,
+        on_terminal: false,
         base: 0,
     }
 }
@@ -131,6 +134,7 @@ fn peer_cell(peer: &Peer, task: Task) -> Cell {
         line: peer.line.clone(),
         task,
         check: Check::AllBytes,
+        on_terminal: false,
         base: 0,
     }
 }
@@ -144,6 +148,7 @@ fn pipe_cells(peers: &[Peer], work: &Work) -> Vec<Cell> {
 pub fn all(peers: &Peers, size: Size) -> Vec<Scenario> {
     vec![
         fast(peers, size),
+        display(size),
         slow_consumer(peers, size),
         bursts(peers, size),
         small_writes(peers, size),
@@ -175,6 +180,26 @@ fn fast(peers: &Peers, size: Size) -> Scenario {
             target(0, CpuPerGib, Against::Best(Kind::Splice), 1.15),
             target(0, Wall, Against::BestPeer, 1.0),
         ],
+    }
+}
+
+fn display(size: Size) -> Scenario {
+    let work = both_fast(size.mib(8192));
+    let of = |label, arguments: &[&str]| cell(label, hwm(arguments), &work, Check::AllBytes);
+    Scenario {
+        name: "display",
+        about: "both sides as fast as they go, without a display, and with one on a terminal of 80 columns"
+            .to_owned(),
+        base: "hwm -q",
+        figures: COST,
+        cells: vec![
+            of("hwm -q", &["-q"]),
+            Cell {
+                on_terminal: true,
+                ..of("hwm", &[])
+            },
+        ],
+        targets: vec![target(1, Figure::CpuPerGib, Against::Cell(0), 1.02)],
     }
 }
 
