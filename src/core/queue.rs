@@ -495,8 +495,9 @@ impl Queue {
         }
     }
 
-    /// Shows the newest `bytes` bytes.
-    pub fn last(&self, bytes: u64, mut see: impl FnMut(&[u8])) {
+    /// Shows the admitted part of the arriving record.
+    pub fn see_arriving(&self, mut see: impl FnMut(&[u8])) {
+        let bytes = self.arriving;
         let (mut pieces, mut found) = (0, 0);
         for piece in self.waiting.pieces().rev() {
             if found >= bytes as usize {

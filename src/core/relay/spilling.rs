@@ -50,8 +50,7 @@ impl Relay {
     /// The arriving record is lost, and whole.
     pub(super) fn spill_arriving(&mut self) {
         if let Some(spill) = &mut self.spill {
-            self.queue
-                .last(self.queue.arriving(), |piece| spill.add(piece));
+            self.queue.see_arriving(|piece| spill.add(piece));
             spill.end();
         }
     }
@@ -59,8 +58,7 @@ impl Relay {
     /// The arriving record is lost before it is whole.
     pub(super) fn doom_arriving(&mut self) {
         if let Some(spill) = &mut self.spill {
-            self.queue
-                .last(self.queue.arriving(), |piece| spill.doom(piece));
+            self.queue.see_arriving(|piece| spill.doom(piece));
         }
     }
 

@@ -8,22 +8,20 @@
 use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::Builder;
 
 use super::End;
 use crate::config::{ReportConfig, Sideways};
 use crate::core::snapshot::{Snapshot, State};
 use crate::engine::Event;
 use crate::report::thread::event_name;
-use crate::report::{Complaints, STACK, StartError};
+use crate::report::{Complaints, StartError};
 use crate::units::{reason, seconds};
 
 /// The relay's side.
 pub struct Commands {
     desk: Arc<Desk>,
-    done: Receiver<()>,
+    end: End,
     /// The state that was last told.
     told: State,
 }
@@ -43,7 +41,6 @@ impl Commands {
         if on_pressure.is_none() && on_flow.is_none() {
             return Ok(None);
         }
-        let (alive, done) = sync_channel(0);
         let desk = Arc::new(Desk::default());
         let mut runner = Runner {
             on_pressure,
@@ -53,21 +50,14 @@ impl Commands {
             complained: [None, None],
         };
         let their_desk = Arc::clone(&desk);
-        let work = move || {
-            runner.run(&their_desk);
-            drop(alive);
-        };
-        Builder::new()
-            .name("commands".to_owned())
-            .stack_size(STACK)
-            .spawn(work)
-            .map_err(|error| StartError {
-                what: "run commands".to_owned(),
-                error,
-            })?;
+        let end = End::of("commands", move || runner.run(&their_desk));
+        let end = end.map_err(|error| StartError {
+            what: "run commands".to_owned(),
+            error,
+        })?;
         Ok(Some(Commands {
             desk,
-            done,
+            end,
             told: State::Flowing,
         }))
     }
@@ -102,7 +92,7 @@ impl Commands {
     pub fn close(self) -> End {
         self.desk.lock().is_closed = true;
         self.desk.news.notify_one();
-        End(self.done)
+        self.end
     }
 }
 

@@ -9,7 +9,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::Builder;
 
 use super::{End, shared};
 use crate::config::{Config, ReportConfig};
@@ -17,7 +16,7 @@ use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
 use crate::report::output::Descriptor;
 use crate::report::thread::event_name;
-use crate::report::{Complaints, STACK, StartError, json};
+use crate::report::{Complaints, StartError, json};
 use crate::units::reason;
 
 /// Events under way to the thread: with their accounts about half a megabyte. Several turns' worth of
@@ -28,7 +27,7 @@ pub const INBOX: usize = 1024;
 pub struct Events {
     inbox: SyncSender<News>,
     last: SyncSender<News>,
-    done: Receiver<()>,
+    end: End,
     missed: u64,
     untold: Untold,
 }
@@ -90,7 +89,6 @@ impl Events {
     ) -> io::Result<Events> {
         let (inbox, news) = sync_channel(INBOX);
         let (last, last_news) = sync_channel(1);
-        let (alive, done) = sync_channel(0);
         let untold = Untold::default();
         let mut writer = Writer {
             out,
@@ -104,16 +102,11 @@ impl Events {
                     "cannot write events to {name}: {reason}; no more of them are written"
                 ));
             }
-            drop(alive);
         };
-        Builder::new()
-            .name("events".to_owned())
-            .stack_size(STACK)
-            .spawn(work)?;
         Ok(Events {
+            end: End::of("events", work)?,
             inbox,
             last,
-            done,
             missed: 0,
             untold,
         })
@@ -155,7 +148,7 @@ impl Events {
             event: None,
             snapshot: Box::new(snapshot.clone()),
         });
-        (End(self.done), self.untold)
+        (self.end, self.untold)
     }
 }
 

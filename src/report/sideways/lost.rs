@@ -7,15 +7,14 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
-use std::thread::Builder;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::{End, shared};
 use crate::config::Config;
 use crate::core::account::Tally;
 use crate::core::spill::{Batch, Spilled};
 use crate::report::output::Descriptor;
-use crate::report::{Complaints, STACK, StartError};
+use crate::report::{Complaints, StartError};
 use crate::units::reason;
 
 /// The most bytes that wait to be written: enough for some hundred milliseconds of a flood while a
@@ -26,7 +25,7 @@ const ROOM: u64 = 4 << 20;
 pub struct Lost {
     /// None when there is no more to come.
     inbox: Option<Sender<Batch>>,
-    done: Option<Receiver<()>>,
+    end: Option<End>,
     tallies: Arc<Tallies>,
 }
 
@@ -71,7 +70,6 @@ impl Lost {
         complaints: Complaints,
     ) -> io::Result<Lost> {
         let (inbox, batches) = channel();
-        let (alive, done) = sync_channel(0);
         let tallies = Arc::new(Tallies::default());
         let mut writer = Writer {
             out,
@@ -85,15 +83,10 @@ impl Lost {
                     "cannot append lost records to {name}: {reason}; no more of them are kept"
                 ));
             }
-            drop(alive);
         };
-        Builder::new()
-            .name("lost".to_owned())
-            .stack_size(STACK)
-            .spawn(work)?;
         Ok(Lost {
             inbox: Some(inbox),
-            done: Some(done),
+            end: Some(End::of("lost", work)?),
             tallies,
         })
     }
@@ -138,7 +131,7 @@ impl Lost {
     /// There is no more to come: what is under way is still written.
     pub fn close(&mut self) -> Option<End> {
         self.inbox = None;
-        self.done.take().map(End)
+        self.end.take()
     }
 }
 
