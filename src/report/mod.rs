@@ -418,6 +418,12 @@ impl Drop for ThreadedReporter {
     }
 }
 
+/// Says on stderr why the process ends without a run. Waits for room, as where a run ends, but not for
+/// ever: the exit status says the rest.
+pub fn say_and_end(text: String) {
+    output::say_within(Descriptor::Stderr, text, LAST_WORD);
+}
+
 /// Errors are for people, and never JSON.
 fn error_line(error: impl AsRef<str>) -> String {
     format!("hwm: {}", one_line(error.as_ref()))
