@@ -32,7 +32,7 @@ const fn since_1_11(script: &'static str) -> Line {
 }
 
 /// In a folder with `data` (5 MB), `lines` (a log), `more`, and `empty`.
-const LINES: [Line; 54] = [
+const LINES: [Line; 56] = [
     always("pv data"),
     always("pv < data"),
     always("pv data lines more"),
@@ -69,6 +69,8 @@ const LINES: [Line; 54] = [
     always("pv data > /dev/null && echo good"),
     always("pv missing > /dev/null || echo bad"),
     always("(pv -fb data | head -c 10) ; cat data | pv -fbL 1000000 | tail -c 3"),
+    always("cat lines | pv -f --lin --by --ti --rate-l 1M"),
+    always("pv -f --prog --wid 50 --nam=x data"),
     // Before, the average had other brackets and a share two digits.
     since_1_11("pv -fa data"),
     since_1_11("pv -fbrat empty"),

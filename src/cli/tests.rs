@@ -665,18 +665,65 @@ fn a_value_that_is_not_text_is_refused() {
     }
 }
 
+/// pv's options, by letter and long name.
+const TO_COME: [(char, &str); 8] = [
+    ('K', "direct-io"),
+    ('O', "sparse"),
+    ('U', "store-and-forward"),
+    ('d', "watchfd"),
+    ('R', "remote"),
+    ('Q', "query"),
+    ('M', "monitor"),
+    ('x', "extra-display"),
+];
+
+const BUILT: [(char, &str); 41] = [
+    ('p', "progress"),
+    ('t', "timer"),
+    ('e', "eta"),
+    ('I', "fineta"),
+    ('r', "rate"),
+    ('a', "average-rate"),
+    ('b', "bytes"),
+    ('T', "buffer-percent"),
+    ('A', "last-written"),
+    ('F', "format"),
+    ('n', "numeric"),
+    ('q', "quiet"),
+    ('8', "bits"),
+    ('k', "si"),
+    ('W', "wait"),
+    ('D', "delay-start"),
+    ('s', "size"),
+    ('g', "gauge"),
+    ('l', "line-mode"),
+    ('0', "null"),
+    ('i', "interval"),
+    ('m', "average-rate-window"),
+    ('w', "width"),
+    ('H', "height"),
+    ('N', "name"),
+    ('u', "bar-style"),
+    ('v', "stats"),
+    ('f', "force"),
+    ('c', "cursor"),
+    ('o', "output"),
+    ('L', "rate-limit"),
+    ('B', "buffer-size"),
+    ('C', "no-splice"),
+    ('E', "skip-errors"),
+    ('Z', "error-skip-block"),
+    ('S', "stop-at-size"),
+    ('Y', "sync"),
+    ('X', "discard"),
+    ('P', "pidfile"),
+    ('h', "help"),
+    ('V', "version"),
+];
+
 #[test]
 fn every_letter_of_pv_is_built_or_refused_by_name() {
-    for (letter, long) in [
-        ('K', "direct-io"),
-        ('O', "sparse"),
-        ('U', "store-and-forward"),
-        ('d', "watchfd"),
-        ('R', "remote"),
-        ('Q', "query"),
-        ('M', "monitor"),
-        ('x', "extra-display"),
-    ] {
+    for (letter, long) in TO_COME {
         let refused = format!("pv's -{letter} (--{long}) is not built yet in hwm");
         for line in [
             format!("-{letter}"),
@@ -689,55 +736,99 @@ fn every_letter_of_pv_is_built_or_refused_by_name() {
             assert_eq!(error(&line), refused, "{line}");
         }
     }
-    for (letter, long) in [
-        ('p', "progress"),
-        ('t', "timer"),
-        ('e', "eta"),
-        ('I', "fineta"),
-        ('r', "rate"),
-        ('a', "average-rate"),
-        ('b', "bytes"),
-        ('T', "buffer-percent"),
-        ('A', "last-written"),
-        ('F', "format"),
-        ('n', "numeric"),
-        ('q', "quiet"),
-        ('8', "bits"),
-        ('k', "si"),
-        ('W', "wait"),
-        ('D', "delay-start"),
-        ('s', "size"),
-        ('g', "gauge"),
-        ('l', "line-mode"),
-        ('0', "null"),
-        ('i', "interval"),
-        ('m', "average-rate-window"),
-        ('w', "width"),
-        ('H', "height"),
-        ('N', "name"),
-        ('u', "bar-style"),
-        ('v', "stats"),
-        ('f', "force"),
-        ('c', "cursor"),
-        ('o', "output"),
-        ('L', "rate-limit"),
-        ('B', "buffer-size"),
-        ('C', "no-splice"),
-        ('E', "skip-errors"),
-        ('Z', "error-skip-block"),
-        ('S', "stop-at-size"),
-        ('Y', "sync"),
-        ('X', "discard"),
-        ('P', "pidfile"),
-        ('h', "help"),
-        ('V', "version"),
-    ] {
+    for (letter, long) in BUILT {
         let command = command();
         let built = command
             .get_arguments()
             .find(|arg| arg.get_short() == Some(letter));
         assert_eq!(built.and_then(|arg| arg.get_long()), Some(long));
     }
+}
+
+#[test]
+fn what_is_a_clear_abbreviation_to_pv_is_pvs_option() {
+    let all: Vec<&str> = [&BUILT[..], &TO_COME]
+        .concat()
+        .iter()
+        .map(|x| x.1)
+        .collect();
+    let mut tried = 0;
+    for full in &all {
+        let value = match *full {
+            "size" | "buffer-size" | "rate-limit" | "last-written" | "width" | "height" => "=7",
+            "interval" | "delay-start" | "average-rate-window" | "error-skip-block" => "=7",
+            "format" | "name" | "output" | "pidfile" => "=x",
+            "bar-style" => "=block",
+            _ => "",
+        };
+        let outcome = |name: &str| {
+            let words = [
+                "hwm",
+                "/dev/null",
+                "--seed=1",
+                "-f",
+                &format!("--{name}{value}"),
+            ];
+            format!("{:?}", parse(words.map(OsString::from), false))
+        };
+        for short in (1..full.len()).map(|length| &full[..length]) {
+            let meant = all.iter().filter(|name| name.starts_with(short)).count();
+            if meant == 1 {
+                assert_eq!(outcome(short), outcome(full), "--{short} for --{full}");
+                tried += 1;
+            } else if !all.contains(&short) {
+                let said = error(&format!("--{short}{value}"));
+                let begin = format!("ambiguous option '--{short}': it could be --");
+                assert!(said.starts_with(&begin), "{said}");
+                assert!(said.contains(&format!("--{full}")), "{said}");
+            }
+        }
+    }
+    assert!(tried > 200, "{tried}");
+}
+
+#[test]
+fn no_name_of_hwms_own_is_an_abbreviation_to_pv() {
+    for arg in command()
+        .get_arguments()
+        .filter(|arg| arg.get_short().is_none())
+    {
+        for name in arg.get_long_and_visible_aliases().unwrap_or_default() {
+            let mut pvs = [&BUILT[..], &TO_COME].concat().into_iter();
+            assert!(!pvs.any(|(_, long)| long.starts_with(name)), "--{name}");
+        }
+    }
+}
+
+#[test]
+fn hwms_own_names_can_be_cut_short_where_pv_has_none() {
+    let policy = |line: &str| config(line).relay.policy;
+    assert_eq!(policy("--over drop-oldest"), Policy::DropOldest);
+    assert_eq!(policy("--wh=latest"), Policy::Latest);
+    let relay = config("-B 100 --hi 50% --low=10%").relay;
+    assert_eq!((relay.high_water, relay.low_water), (50, 10));
+    assert_eq!(config("-N --prog").report.name, Some("--prog".to_owned()));
+    assert_eq!(parts("-f --by --tim --by"), [Part::Bytes, Part::Timer]);
+    assert_eq!(
+        error("--rep json"),
+        "ambiguous option '--rep': it could be --report, --report-to"
+    );
+    assert_eq!(
+        error("--bur 1k --buf 3"),
+        "ambiguous option '--buf': it could be --buffer-size, --buffer-records, --buffer-percent"
+    );
+    assert_eq!(
+        error("--spars"),
+        "pv's -O (--sparse) is not built yet in hwm"
+    );
+    assert_eq!(error("--pri"), "--priority needs a value");
+    assert_eq!(
+        error("--rate-l x"),
+        "invalid value 'x' for --rate-limit: expected a number first, as in 64k or 1.5M"
+    );
+    assert_eq!(error("--=x"), "unknown option '--'");
+    let help = parse_line("--hel", false).unwrap_err();
+    assert_eq!((help.status, help.to_stdout), (0, true));
 }
 
 #[test]
