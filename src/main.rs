@@ -30,8 +30,13 @@ fn main() {
         Err(error) => give_up(&error.to_string()),
     };
     let pid_file = config.transfer.pid_file.map(|path| {
-        sys::PidFile::write(&path)
-            .unwrap_or_else(|error| give_up(&format!("cannot write {}: {error}", path.display())))
+        sys::PidFile::write(&path).unwrap_or_else(|error| {
+            give_up(&format!(
+                "cannot write {} (-P): {}",
+                path.display(),
+                units::reason(&error)
+            ))
+        })
     });
     let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
     drop(pid_file);

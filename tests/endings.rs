@@ -455,8 +455,9 @@ fn no_memory_is_an_error_line_and_what_was_taken_goes_out() {
         .parse()
         .expect("a number");
     assert_eq!(lines.next(), Some("1"), "{stdout}{stderr}");
-    let line =
-        format!("hwm: cannot get more memory for the buffer (after {bytes} bytes of input)\n");
+    let line = format!(
+        "hwm: cannot get more memory for the buffer; a smaller -B needs less (after {bytes} bytes of input)\n"
+    );
     assert!(stderr.starts_with(&line), "{stdout}{stderr}");
 }
 

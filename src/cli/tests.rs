@@ -605,6 +605,20 @@ fn each_wrong_usage_gets_its_line() {
             "invalid value '0.001' for --interval: the shortest interval is 0.01 (10ms)".into(),
         ),
         (
+            "-i 0",
+            "invalid value '0' for --interval: the shortest interval is 0.01 (10ms)".into(),
+        ),
+        (
+            "-i soon",
+            "invalid value 'soon' for --interval: expected seconds such as 0.5, or a duration such as 250ms"
+                .into(),
+        ),
+        (
+            "-i 99999999999",
+            "invalid value '99999999999' for --interval: longer than 100 years".into(),
+        ),
+        ("-N", "--name needs a value".into()),
+        (
             "-s many",
             "invalid value 'many' for --size: expected a number first, as in 64k or 1.5M".into(),
         ),
@@ -614,12 +628,12 @@ fn each_wrong_usage_gets_its_line() {
         ),
         (
             "-s @does-not-exist",
-            "cannot learn the size of 'does-not-exist' for --size: No such file or directory (os error 2)"
+            "cannot learn the size of 'does-not-exist' for --size: No such file or directory"
                 .into(),
         ),
         (
             "-s @/dev/null",
-            "cannot learn the size of '/dev/null' for --size: it has no size".into(),
+            "cannot learn the size of '/dev/null' for --size: it has no size; give a number, as in -s 10M".into(),
         ),
         (
             "--qiet",
@@ -987,6 +1001,12 @@ fn transfer_options_arrive() {
     assert_eq!(skips("-Z 1"), Some((false, Some(1))));
     assert_eq!(skips("-Z 0"), None);
     assert_eq!(transfer("-X").sink, Sink::Nowhere);
+    // As with getopt, the word behind is the value, whatever it looks like.
+    let dashed = transfer("-o -x -P --sync");
+    assert_eq!(dashed.sink, Sink::File("-x".into()));
+    assert_eq!(dashed.pid_file, Some("--sync".into()));
+    assert!(!dashed.sync);
+    assert_eq!(error("-P"), "--pidfile needs a value");
     assert_eq!(
         error("-X -o x"),
         "-o and -X contradict each other: keep one"
