@@ -4,6 +4,7 @@
 //! one.
 
 use std::error::Error as _;
+use std::ffi::{OsStr, OsString};
 
 use super::{abbreviation, unbuilt};
 use crate::units::one_line;
@@ -33,6 +34,29 @@ impl Exit {
             status: USAGE,
         }
     }
+
+    /// A value that is not valid UTF-8. Which one clap does not say: the first word with which
+    /// `fails` is true.
+    pub(super) fn no_text(args: &[OsString], fails: impl Fn(&[OsString]) -> bool) -> Self {
+        let count = (1..args.len()).find(|count| fails(&args[..*count]));
+        let words = &args[..count.unwrap_or(args.len())];
+        let is_attached = words.last().is_some_and(|word| starts_with_dash(word));
+        let from = words.len().saturating_sub(if is_attached { 1 } else { 2 });
+        let shown = words[from..].join(" ".as_ref());
+        Exit::usage(&format!(
+            "'{}' is not valid UTF-8; only file names may be so",
+            shown.to_string_lossy()
+        ))
+    }
+}
+
+/// Whether clap complains of a value that is not valid UTF-8.
+pub(super) fn is_no_text(error: &clap::Error) -> bool {
+    error.kind() == ErrorKind::InvalidUtf8
+}
+
+fn starts_with_dash(word: &OsStr) -> bool {
+    word.as_encoded_bytes().starts_with(b"-")
 }
 
 impl From<clap::Error> for Exit {
@@ -68,9 +92,6 @@ fn fold(error: &clap::Error) -> String {
             )
         }
         ErrorKind::TooManyValues => format!("{argument} takes no value, but got '{value}'"),
-        ErrorKind::InvalidUtf8 => {
-            "an argument is not valid UTF-8; only file names may be so".into()
-        }
         kind => format!("{} {argument}", kind.as_str().unwrap_or("wrong usage")),
     }
 }

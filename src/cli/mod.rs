@@ -78,7 +78,12 @@ fn pvs_command() -> clap::Command {
 /// Reads the command line again, with all of pv's options, and with abbreviations: so many definitions
 /// are not made for a command line that does without them.
 fn known_to_pv(args: &[OsString]) -> Result<clap::ArgMatches, Exit> {
-    let matches = abbreviation::teach(pvs_command(), args).try_get_matches_from(args)?;
+    let command = abbreviation::teach(pvs_command(), args);
+    let read = |args: &[OsString]| command.clone().try_get_matches_from(args);
+    let matches = read(args).map_err(|error| match exit::is_no_text(&error) {
+        true => Exit::no_text(args, |args| read(args).is_err_and(|e| exit::is_no_text(&e))),
+        false => error.into(),
+    })?;
     match unbuilt::first_used(&matches) {
         Some(message) => Err(Exit::usage(&message)),
         None => Ok(matches),

@@ -671,12 +671,27 @@ fn a_value_that_is_not_text_is_refused() {
     use std::os::unix::ffi::OsStringExt;
     let value = OsString::from_vec(b"a\xff".to_vec());
     for option in ["-N", "-B", "--when-full"] {
-        let words = [OsString::from("hwm"), option.into(), value.clone()];
+        let words = [
+            OsString::from("hwm"),
+            value.clone(),
+            option.into(),
+            value.clone(),
+            "x".into(),
+        ];
         assert_eq!(
             parse(words, false).unwrap_err().text,
-            "hwm: an argument is not valid UTF-8; only file names may be so; try 'hwm --help'\n"
+            format!(
+                "hwm: '{option} a\u{fffd}' is not valid UTF-8; only file names may be so; try 'hwm --help'\n"
+            )
         );
     }
+    let mut attached = OsString::from("-fN");
+    attached.push(&value);
+    let words = ["hwm".into(), "-q".into(), attached];
+    assert_eq!(
+        parse(words, false).unwrap_err().text,
+        "hwm: '-fNa\u{fffd}' is not valid UTF-8; only file names may be so; try 'hwm --help'\n"
+    );
 }
 
 /// pv's options, by letter and long name.
