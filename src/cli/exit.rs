@@ -4,7 +4,7 @@
 //! one.
 
 use std::error::Error as _;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use super::{abbreviation, unbuilt};
 use crate::units::one_line;
@@ -35,28 +35,26 @@ impl Exit {
         }
     }
 
-    /// A value that is not valid UTF-8. Which one clap does not say: the first word with which
-    /// `fails` is true.
-    pub(super) fn no_text(args: &[OsString], fails: impl Fn(&[OsString]) -> bool) -> Self {
-        let count = (1..args.len()).find(|count| fails(&args[..*count]));
-        let words = &args[..count.unwrap_or(args.len())];
-        let is_attached = words.last().is_some_and(|word| starts_with_dash(word));
-        let from = words.len().saturating_sub(if is_attached { 1 } else { 2 });
-        let shown = words[from..].join(" ".as_ref());
+    /// A value that is not valid UTF-8. Which one clap does not say; `read` reads the first words of
+    /// them.
+    pub(super) fn no_text(
+        words: &[OsString],
+        read: impl Fn(&[OsString]) -> Option<ErrorKind>,
+    ) -> Self {
+        let is_wrong = |count: &usize| read(&words[..*count]) == Some(ErrorKind::InvalidUtf8);
+        let count = (1..words.len()).find(is_wrong).unwrap_or(words.len());
+        let text = |at: usize| words[at].to_string_lossy();
+        let (before, last) = (count.saturating_sub(1), text(count - 1));
+        // Without its value, the word before is wrong as well.
+        let what = match (read(&words[..before]), last.split_once('=')) {
+            (Some(_), _) => format!("'{last}' for {}", text(before - 1)),
+            (None, Some((option, value))) => format!("'{value}' for {option}"),
+            (None, None) => format!("in '{last}'"),
+        };
         Exit::usage(&format!(
-            "'{}' is not valid UTF-8; only file names may be so",
-            shown.to_string_lossy()
+            "invalid value {what}: it is not valid UTF-8; only file names may be so"
         ))
     }
-}
-
-/// Whether clap complains of a value that is not valid UTF-8.
-pub(super) fn is_no_text(error: &clap::Error) -> bool {
-    error.kind() == ErrorKind::InvalidUtf8
-}
-
-fn starts_with_dash(word: &OsStr) -> bool {
-    word.as_encoded_bytes().starts_with(b"-")
 }
 
 impl From<clap::Error> for Exit {

@@ -43,6 +43,7 @@ mod tests;
 
 use std::ffi::OsString;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::config::Config;
@@ -80,9 +81,9 @@ fn pvs_command() -> clap::Command {
 fn known_to_pv(args: &[OsString]) -> Result<clap::ArgMatches, Exit> {
     let command = abbreviation::teach(pvs_command(), args);
     let read = |args: &[OsString]| command.clone().try_get_matches_from(args);
-    let matches = read(args).map_err(|error| match exit::is_no_text(&error) {
-        true => Exit::no_text(args, |args| read(args).is_err_and(|e| exit::is_no_text(&e))),
-        false => error.into(),
+    let matches = read(args).map_err(|error| match error.kind() {
+        ErrorKind::InvalidUtf8 => Exit::no_text(args, |args| Some(read(args).err()?.kind())),
+        _ => error.into(),
     })?;
     match unbuilt::first_used(&matches) {
         Some(message) => Err(Exit::usage(&message)),

@@ -669,29 +669,29 @@ fn control_characters_cannot_make_a_second_line() {
 #[test]
 fn a_value_that_is_not_text_is_refused() {
     use std::os::unix::ffi::OsStringExt;
-    let value = OsString::from_vec(b"a\xff".to_vec());
-    for option in ["-N", "-B", "--when-full"] {
-        let words = [
-            OsString::from("hwm"),
-            value.clone(),
-            option.into(),
-            value.clone(),
-            "x".into(),
-        ];
+    let not_text = |before: &[u8]| OsString::from_vec([before, b"a\xff"].concat());
+    for (words, what) in [
+        (["-N".into(), not_text(b"")], "'a\u{fffd}' for -N"),
+        (
+            ["--when-full".into(), not_text(b"")],
+            "'a\u{fffd}' for --when-full",
+        ),
+        (["-B".into(), not_text(b"-")], "'-a\u{fffd}' for -B"),
+        (
+            ["-q".into(), not_text(b"--name=")],
+            "'a\u{fffd}' for --name",
+        ),
+        (["-q".into(), not_text(b"-fN")], "in '-fNa\u{fffd}'"),
+    ] {
+        // A FILE need not be text.
+        let line = ["hwm".into(), not_text(b"")].into_iter().chain(words);
+        let line = line.chain(["-x".into()]);
+        let said = "it is not valid UTF-8; only file names may be so";
         assert_eq!(
-            parse(words, false).unwrap_err().text,
-            format!(
-                "hwm: '{option} a\u{fffd}' is not valid UTF-8; only file names may be so; try 'hwm --help'\n"
-            )
+            parse(line, false).unwrap_err().text,
+            format!("hwm: invalid value {what}: {said}; try 'hwm --help'\n")
         );
     }
-    let mut attached = OsString::from("-fN");
-    attached.push(&value);
-    let words = ["hwm".into(), "-q".into(), attached];
-    assert_eq!(
-        parse(words, false).unwrap_err().text,
-        "hwm: '-fNa\u{fffd}' is not valid UTF-8; only file names may be so; try 'hwm --help'\n"
-    );
 }
 
 /// pv's options, by letter and long name.
