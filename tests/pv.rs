@@ -133,7 +133,7 @@ fn line_form(line: &str) -> String {
     let mut form = String::new();
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
-        let is_bar = |c: char| "=<> ".contains(c);
+        let is_bar = |c: char| "=<> █▉▊▋▌▍▎▏".contains(c);
         let bar = rest
             .strip_prefix('[')
             .and_then(|bar| bar.find(|c| !is_bar(c)));
@@ -141,7 +141,7 @@ fn line_form(line: &str) -> String {
             .find(|c: char| !"0123456789.:".contains(c))
             .unwrap_or(rest.len());
         if let Some(end) = bar.filter(|end| rest[end + 1..].starts_with(']')) {
-            form += &format!("[{end}]");
+            form += &format!("[{}]", rest[1..=end].chars().count());
             rest = &rest[end + 2..];
         } else if end > 0 && first.is_ascii_digit() {
             form.push('#');
@@ -164,6 +164,7 @@ fn line_form(line: &str) -> String {
     }
     form.replace("[ #", "[#")
         .replace("( #", "(#")
+        .replace("/ #", "/#")
         .trim()
         .to_owned()
 }
