@@ -27,7 +27,7 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('--high-water', '--high-water', [CompletionResultType]::ParameterName, 'Become pressured when so much is held [default: 100%; 80% with sample, priority and red]')
             [CompletionResult]::new('--low-water', '--low-water', [CompletionResultType]::ParameterName, 'Flow again when no more is held [default: 75% of the high-water mark]')
             [CompletionResult]::new('--start-fill', '--start-fill', [CompletionResultType]::ParameterName, 'Write nothing before so much is held')
-            [CompletionResult]::new('--start-timeout', '--start-timeout', [CompletionResultType]::ParameterName, 'With --start-fill: begin to write so long after the first byte came at the latest [default: 10s]')
+            [CompletionResult]::new('--start-timeout', '--start-timeout', [CompletionResultType]::ParameterName, 'With --start-fill: begin to write at the latest so long after the first byte came [default: 10s]')
             [CompletionResult]::new('--when-full', '--when-full', [CompletionResultType]::ParameterName, 'What happens when an arriving record does not fit [default: block]')
             [CompletionResult]::new('--overflow', '--overflow', [CompletionResultType]::ParameterName, 'What happens when an arriving record does not fit [default: block]')
             [CompletionResult]::new('--sample', '--sample', [CompletionResultType]::ParameterName, 'With sample: which records pass, 1/N, P% and so on [default: adaptive]')

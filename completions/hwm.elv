@@ -24,7 +24,7 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand --high-water 'Become pressured when so much is held [default: 100%; 80% with sample, priority and red]'
             cand --low-water 'Flow again when no more is held [default: 75% of the high-water mark]'
             cand --start-fill 'Write nothing before so much is held'
-            cand --start-timeout 'With --start-fill: begin to write so long after the first byte came at the latest [default: 10s]'
+            cand --start-timeout 'With --start-fill: begin to write at the latest so long after the first byte came [default: 10s]'
             cand --when-full 'What happens when an arriving record does not fit [default: block]'
             cand --overflow 'What happens when an arriving record does not fit [default: block]'
             cand --sample 'With sample: which records pass, 1/N, P% and so on [default: adaptive]'

@@ -27,7 +27,7 @@ module completions {
     --high-water: string      # Become pressured when so much is held [default: 100%; 80% with sample, priority and red]
     --low-water: string       # Flow again when no more is held [default: 75% of the high-water mark]
     --start-fill: string      # Write nothing before so much is held
-    --start-timeout: string   # With --start-fill: begin to write so long after the first byte came at the latest [default: 10s]
+    --start-timeout: string   # With --start-fill: begin to write at the latest so long after the first byte came [default: 10s]
     --no-splice(-C)           # Copy all data through memory
     --when-full: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
     --overflow: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]

@@ -9,10 +9,7 @@ fn main() {
     let terminal = std::io::stderr().is_terminal();
     let config = match cli::parse(std::env::args_os(), terminal) {
         Ok(config) => config,
-        Err(exit) => {
-            exit.print();
-            std::process::exit(exit.status);
-        }
+        Err(exit) => say(exit),
     };
     let mut reporter = match report::start(&config) {
         Ok(reporter) => reporter,
@@ -33,8 +30,13 @@ fn main() {
         Err(error) => give_up(&error.to_string()),
     };
     let pid_file = config.transfer.pid_file.map(|path| {
-        sys::PidFile::write(&path)
-            .unwrap_or_else(|error| give_up(&format!("cannot write {}: {error}", path.display())))
+        sys::PidFile::write(&path).unwrap_or_else(|error| {
+            give_up(&format!(
+                "cannot write {} (-P): {}",
+                path.display(),
+                units::reason(&error)
+            ))
+        })
     });
     let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
     drop(pid_file);
@@ -48,9 +50,21 @@ fn main() {
     }
 }
 
+/// Help, version, or wrong usage. A closed or broken stream is nobody's to tell: the status says it all.
+fn say(exit: cli::Exit) -> ! {
+    if exit.to_stdout {
+        // Who reads help by pages may take the time.
+        let mut stdout = std::io::stdout().lock();
+        let text = exit.text.as_bytes();
+        let _ = stdout.write_all(text).and_then(|()| stdout.flush());
+    } else {
+        report::say_and_end(exit.text);
+    }
+    std::process::exit(exit.status);
+}
+
 /// One line, for what went wrong before the first byte.
 fn give_up(message: &str) -> ! {
-    // Not eprintln, which panics where stderr is full or closed.
-    let _ = writeln!(std::io::stderr(), "hwm: {}", units::one_line(message));
+    report::say_and_end(format!("hwm: {}\n", units::one_line(message)));
     std::process::exit(exit::FAILED.into());
 }

@@ -26,7 +26,7 @@ impl Replacing {
             Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(there) if !there.is_file() => {
                 return Err(io::Error::other(
-                    "it is no regular file, and would be replaced",
+                    "it is no regular file, and would be replaced; name another one",
                 ));
             }
             _ => {}

@@ -180,7 +180,10 @@ fn nothing_less_and_junk_end_with_1_and_name_the_line_rule_3_9() {
         ("0\n", "line 1, '0': it comes to 0"),
         ("2\n-1\n", "line 2, '-1': expected a number of records"),
         ("2\n1\nten", "line 3, 'ten': expected a number of records"),
-        ("2\n64K\n", "line 2: bytes and records in one run"),
+        (
+            "2\n64K\n",
+            "line 2: bytes and records in one run; ask for one of them",
+        ),
         ("2\n\u{1b}[2J\n", "line 2, '"),
     ] {
         let file = asking(text);

@@ -333,6 +333,27 @@ fn closed_stderr_changes_nothing() {
 }
 
 #[test]
+fn an_error_before_the_run_ends_it_also_where_stderr_is_full_and_never_read() {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
+    let room = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
+    assert_eq!(rustix::io::write(&writer, &vec![0; room]), Ok(room));
+    for (args, status) in [
+        (["--bogus", "-q"], 2),
+        (["-s", "@/nowhere"], 2),
+        (["-P", "/nowhere/pid"], 1),
+        (["--events", "/nowhere/events"], 1),
+    ] {
+        let mut command = hwm(&args);
+        command.stderr(writer.try_clone().unwrap());
+        assert_eq!(finish(command.spawn().unwrap(), b"").code(), status);
+    }
+    assert_eq!(rustix::fs::fcntl_getfl(&writer), Ok(flags));
+    drop(writer);
+    assert_eq!(slurp(std::fs::File::from(reader)).len(), room);
+}
+
+#[test]
 fn wrong_usage_exits_2_before_anything_is_read() {
     let mut child = hwm(&["-B", "12Q"]).spawn().expect("spawn");
     let mut stdin = child.stdin.take().expect("stdin");
@@ -434,8 +455,9 @@ fn no_memory_is_an_error_line_and_what_was_taken_goes_out() {
         .parse()
         .expect("a number");
     assert_eq!(lines.next(), Some("1"), "{stdout}{stderr}");
-    let line =
-        format!("hwm: cannot get more memory for the buffer (after {bytes} bytes of input)\n");
+    let line = format!(
+        "hwm: cannot get more memory for the buffer; a smaller -B needs less (after {bytes} bytes of input)\n"
+    );
     assert!(stderr.starts_with(&line), "{stdout}{stderr}");
 }
 

@@ -95,7 +95,10 @@ fn a_fifo_open_for_reading_is_no_stdout() {
     let (_fifo, reader) = root_fifo(folder.path());
     let child = common::hwm(&[]).stdout(reader).spawn().unwrap();
     let done = finish(child, b"data\n").expect(1);
-    assert_eq!(done.stderr, "hwm: stdout is not open for writing\n");
+    assert_eq!(
+        done.stderr,
+        "hwm: stdout is not open for writing; redirect it (>), or use -o or -X\n"
+    );
 }
 
 /// A FIFO that only its owner may open, open both ways and for reading.

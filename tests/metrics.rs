@@ -62,7 +62,7 @@ fn a_place_where_no_file_can_be_is_told_before_anything_is_read() {
     let done = finish(child, b"").expect(1);
     assert_eq!(
         done.stderr,
-        "hwm: cannot write metrics to /nowhere/hwm.prom: No such file or directory (os error 2)\n"
+        "hwm: cannot write metrics to /nowhere/hwm.prom (--metrics-file): No such file or directory\n"
     );
 }
 

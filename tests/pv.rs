@@ -32,7 +32,7 @@ const fn since_1_11(script: &'static str) -> Line {
 }
 
 /// In a folder with `data` (5 MB), `lines` (a log), `more`, and `empty`.
-const LINES: [Line; 54] = [
+const LINES: [Line; 56] = [
     always("pv data"),
     always("pv < data"),
     always("pv data lines more"),
@@ -69,6 +69,8 @@ const LINES: [Line; 54] = [
     always("pv data > /dev/null && echo good"),
     always("pv missing > /dev/null || echo bad"),
     always("(pv -fb data | head -c 10) ; cat data | pv -fbL 1000000 | tail -c 3"),
+    always("cat lines | pv -f --lin --by --ti --rate-l 1M"),
+    always("pv -f --prog --wid 50 --nam=x data"),
     // Before, the average had other brackets and a share two digits.
     since_1_11("pv -fa data"),
     since_1_11("pv -fbrat empty"),
@@ -131,7 +133,7 @@ fn line_form(line: &str) -> String {
     let mut form = String::new();
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
-        let is_bar = |c: char| "=<> ".contains(c);
+        let is_bar = |c: char| "=<> █▉▊▋▌▍▎▏".contains(c);
         let bar = rest
             .strip_prefix('[')
             .and_then(|bar| bar.find(|c| !is_bar(c)));
@@ -139,7 +141,7 @@ fn line_form(line: &str) -> String {
             .find(|c: char| !"0123456789.:".contains(c))
             .unwrap_or(rest.len());
         if let Some(end) = bar.filter(|end| rest[end + 1..].starts_with(']')) {
-            form += &format!("[{end}]");
+            form += &format!("[{}]", rest[1..=end].chars().count());
             rest = &rest[end + 2..];
         } else if end > 0 && first.is_ascii_digit() {
             form.push('#');
@@ -162,6 +164,7 @@ fn line_form(line: &str) -> String {
     }
     form.replace("[ #", "[#")
         .replace("( #", "(#")
+        .replace("/ #", "/#")
         .trim()
         .to_owned()
 }

@@ -168,12 +168,12 @@ fn where_events_cannot_go_is_said_before_the_start() {
     let fifo = fifo(folder.path(), "fifo");
     let below = fifo.join("below");
     for (path, reason) in [
-        (text(&fifo), "nobody reads it"),
-        (text(folder.path()), "Is a directory (os error 21)"),
-        (text(&below), "Not a directory (os error 20)"),
+        (text(&fifo), "nobody reads it; start its reader first"),
+        (text(folder.path()), "Is a directory"),
+        (text(&below), "Not a directory"),
     ] {
         let done = run(&["--events", path], b"x").expect(1);
-        let line = format!("hwm: cannot write events to {path}: {reason}\n");
+        let line = format!("hwm: cannot write events to {path} (--events): {reason}\n");
         assert_eq!((done.stderr, done.stdout), (line, Vec::new()));
     }
 }
@@ -200,7 +200,7 @@ fn a_place_that_may_not_be_written_to_is_said_before_the_start() {
             .unwrap();
         let done = finish(child, b"").expect(1);
         let path = text(&path);
-        let line = format!("hwm: cannot {what} to {path}: Permission denied (os error 13)\n");
+        let line = format!("hwm: cannot {what} to {path} ({option}): Permission denied\n");
         assert_eq!(done.stderr, line);
     }
 }
@@ -217,7 +217,7 @@ fn events_that_cannot_be_written_are_one_line_and_no_harm() {
     let (error, summary) = done.stderr.split_once('\n').unwrap();
     assert_eq!(
         error,
-        "hwm: cannot write events to /dev/full: No space left on device; no more of them are written"
+        "hwm: cannot write events to /dev/full (--events): No space left on device; no more of them are written"
     );
     assert_eq!(summary.lines().count(), 1, "{summary}");
     assert!(summary.ends_with(" events missed\n"), "{summary}");
@@ -255,7 +255,7 @@ fn events_and_reports_do_not_go_where_the_data_comes_from_or_goes_to() {
         let refused = |child: std::process::Child, why: &str| {
             let done = finish(child, b"").expect(1);
             let line = format!(
-                "hwm: cannot {what} to {}: it is also the {why}\n",
+                "hwm: cannot {what} to {} ({option}): it is also the {why}\n",
                 text(&link)
             );
             assert_eq!((done.stderr, done.stdout), (line, Vec::new()));
@@ -280,7 +280,7 @@ fn events_and_reports_do_not_go_where_the_data_comes_from_or_goes_to() {
         let args = [option, text(&new), "--lost-to", text(&new)];
         let done = run(&args, b"").expect(1);
         let line = format!(
-            "hwm: cannot append lost records to {}: the {who} there too\n",
+            "hwm: cannot append lost records to {} (--lost-to): the {who} there too\n",
             text(&new)
         );
         assert_eq!(done.stderr, line);
@@ -302,7 +302,7 @@ fn a_reader_of_events_that_leaves_is_one_line_and_no_harm() {
     drop(reader);
     stdin.write_all(b"x").unwrap();
     let line = format!(
-        "hwm: cannot write events to {}: Broken pipe; no more of them are written\n",
+        "hwm: cannot write events to {} (--events): Broken pipe; no more of them are written\n",
         text(&path)
     );
     // While the run goes on: the input has not ended.
@@ -745,7 +745,7 @@ fn lost_records_that_cannot_be_written_are_one_line_and_no_harm() {
     assert_eq!(
         lines,
         [
-            "hwm: cannot append lost records to /dev/full: No space left on device; no more of them are kept"
+            "hwm: cannot append lost records to /dev/full (--lost-to): No space left on device; no more of them are kept"
         ]
     );
 }
@@ -772,7 +772,7 @@ fn a_reader_of_lost_records_that_leaves_is_one_line_and_no_harm() {
     drop(reader);
     stdin.write_all(b"too long\n").unwrap();
     let line = format!(
-        "hwm: cannot append lost records to {}: Broken pipe; no more of them are kept\n",
+        "hwm: cannot append lost records to {} (--lost-to): Broken pipe; no more of them are kept\n",
         text(&path)
     );
     // While the run goes on.
@@ -799,13 +799,13 @@ fn where_lost_records_cannot_go_is_said_before_the_start() {
     std::fs::hard_link(&file, &link).unwrap();
     let fifo = fifo(folder.path(), "fifo");
     for (path, reason) in [
-        (text(&fifo), "nobody reads it"),
-        (text(folder.path()), "Is a directory (os error 21)"),
+        (text(&fifo), "nobody reads it; start its reader first"),
+        (text(folder.path()), "Is a directory"),
         (text(&link), "it is also the input"),
     ] {
         let args = ["--when-full", "drop-newest", "--lost-to", path, text(&file)];
         let done = run(&args, b"").expect(1);
-        let line = format!("hwm: cannot append lost records to {path}: {reason}\n");
+        let line = format!("hwm: cannot append lost records to {path} (--lost-to): {reason}\n");
         assert_eq!((done.stderr, done.stdout), (line, Vec::new()));
     }
     let args = ["--when-full", "drop-newest", "--lost-to", text(&link)];

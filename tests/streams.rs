@@ -279,13 +279,19 @@ fn descriptors_open_the_wrong_way_are_clear_errors() {
     let write_only = || File::create(&path).unwrap();
     let child = hwm(&[]).stdin(write_only()).spawn().unwrap();
     let done = finish(child, b"").expect(1);
-    assert_eq!(done.stderr, "hwm: stdin is not open for reading\n");
+    assert_eq!(
+        done.stderr,
+        "hwm: stdin is not open for reading; redirect it (<), or name a FILE\n"
+    );
     let child = hwm(&[])
         .stdout(File::open("/dev/null").unwrap())
         .spawn()
         .unwrap();
     let done = finish(child, b"").expect(1);
-    assert_eq!(done.stderr, "hwm: stdout is not open for writing\n");
+    assert_eq!(
+        done.stderr,
+        "hwm: stdout is not open for writing; redirect it (>), or use -o or -X\n"
+    );
 }
 
 #[test]

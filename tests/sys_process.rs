@@ -242,8 +242,14 @@ fn complaint(role_script: &str) -> String {
 
 #[test]
 fn what_is_closed_at_the_start_is_noticed() {
-    assert_eq!(complaint(r#"exec "$@" <&-"#), "stdin is closed");
-    assert_eq!(complaint(r#"exec "$@" >&-"#), "stdout is closed");
+    assert_eq!(
+        complaint(r#"exec "$@" <&-"#),
+        "stdin is closed; redirect it (<), or name a FILE"
+    );
+    assert_eq!(
+        complaint(r#"exec "$@" >&-"#),
+        "stdout is closed; redirect it (>), or use -o or -X"
+    );
 }
 
 #[test]
@@ -256,14 +262,17 @@ fn a_stdin_that_is_not_used_may_be_closed() {
 
 #[test]
 fn descriptors_that_cannot_serve_are_refused() {
-    assert_eq!(complaint(r#"exec "$@" </"#), "stdin is a directory");
+    assert_eq!(
+        complaint(r#"exec "$@" </"#),
+        "stdin is a directory; name the files in it"
+    );
     assert_eq!(
         complaint(r#"exec "$@" 1</dev/null"#),
-        "stdout is not open for writing"
+        "stdout is not open for writing; redirect it (>), or use -o or -X"
     );
     assert_eq!(
         complaint(r#"exec "$@" 0>/dev/null"#),
-        "stdin is not open for reading"
+        "stdin is not open for reading; redirect it (<), or name a FILE"
     );
 }
 
@@ -271,7 +280,7 @@ fn descriptors_that_cannot_serve_are_refused() {
 fn output_onto_the_input_is_refused() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().display();
-    let message = "input and output are the same file";
+    let message = "input and output are the same file; write to another one";
     assert_eq!(
         complaint(&format!(r#"exec "$@" <{path} >>{path}"#)),
         format!("stdin: {message}")

@@ -55,7 +55,8 @@ fn an_output_that_is_an_input_is_left_as_it_is() {
     fs::write(&path, "text").unwrap();
     let name = path.to_str().unwrap();
     let done = finish(hwm(&["-o", name, name]).spawn().unwrap(), b"").expect(1);
-    let expected = format!("hwm: {name}: input and output are the same file\n");
+    let expected =
+        format!("hwm: {name}: input and output are the same file; write to another one\n");
     assert_eq!(done.stderr, expected);
     assert_eq!(fs::read_to_string(&path).unwrap(), "text");
 }
@@ -70,7 +71,7 @@ fn what_fails_names_the_output_file() {
     let done = finish(hwm(&["-o", "/nowhere/x"]).spawn().unwrap(), b"").expect(1);
     assert_eq!(
         done.stderr,
-        "hwm: cannot open /nowhere/x for writing: No such file or directory (os error 2)\n"
+        "hwm: cannot open /nowhere/x for writing (-o): No such file or directory\n"
     );
 }
 
@@ -122,7 +123,7 @@ fn the_process_number_is_in_its_file_while_it_runs() {
     let done = finish(failed, b"").expect(1);
     assert_eq!(
         done.stderr,
-        "hwm: cannot write /nowhere/pid: No such file or directory (os error 2)\n"
+        "hwm: cannot write /nowhere/pid (-P): No such file or directory\n"
     );
     // Also where it cannot begin.
     let options = ["-P", path.to_str().unwrap(), "-o", "/nowhere/x"];

@@ -28,7 +28,14 @@ use crate::config::{LossLimit, Mark, Sample};
     disable_help_flag = true,
     disable_version_flag = true,
     after_help = "SIZE takes k K M G T and KiB MiB GiB TiB (1024), kB MB GB TB (1000). \
-                  DUR is like 250ms, 5s, 1m 30s."
+                  DUR is like 250ms, 5s, 1m 30s. Long options may be cut short, as in --prog.\n\
+                  \n\
+                  Examples:\n  \
+                  hwm -pterb disk.img | gzip >disk.img.gz\n  \
+                  server 2>&1 | hwm --when-full drop-oldest --mark | logger\n  \
+                  build 2>&1 | hwm --when-full drop-newest --fail-on-loss | upload\n\
+                  \n\
+                  hwm(1) has more of them, and what is different from pv."
 )]
 pub(super) struct Args {
     /// Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]
@@ -70,7 +77,7 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = watermark::parse)]
     pub(super) start_fill: Option<Watermark>,
 
-    /// With --start-fill: begin to write so long after the first byte came at the latest [default: 10s]
+    /// With --start-fill: begin to write at the latest so long after the first byte came [default: 10s]
     #[arg(help_heading = "Buffer", long, value_name = "DUR",
           allow_hyphen_values = true, value_parser = duration::parse)]
     pub(super) start_timeout: Option<Duration>,

@@ -131,7 +131,8 @@ pub(super) struct TransferArgs {
     /// Write to FILE instead of standard output
     ///
     /// It is made, for its owner alone, or emptied; - is standard output.
-    #[arg(short = 'o', long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(short = 'o', long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
+          allow_hyphen_values = true)]
     pub(super) output: Option<PathBuf>,
 
     /// Write to nowhere
@@ -155,7 +156,8 @@ pub(super) struct TransferArgs {
     pub(super) sync: bool,
 
     /// Write the process's number to FILE, and remove it at the end
-    #[arg(short = 'P', long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(short = 'P', long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
+          allow_hyphen_values = true)]
     pub(super) pidfile: Option<PathBuf>,
 }
 

@@ -18,10 +18,15 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Reads a duration; `0` needs no unit.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
+    parse_with_unit(text, "a duration such as 250ms, 5s or 1m 30s")
+}
+
+/// `expected` is what to say of a text that is something else.
+fn parse_with_unit(text: &str, expected: &str) -> Result<Duration, String> {
     if text.starts_with('-') {
         return Err("a duration cannot be negative".into());
     }
-    let duration = parse_duration(text).map_err(|error| explain(text, &error))?;
+    let duration = parse_duration(text).map_err(|error| explain(text, &error, expected))?;
     if has_unit(text, "M") {
         return Err("'M' stands for months; write 5m for minutes, 5months for months".into());
     }
@@ -45,14 +50,14 @@ pub(super) fn parse_interval(text: &str) -> Result<Duration, String> {
     Ok(interval)
 }
 
-/// Reads a duration, or a number of seconds.
+/// Reads a duration, or a number of seconds. As in pv, blanks around it do no harm.
 pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    match Decimal::split(text) {
+    match Decimal::split(text.trim()) {
         Some((seconds, "")) => {
             let nanos = seconds.times(1_000_000_000).ok_or(TOO_LONG)?;
             no_longer_than_a_century(Duration::from_nanos(nanos))
         }
-        _ => parse(text),
+        _ => parse_with_unit(text, "seconds such as 0.5, or a duration such as 250ms"),
     }
 }
 
@@ -71,9 +76,9 @@ fn has_unit(text: &str, unit: &str) -> bool {
 }
 
 /// humantime's own words count bytes; these name the unit to write.
-fn explain(text: &str, error: &DurationError) -> String {
+fn explain(text: &str, error: &DurationError, expected: &str) -> String {
     match error {
-        DurationError::Empty => "it is empty: expected a duration such as 250ms or 5s".into(),
+        DurationError::Empty => format!("it is empty: expected {expected}"),
         // humantime says the same of both.
         DurationError::NumberOverflow if text.contains('.') => {
             "longer than 100 years, or too fine a fraction: write it in a smaller unit".into()
@@ -86,7 +91,7 @@ fn explain(text: &str, error: &DurationError) -> String {
             format!("unknown unit '{unit}'; the common ones are ms, s, m, h and days")
         }
         DurationError::InvalidCharacter(_) | DurationError::NumberExpected(_) => {
-            "expected a duration such as 250ms, 5s or 1m 30s".into()
+            format!("expected {expected}")
         }
     }
 }
@@ -117,7 +122,10 @@ mod tests {
         let example = "expected a duration such as 250ms, 5s or 1m 30s";
         let fine = "longer than 100 years, or too fine a fraction: write it in a smaller unit";
         for (text, error) in [
-            ("", "it is empty: expected a duration such as 250ms or 5s"),
+            (
+                "",
+                "it is empty: expected a duration such as 250ms, 5s or 1m 30s",
+            ),
             ("5", "a duration needs a unit, such as 5s"),
             (
                 "5M",
@@ -151,6 +159,7 @@ mod tests {
             ("0.5", 500),
             ("0.01", 10),
             ("600", 600_000),
+            (" 2 ", 2000),
             ("250ms", 250),
             ("1m 30s", 90_000),
         ] {
@@ -176,7 +185,18 @@ mod tests {
             ),
             ("9999999999", "longer than 100 years"),
             ("99999999999999999999", "longer than 100 years"),
-            ("", "it is empty: expected a duration such as 250ms or 5s"),
+            (
+                "",
+                "it is empty: expected seconds such as 0.5, or a duration such as 250ms",
+            ),
+            (
+                "soon",
+                "expected seconds such as 0.5, or a duration such as 250ms",
+            ),
+            (
+                "1,5",
+                "expected seconds such as 0.5, or a duration such as 250ms",
+            ),
         ] {
             assert_eq!(parse_interval(text), Err(error.into()), "{text:?}");
         }

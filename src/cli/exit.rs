@@ -1,11 +1,12 @@
 //! The endings that need no relay: help, version, wrong usage; and clap's errors on one line.
 //!
-//! Refuses to print a second line for wrong usage: logs and scripts take one.
+//! Refuses to print, which is `main`'s, and to make a second line for wrong usage: logs and scripts take
+//! one.
 
 use std::error::Error as _;
-use std::io::{self, Write as _};
+use std::ffi::OsString;
 
-use super::unbuilt;
+use super::{abbreviation, unbuilt};
 use crate::units::one_line;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -24,17 +25,6 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// Prints the text. A closed or broken stream is nobody's to tell: the status says it all.
-    pub fn print(&self) {
-        let text = self.text.as_bytes();
-        let _ = if self.to_stdout {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(text).and_then(|()| stdout.flush())
-        } else {
-            io::stderr().lock().write_all(text)
-        };
-    }
-
     /// Wrong usage: one line, whatever control characters the user typed.
     pub(super) fn usage(message: &str) -> Self {
         let text = format!("hwm: {}; try 'hwm --help'\n", one_line(message));
@@ -43,6 +33,27 @@ impl Exit {
             to_stdout: false,
             status: USAGE,
         }
+    }
+
+    /// A value that is not valid UTF-8. Which one clap does not say; `read` reads the first words of
+    /// them.
+    pub(super) fn no_text(
+        words: &[OsString],
+        read: impl Fn(&[OsString]) -> Option<ErrorKind>,
+    ) -> Self {
+        let is_wrong = |count: &usize| read(&words[..*count]) == Some(ErrorKind::InvalidUtf8);
+        let count = (1..words.len()).find(is_wrong).unwrap_or(words.len());
+        let text = |at: usize| words[at].to_string_lossy();
+        let (before, last) = (count.saturating_sub(1), text(count - 1));
+        // Without its value, the word before is wrong as well.
+        let what = match (read(&words[..before]), last.split_once('=')) {
+            (Some(_), _) => format!("'{last}' for {}", text(before - 1)),
+            (None, Some((option, value))) => format!("'{value}' for {option}"),
+            (None, None) => format!("in '{last}'"),
+        };
+        Exit::usage(&format!(
+            "invalid value {what}: it is not valid UTF-8; only file names may be so"
+        ))
     }
 }
 
@@ -65,12 +76,7 @@ fn fold(error: &clap::Error) -> String {
     let argument = option_name(text_of(error, ContextKind::InvalidArg));
     let value = text_of(error, ContextKind::InvalidValue);
     match error.kind() {
-        ErrorKind::UnknownArgument => match text_of(error, ContextKind::SuggestedArg) {
-            close if close.is_empty() || unbuilt::has(close) => {
-                format!("unknown option '{argument}'")
-            }
-            close => format!("unknown option '{argument}'; did you mean '{close}'?"),
-        },
+        ErrorKind::UnknownArgument => unknown(argument, text_of(error, ContextKind::SuggestedArg)),
         ErrorKind::InvalidValue if value.is_empty() => format!("{argument} needs a value"),
         ErrorKind::InvalidValue => format!(
             "invalid value '{value}' for {argument}: {}",
@@ -84,11 +90,22 @@ fn fold(error: &clap::Error) -> String {
             )
         }
         ErrorKind::TooManyValues => format!("{argument} takes no value, but got '{value}'"),
-        ErrorKind::InvalidUtf8 => {
-            "an argument is not valid UTF-8; only file names may be so".into()
-        }
         kind => format!("{} {argument}", kind.as_str().unwrap_or("wrong usage")),
     }
+}
+
+/// `close` is what clap would suggest, or empty.
+fn unknown(argument: &str, close: &str) -> String {
+    if let Some(names) = abbreviation::several(&super::pvs_command(), argument) {
+        return format!(
+            "ambiguous option '{argument}': it could be {}",
+            names.join(", ")
+        );
+    }
+    if close.is_empty() || unbuilt::has(close) {
+        return format!("unknown option '{argument}'");
+    }
+    format!("unknown option '{argument}'; did you mean '{close}'?")
 }
 
 fn possible_values(error: &clap::Error) -> String {

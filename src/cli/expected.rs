@@ -75,7 +75,7 @@ pub(super) fn of_path(path: &Path) -> io::Result<u64> {
     if fs::metadata(path)?.is_dir() {
         return of_tree(path);
     }
-    of_file(path)?.ok_or_else(|| io::Error::other("it has no size"))
+    of_file(path)?.ok_or_else(|| io::Error::other("it has no size; give a number, as in -s 10M"))
 }
 
 /// What is left of stdin, where it is a file.

@@ -7,6 +7,7 @@
 //! args       what may be typed         (clap)
 //! display    pv's switches             (clap)
 //! unbuilt    pv's options to come      (clap)
+//! abbreviation     long options cut short
 //! format     -F, and what single switches come to
 //! si         -k, and what it does to the options behind it
 //! size, rate, duration, watermark, sample, mark, loss_limit, grant      one kind of value each
@@ -16,6 +17,7 @@
 //! exit       help, version, and every error on one line
 //! ```
 
+mod abbreviation;
 mod args;
 mod decimal;
 mod display;
@@ -41,6 +43,7 @@ mod tests;
 
 use std::ffi::OsString;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::config::Config;
@@ -68,10 +71,20 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, terminal: bool) -> Result
     validate::validate(args, terminal).map_err(|message| Exit::usage(&message))
 }
 
-/// Reads the command line again, with all of pv's options: so many definitions are not made for a
-/// command line that does without them.
+/// All that is known to pv, too.
+fn pvs_command() -> clap::Command {
+    unbuilt::teach(command())
+}
+
+/// Reads the command line again, with all of pv's options, and with abbreviations: so many definitions
+/// are not made for a command line that does without them.
 fn known_to_pv(args: &[OsString]) -> Result<clap::ArgMatches, Exit> {
-    let matches = unbuilt::teach(command()).try_get_matches_from(args)?;
+    let command = abbreviation::teach(pvs_command(), args);
+    let read = |args: &[OsString]| command.clone().try_get_matches_from(args);
+    let matches = read(args).map_err(|error| match error.kind() {
+        ErrorKind::InvalidUtf8 => Exit::no_text(args, |args| Some(read(args).err()?.kind())),
+        _ => error.into(),
+    })?;
     match unbuilt::first_used(&matches) {
         Some(message) => Err(Exit::usage(&message)),
         None => Ok(matches),

@@ -138,8 +138,8 @@ mod tests {
             ("reservoir=/1s", keep),
             (
                 "reservoir=10/",
-                "in reservoir=K/DUR, DUR is wrong: it is empty: expected a duration such as 250ms \
-                 or 5s",
+                "in reservoir=K/DUR, DUR is wrong: it is empty: expected a duration such as 250ms, \
+                 5s or 1m 30s",
             ),
             (
                 "reservoir=10/0s",

@@ -605,6 +605,20 @@ fn each_wrong_usage_gets_its_line() {
             "invalid value '0.001' for --interval: the shortest interval is 0.01 (10ms)".into(),
         ),
         (
+            "-i 0",
+            "invalid value '0' for --interval: the shortest interval is 0.01 (10ms)".into(),
+        ),
+        (
+            "-i soon",
+            "invalid value 'soon' for --interval: expected seconds such as 0.5, or a duration such as 250ms"
+                .into(),
+        ),
+        (
+            "-i 99999999999",
+            "invalid value '99999999999' for --interval: longer than 100 years".into(),
+        ),
+        ("-N", "--name needs a value".into()),
+        (
             "-s many",
             "invalid value 'many' for --size: expected a number first, as in 64k or 1.5M".into(),
         ),
@@ -614,12 +628,12 @@ fn each_wrong_usage_gets_its_line() {
         ),
         (
             "-s @does-not-exist",
-            "cannot learn the size of 'does-not-exist' for --size: No such file or directory (os error 2)"
+            "cannot learn the size of 'does-not-exist' for --size: No such file or directory"
                 .into(),
         ),
         (
             "-s @/dev/null",
-            "cannot learn the size of '/dev/null' for --size: it has no size".into(),
+            "cannot learn the size of '/dev/null' for --size: it has no size; give a number, as in -s 10M".into(),
         ),
         (
             "--qiet",
@@ -655,28 +669,90 @@ fn control_characters_cannot_make_a_second_line() {
 #[test]
 fn a_value_that_is_not_text_is_refused() {
     use std::os::unix::ffi::OsStringExt;
-    let value = OsString::from_vec(b"a\xff".to_vec());
-    for option in ["-N", "-B", "--when-full"] {
-        let words = [OsString::from("hwm"), option.into(), value.clone()];
+    let not_text = |before: &[u8]| OsString::from_vec([before, b"a\xff"].concat());
+    for (words, what) in [
+        (["-N".into(), not_text(b"")], "'a\u{fffd}' for -N"),
+        (
+            ["--when-full".into(), not_text(b"")],
+            "'a\u{fffd}' for --when-full",
+        ),
+        (["-B".into(), not_text(b"-")], "'-a\u{fffd}' for -B"),
+        (
+            ["-q".into(), not_text(b"--name=")],
+            "'a\u{fffd}' for --name",
+        ),
+        (["-q".into(), not_text(b"-fN")], "in '-fNa\u{fffd}'"),
+    ] {
+        // A FILE need not be text.
+        let line = ["hwm".into(), not_text(b"")].into_iter().chain(words);
+        let line = line.chain(["-x".into()]);
+        let said = "it is not valid UTF-8; only file names may be so";
         assert_eq!(
-            parse(words, false).unwrap_err().text,
-            "hwm: an argument is not valid UTF-8; only file names may be so; try 'hwm --help'\n"
+            parse(line, false).unwrap_err().text,
+            format!("hwm: invalid value {what}: {said}; try 'hwm --help'\n")
         );
     }
 }
 
+/// pv's options, by letter and long name.
+const TO_COME: [(char, &str); 8] = [
+    ('K', "direct-io"),
+    ('O', "sparse"),
+    ('U', "store-and-forward"),
+    ('d', "watchfd"),
+    ('R', "remote"),
+    ('Q', "query"),
+    ('M', "monitor"),
+    ('x', "extra-display"),
+];
+
+const BUILT: [(char, &str); 41] = [
+    ('p', "progress"),
+    ('t', "timer"),
+    ('e', "eta"),
+    ('I', "fineta"),
+    ('r', "rate"),
+    ('a', "average-rate"),
+    ('b', "bytes"),
+    ('T', "buffer-percent"),
+    ('A', "last-written"),
+    ('F', "format"),
+    ('n', "numeric"),
+    ('q', "quiet"),
+    ('8', "bits"),
+    ('k', "si"),
+    ('W', "wait"),
+    ('D', "delay-start"),
+    ('s', "size"),
+    ('g', "gauge"),
+    ('l', "line-mode"),
+    ('0', "null"),
+    ('i', "interval"),
+    ('m', "average-rate-window"),
+    ('w', "width"),
+    ('H', "height"),
+    ('N', "name"),
+    ('u', "bar-style"),
+    ('v', "stats"),
+    ('f', "force"),
+    ('c', "cursor"),
+    ('o', "output"),
+    ('L', "rate-limit"),
+    ('B', "buffer-size"),
+    ('C', "no-splice"),
+    ('E', "skip-errors"),
+    ('Z', "error-skip-block"),
+    ('S', "stop-at-size"),
+    ('Y', "sync"),
+    ('X', "discard"),
+    ('P', "pidfile"),
+    ('h', "help"),
+    ('V', "version"),
+];
+
 #[test]
 fn every_letter_of_pv_is_built_or_refused_by_name() {
-    for (letter, long) in [
-        ('K', "direct-io"),
-        ('O', "sparse"),
-        ('U', "store-and-forward"),
-        ('d', "watchfd"),
-        ('R', "remote"),
-        ('Q', "query"),
-        ('M', "monitor"),
-        ('x', "extra-display"),
-    ] {
+    for (letter, long) in TO_COME {
         let refused = format!("pv's -{letter} (--{long}) is not built yet in hwm");
         for line in [
             format!("-{letter}"),
@@ -689,55 +765,99 @@ fn every_letter_of_pv_is_built_or_refused_by_name() {
             assert_eq!(error(&line), refused, "{line}");
         }
     }
-    for (letter, long) in [
-        ('p', "progress"),
-        ('t', "timer"),
-        ('e', "eta"),
-        ('I', "fineta"),
-        ('r', "rate"),
-        ('a', "average-rate"),
-        ('b', "bytes"),
-        ('T', "buffer-percent"),
-        ('A', "last-written"),
-        ('F', "format"),
-        ('n', "numeric"),
-        ('q', "quiet"),
-        ('8', "bits"),
-        ('k', "si"),
-        ('W', "wait"),
-        ('D', "delay-start"),
-        ('s', "size"),
-        ('g', "gauge"),
-        ('l', "line-mode"),
-        ('0', "null"),
-        ('i', "interval"),
-        ('m', "average-rate-window"),
-        ('w', "width"),
-        ('H', "height"),
-        ('N', "name"),
-        ('u', "bar-style"),
-        ('v', "stats"),
-        ('f', "force"),
-        ('c', "cursor"),
-        ('o', "output"),
-        ('L', "rate-limit"),
-        ('B', "buffer-size"),
-        ('C', "no-splice"),
-        ('E', "skip-errors"),
-        ('Z', "error-skip-block"),
-        ('S', "stop-at-size"),
-        ('Y', "sync"),
-        ('X', "discard"),
-        ('P', "pidfile"),
-        ('h', "help"),
-        ('V', "version"),
-    ] {
+    for (letter, long) in BUILT {
         let command = command();
         let built = command
             .get_arguments()
             .find(|arg| arg.get_short() == Some(letter));
         assert_eq!(built.and_then(|arg| arg.get_long()), Some(long));
     }
+}
+
+#[test]
+fn what_is_a_clear_abbreviation_to_pv_is_pvs_option() {
+    let all: Vec<&str> = [&BUILT[..], &TO_COME]
+        .concat()
+        .iter()
+        .map(|x| x.1)
+        .collect();
+    let mut tried = 0;
+    for full in &all {
+        let value = match *full {
+            "size" | "buffer-size" | "rate-limit" | "last-written" | "width" | "height" => "=7",
+            "interval" | "delay-start" | "average-rate-window" | "error-skip-block" => "=7",
+            "format" | "name" | "output" | "pidfile" => "=x",
+            "bar-style" => "=block",
+            _ => "",
+        };
+        let outcome = |name: &str| {
+            let words = [
+                "hwm",
+                "/dev/null",
+                "--seed=1",
+                "-f",
+                &format!("--{name}{value}"),
+            ];
+            format!("{:?}", parse(words.map(OsString::from), false))
+        };
+        for short in (1..full.len()).map(|length| &full[..length]) {
+            let meant = all.iter().filter(|name| name.starts_with(short)).count();
+            if meant == 1 {
+                assert_eq!(outcome(short), outcome(full), "--{short} for --{full}");
+                tried += 1;
+            } else if !all.contains(&short) {
+                let said = error(&format!("--{short}{value}"));
+                let begin = format!("ambiguous option '--{short}': it could be --");
+                assert!(said.starts_with(&begin), "{said}");
+                assert!(said.contains(&format!("--{full}")), "{said}");
+            }
+        }
+    }
+    assert!(tried > 200, "{tried}");
+}
+
+#[test]
+fn no_name_of_hwms_own_is_an_abbreviation_to_pv() {
+    for arg in command()
+        .get_arguments()
+        .filter(|arg| arg.get_short().is_none())
+    {
+        for name in arg.get_long_and_visible_aliases().unwrap_or_default() {
+            let mut pvs = [&BUILT[..], &TO_COME].concat().into_iter();
+            assert!(!pvs.any(|(_, long)| long.starts_with(name)), "--{name}");
+        }
+    }
+}
+
+#[test]
+fn hwms_own_names_can_be_cut_short_where_pv_has_none() {
+    let policy = |line: &str| config(line).relay.policy;
+    assert_eq!(policy("--over drop-oldest"), Policy::DropOldest);
+    assert_eq!(policy("--wh=latest"), Policy::Latest);
+    let relay = config("-B 100 --hi 50% --low=10%").relay;
+    assert_eq!((relay.high_water, relay.low_water), (50, 10));
+    assert_eq!(config("-N --prog").report.name, Some("--prog".to_owned()));
+    assert_eq!(parts("-f --by --tim --by"), [Part::Bytes, Part::Timer]);
+    assert_eq!(
+        error("--rep json"),
+        "ambiguous option '--rep': it could be --report, --report-to"
+    );
+    assert_eq!(
+        error("--bur 1k --buf 3"),
+        "ambiguous option '--buf': it could be --buffer-size, --buffer-records, --buffer-percent"
+    );
+    assert_eq!(
+        error("--spars"),
+        "pv's -O (--sparse) is not built yet in hwm"
+    );
+    assert_eq!(error("--pri"), "--priority needs a value");
+    assert_eq!(
+        error("--rate-l x"),
+        "invalid value 'x' for --rate-limit: expected a number first, as in 64k or 1.5M"
+    );
+    assert_eq!(error("--=x"), "unknown option '--'");
+    let help = parse_line("--hel", false).unwrap_err();
+    assert_eq!((help.status, help.to_stdout), (0, true));
 }
 
 #[test]
@@ -896,6 +1016,12 @@ fn transfer_options_arrive() {
     assert_eq!(skips("-Z 1"), Some((false, Some(1))));
     assert_eq!(skips("-Z 0"), None);
     assert_eq!(transfer("-X").sink, Sink::Nowhere);
+    // As with getopt, the word behind is the value, whatever it looks like.
+    let dashed = transfer("-o -x -P --sync");
+    assert_eq!(dashed.sink, Sink::File("-x".into()));
+    assert_eq!(dashed.pid_file, Some("--sync".into()));
+    assert!(!dashed.sync);
+    assert_eq!(error("-P"), "--pidfile needs a value");
     assert_eq!(
         error("-X -o x"),
         "-o and -X contradict each other: keep one"

@@ -18,6 +18,7 @@ use crate::config::{
     ReportMode, Sample, ScreenConfig, Sideways, Sink, SkipErrors, Source, StartFill,
     TransferConfig,
 };
+use crate::units::reason;
 
 /// Enough to smooth what both sides do in bursts.
 const CAPACITY: u64 = 4 << 20;
@@ -302,7 +303,8 @@ fn expected_amount(
         Some(Expected::Size(size)) => Some(*size),
         Some(Expected::Of(path)) => Some(expected::of_path(path).map_err(|error| {
             let path = path.display();
-            format!("cannot learn the size of '{path}' for --size: {error}")
+            let reason = reason(&error);
+            format!("cannot learn the size of '{path}' for --size: {reason}")
         })?),
     };
     if counts_records(args) {

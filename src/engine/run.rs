@@ -187,7 +187,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             let why = match self.system.take_grant() {
                 Granted::Grant(grant, line) => match self.relay.granted(grant) {
                     Ok(()) => continue,
-                    Err(MixedUnits) => format!("line {line}: bytes and records in one run"),
+                    Err(MixedUnits) => {
+                        format!("line {line}: bytes and records in one run; ask for one of them")
+                    }
                 },
                 Granted::WouldBlock => {
                     self.demand_ready = false;
@@ -241,7 +243,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     pub(super) fn stop_without_memory(&mut self, now: Duration) {
         let after = self.relay.input_bytes();
         self.reporter.message(format!(
-            "cannot get more memory for the buffer (after {after} bytes of input)"
+            "cannot get more memory for the buffer; a smaller -B needs less (after {after} bytes of input)"
         ));
         self.relay.source_failed();
         self.relay.input_ended(now);

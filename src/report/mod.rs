@@ -50,7 +50,7 @@ use std::time::{Duration, Instant};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::snapshot::Snapshot;
 use crate::engine::{Event, Reporter};
-use crate::units::one_line;
+use crate::units::{one_line, reason};
 pub use sideways::{Reporters, start};
 
 use metrics::Metrics;
@@ -89,12 +89,13 @@ fn start_report(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
         .filter(|_| config.mode != ReportMode::None);
     let reports = match elsewhere {
         None => Descriptor::Stderr,
-        Some(path) => Descriptor::open(path).map_err(StartError::path("report", path))?,
+        Some(path) => {
+            Descriptor::open(path).map_err(StartError::path("report", "--report-to", path))?
+        }
     };
-    let metrics = config
-        .metrics_file
-        .as_ref()
-        .map(|path| Metrics::at(path).map_err(StartError::path("write metrics", path)));
+    let metrics = config.metrics_file.as_ref().map(|path| {
+        Metrics::at(path).map_err(StartError::path("write metrics", "--metrics-file", path))
+    });
     let metrics = metrics.transpose()?;
     let has_metrics = metrics.is_some();
     let scribe = Scribe::new(
@@ -120,9 +121,9 @@ pub struct StartError {
 }
 
 impl StartError {
-    /// `what` cannot be done to `path`: it could not be opened.
-    fn path(what: &str, path: &Path) -> impl FnOnce(io::Error) -> StartError {
-        let what = format!("{what} to {}", path.display());
+    /// `what` cannot be done to the `path` of `option`: it could not be opened.
+    fn path(what: &str, option: &str, path: &Path) -> impl FnOnce(io::Error) -> StartError {
+        let what = format!("{what} to {} ({option})", path.display());
         |error| StartError { what, error }
     }
 }
@@ -132,9 +133,9 @@ impl fmt::Display for StartError {
         write!(f, "cannot {}: ", self.what)?;
         match self.error.raw_os_error() {
             Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
-                f.write_str("nobody reads it")
+                f.write_str("nobody reads it; start its reader first")
             }
-            _ => self.error.fmt(f),
+            _ => f.write_str(&reason(&self.error)),
         }
     }
 }
@@ -416,6 +417,12 @@ impl Drop for ThreadedReporter {
     fn drop(&mut self) {
         self.end(None);
     }
+}
+
+/// Says on stderr why the process ends without a run. Waits for room, as where a run ends, but not for
+/// ever: the exit status says the rest.
+pub fn say_and_end(text: String) {
+    output::say_within(Descriptor::Stderr, text, LAST_WORD);
 }
 
 /// Errors are for people, and never JSON.

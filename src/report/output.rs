@@ -7,12 +7,16 @@ use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::Builder;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::termios::{self, LocalModes};
 
+use super::STACK;
 use crate::job;
 
 /// An open place to write to; clones share it.
@@ -149,6 +153,23 @@ pub fn say_now(line: String) {
     }
 }
 
+/// Writes a text before the process ends, and waits for room no longer than `patience`: the thread that
+/// is stuck then ends with the process.
+pub fn say_within(mut out: Descriptor, text: String, patience: Duration) {
+    if out.write_at_once(text.as_bytes()) {
+        return;
+    }
+    let (alive, done) = sync_channel::<()>(0);
+    let work = move || {
+        let _ = out.write_all(text.as_bytes());
+        drop(alive);
+    };
+    // Where there is not even a thread to be had, the exit status has to say it all.
+    if Builder::new().stack_size(STACK).spawn(work).is_ok() {
+        let _ = done.recv_timeout(patience);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +209,27 @@ mod tests {
         assert!(!pipe.write_at_once(b"not now\n"));
         drop(reader);
         assert!(pipe.write_at_once(b"lost\n"), "nobody is left to be told");
+    }
+
+    #[test]
+    fn a_last_word_waits_for_room_and_not_for_ever() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let pipe = Descriptor::Own(Arc::new(writer));
+        crate::sys::testing::fill(&pipe);
+        say_within(pipe.clone(), "never\n".to_owned(), Duration::ZERO);
+
+        let (reader2, writer) = rustix::pipe::pipe().unwrap();
+        let pipe = Descriptor::Own(Arc::new(writer));
+        crate::sys::testing::fill(&pipe);
+        let listener = std::thread::spawn(move || {
+            let mut came = Vec::new();
+            let mut file = std::fs::File::from(reader2);
+            io::Read::read_to_end(&mut file, &mut came).unwrap();
+            came
+        });
+        say_within(pipe, "late\n".to_owned(), Duration::from_secs(60));
+        assert!(listener.join().unwrap().ends_with(b"late\n"));
+        drop(reader);
     }
 
     #[test]

@@ -355,7 +355,10 @@ fn reports_elsewhere_leave_a_log_and_a_path_that_cannot_be_opened_is_named() {
     let error = start_report(&config).err().expect("it opens");
     let text = error.to_string();
     assert!(text.starts_with("cannot report to "), "{text}");
-    assert!(text.contains("below a file: Not a directory"), "{text}");
+    assert!(
+        text.contains("below a file (--report-to): Not a directory"),
+        "{text}"
+    );
 }
 
 #[test]

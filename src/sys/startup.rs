@@ -69,30 +69,40 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::Closed(name) => write!(f, "{name} is closed"),
+            StartError::Closed(name) => write!(f, "{name} is closed; {}", way_out(name)),
             StartError::WrongWay(name) => {
                 let way = if *name == "stdin" {
                     "reading"
                 } else {
                     "writing"
                 };
-                write!(f, "{name} is not open for {way}")
+                write!(f, "{name} is not open for {way}; {}", way_out(name))
             }
-            StartError::Directory => write!(f, "stdin is a directory"),
+            StartError::Directory => write!(f, "stdin is a directory; name the files in it"),
             StartError::SameFile(name) => write!(f, "{name}: {SAME_FILE}"),
-            StartError::Output(name, error) => write!(f, "cannot open {name} for writing: {error}"),
+            StartError::Output(name, error) => {
+                write!(f, "cannot open {name} for writing (-o): {}", reason(error))
+            }
             StartError::Demand(name, error) => {
                 write!(f, "cannot open --demand {name}: {}", reason(error))
             }
-            StartError::System { what, error } => write!(f, "cannot {what}: {error}"),
+            StartError::System { what, error } => write!(f, "cannot {what}: {}", reason(error)),
         }
     }
 }
 
 impl std::error::Error for StartError {}
 
+/// What to do about a standard descriptor that cannot serve.
+fn way_out(name: &str) -> &'static str {
+    match name {
+        "stdin" => "redirect it (<), or name a FILE",
+        _ => "redirect it (>), or use -o or -X",
+    }
+}
+
 /// What is wrong with an input that is also the output.
-pub(super) const SAME_FILE: &str = "input and output are the same file";
+pub(super) const SAME_FILE: &str = "input and output are the same file; write to another one";
 
 /// Checks descriptors 0 and 1 as far as they are used, and the sources; opens the output. Answers with
 /// it which regular file it is, if it is one: sources that appear or change later are compared with
@@ -192,6 +202,8 @@ fn check_same_file(
 pub(super) fn source_name(source: &Source) -> String {
     match source {
         Source::Stdin => "stdin".to_owned(),
+        // Or nothing would stand there.
+        Source::File(path) if path.as_os_str().is_empty() => "''".to_owned(),
         Source::File(path) => path.display().to_string(),
     }
 }

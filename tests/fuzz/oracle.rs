@@ -206,9 +206,9 @@ pub fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_nanos(nanos)).filter(|duration| *duration <= CENTURY)
 }
 
-/// A duration, or seconds without a unit.
+/// A duration, or seconds without a unit, which may have blanks around them.
 pub fn seconds(text: &str) -> Option<Duration> {
-    let time = match number(text) {
+    let time = match number(text.trim()) {
         Some(seconds) => Duration::from_nanos(seconds.times(1_000_000_000, 0)?),
         None => duration(text)?,
     };

@@ -74,10 +74,10 @@ impl Events {
     ) -> Result<Events, StartError> {
         let opened = Descriptor::open(path).and_then(|out| {
             shared::refuse(&out, config)?;
-            let name = path.display().to_string();
+            let name = format!("{} (--events)", path.display());
             Events::onto(out, name, config.report.clone(), complaints)
         });
-        opened.map_err(StartError::path("write events", path))
+        opened.map_err(StartError::path("write events", "--events", path))
     }
 
     /// The same with anything to write to; `name` is what it is called when that fails.

@@ -54,12 +54,12 @@ impl Lost {
         let opened = Descriptor::open_non_blocking(path).and_then(|file| {
             shared::refuse(&file, config)?;
             shared::refuse_told(&file, config)?;
-            let name = path.display().to_string();
+            let name = format!("{} (--lost-to)", path.display());
             Lost::onto(file, name, delimiter, complaints)
         });
         opened
             .map(Some)
-            .map_err(StartError::path("append lost records", path))
+            .map_err(StartError::path("append lost records", "--lost-to", path))
     }
 
     /// The same with anything to write to; `name` is what it is called when that fails.

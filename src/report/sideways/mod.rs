@@ -46,7 +46,7 @@ const LOST_RECORDS: Duration = Duration::from_secs(1);
 pub fn start(config: &Config) -> Result<Reporters, StartError> {
     let mut report = start_report(&config.report)?;
     if let (Some(place @ Descriptor::Own(_)), Some(path)) = (&report.reports, &config.report.to) {
-        shared::refuse(place, config).map_err(StartError::path("report", path))?;
+        shared::refuse(place, config).map_err(StartError::path("report", "--report-to", path))?;
     }
     let asked = &config.sideways;
     let is_alone = *asked == Default::default();
