@@ -357,7 +357,8 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         let until = if goes_on {
             Some(now)
         } else {
-            self.relay.waits(now);
+            // Not what the turn took: a disk that is slow to take a write is no wait for input.
+            self.relay.waits(self.system.now());
             earliest(
                 self.relay.wake_at(now),
                 self.beat.as_ref().map(|beat| beat.next),

@@ -181,6 +181,11 @@ fn times(page: &mut Page, at: &Snapshot) {
             at.wait_rate,
         ),
         (
+            "hwm_busy_seconds_total",
+            "Time spent moving data: the rest of the elapsed time.",
+            at.busy,
+        ),
+        (
             "hwm_read_paused_seconds_total",
             "Time in which the policy had stopped reading.",
             at.read_paused,
@@ -323,6 +328,7 @@ mod tests {
             "hwm_held_bytes 1048576",
             "hwm_capacity_bytes 2097152",
             "hwm_output_blocked_seconds_total 60.000001",
+            "hwm_busy_seconds_total 0.249999",
             "hwm_pressured 1",
             "hwm_run_info{policy=\"drop-oldest\"} 1",
             "hwm_run_finished 1",
