@@ -381,7 +381,7 @@ fn unread(snapshot: &Snapshot) -> Option<Field> {
 }
 
 struct Progress {
-    /// 0 to 100.
+    /// In percent; more than 100 where more came than was expected.
     share: f64,
     percents: String,
     /// Behind the percents.
@@ -417,13 +417,13 @@ fn progress(now: &Snapshot, config: &ReportConfig) -> Option<Progress> {
     }
     let lost = unit.number(now.lost.total());
     let done = unit.taken(now).saturating_add(lost);
-    let share = f64::from(percent(done as f64, expected as f64));
-    let percents = match u128::from(done) * 100 / u128::from(expected) {
-        // So far beyond, it was no size of this.
+    let share = u128::from(done) * 100 / u128::from(expected);
+    // So far beyond, it was no size of this.
+    let percents = match share {
         1000.. => ">999%".to_owned(),
-        beyond @ 100.. => format!("{beyond}%"),
         _ => format!("{share:>3}%"),
     };
+    let share = share as f64;
     if done == 0 || done > expected {
         let eta = String::new();
         return Some(Progress {

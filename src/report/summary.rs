@@ -18,8 +18,8 @@ pub fn line(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> St
         size(snapshot.capacity)
     );
     let mut line = clauses(snapshot, config, &held);
-    if snapshot.exit.is_some_and(|exit| exit != 0) {
-        // At a good end the consumer is about to take it: there it says nothing.
+    if snapshot.exit.is_some_and(was_cut_short) {
+        // Else the consumer is about to take it, and it says nothing.
         line += &unread(snapshot).map_or_else(String::new, |unread| format!("; {unread}"));
     }
     if let Some(spilled) = snapshot.spilled.and_then(spilled) {
@@ -158,6 +158,11 @@ fn slow_side(snapshot: &Snapshot) -> String {
     }
 }
 
+/// Whether it ended because the consumer took nothing, or was told to end.
+fn was_cut_short(exit: i32) -> bool {
+    exit == 5 || exit > 128
+}
+
 /// Why the run ended, where that is not simply the end of input (contract, section 6).
 fn ending(exit: i32) -> Option<String> {
     Some(match exit {
@@ -237,10 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn what_the_consumer_did_not_take_is_told_unless_all_is_well() {
+    fn what_the_consumer_did_not_take_is_told_where_the_run_was_cut_short() {
         let mut snapshot = lossy();
         snapshot.seen.unread = 65_536;
-        assert!(!last(&snapshot).contains("unread"));
+        for exit in [0, 1, 3] {
+            snapshot.exit = Some(exit);
+            assert!(!last(&snapshot).contains("unread"), "{exit}");
+        }
         snapshot.exit = Some(143);
         let end = "; 64.0KiB unread by the consumer; ended by SIGTERM";
         assert!(last(&snapshot).ends_with(end), "{}", last(&snapshot));

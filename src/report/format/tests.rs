@@ -139,7 +139,7 @@ fn a_share_beyond_all_is_told_as_it_is() {
     };
     let parts = display(&[(Part::Progress, 20), (Part::Eta, 0)]);
     let line = only(parts, PLAIN, &lossy(), &sized);
-    assert_eq!(line, "[============>] 200% ETA 0:00:00");
+    assert_eq!(line, "[=============] 200% ETA 0:00:00");
 }
 
 #[test]
