@@ -32,7 +32,7 @@ const fn since_1_11(script: &'static str) -> Line {
 }
 
 /// In a folder with `data` (5 MB), `lines` (a log), `more`, and `empty`.
-const LINES: [Line; 54] = [
+const LINES: [Line; 56] = [
     always("pv data"),
     always("pv < data"),
     always("pv data lines more"),
@@ -47,6 +47,9 @@ const LINES: [Line; 54] = [
     always("cat data | pv -fptrb"),
     always("cat data | pv -fptrb -s 5000000"),
     always("cat data | pv -s 1M -S"),
+    // More than was expected.
+    always("cat data | pv -fpb -s 1M"),
+    always("pv -n -s 1000000 < data"),
     always("pv -fpterb -N name data"),
     always("pv -fbt -i 0.25 -L 10M < data"),
     always("cat lines | pv -flb"),
