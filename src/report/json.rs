@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::core::snapshot::Bottleneck;
     use crate::report::statistics::Statistics;
-    use crate::report::testing::{config, lossy, quiet};
+    use crate::report::testing::{assert_listed, config, lossy, quiet, terms};
 
     fn parsed(line: &str) -> Value {
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
@@ -207,6 +207,25 @@ mod tests {
             depth -= piece.matches('}').count();
         }
         keys
+    }
+
+    #[test]
+    fn the_man_page_lists_every_key_and_no_other() {
+        let reports = include_str!("../../man/sections/reports.roff");
+        let mut listed = terms(reports, "In the mode\n.B json", "The summary may have more");
+        let account = include_str!("../../man/sections/account.roff");
+        listed.extend(terms(
+            account,
+            "The summary says how many",
+            ".PP\nA delimiter",
+        ));
+        let mut config = config();
+        config.name = Some("name".to_owned());
+        let mut snapshot = lossy();
+        snapshot.spilled = Some(Spilled::default());
+        let object = line("interval", &snapshot, &config, None);
+        let there = keys(&object).into_iter().filter(|key| *key != "event");
+        assert_listed(listed, there.map(str::to_owned).collect());
     }
 
     #[test]

@@ -312,7 +312,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::{config, lossy, quiet};
+    use crate::report::testing::{assert_listed, config, lossy, quiet, terms};
     use std::fs;
 
     #[test]
@@ -345,6 +345,18 @@ mod tests {
             assert!(text.contains(&format!("# HELP {name} ")), "{name}");
             assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
         }
+    }
+
+    #[test]
+    fn the_man_page_lists_every_metric_and_no_other() {
+        let formats = include_str!("../../man/sections/formats.roff").to_owned() + "\n.SH";
+        let listed = terms(&formats, ".SH METRICS", "\n.SH");
+        let mut snapshot = lossy();
+        snapshot.spilled = Some(Spilled::default());
+        let text = text(&snapshot, &config());
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let there = types.filter_map(|line| line.split_once(' '));
+        assert_listed(listed, there.map(|(name, _)| name.to_owned()).collect());
     }
 
     #[test]

@@ -63,6 +63,22 @@ mod tests {
     }
 
     #[test]
+    fn the_man_page_lists_the_keys_in_their_order() {
+        let reports = include_str!("../../man/sections/reports.roff");
+        let from = reports.find("always come in this order").unwrap();
+        let to = reports.find("What was lost is the sum").unwrap();
+        let words = reports[from..to].split([' ', ',', '\n']);
+        let listed: Vec<&str> = words
+            .filter(|word| word.contains('_') || ["state", "bottleneck"].contains(word))
+            .collect();
+        let mut config = config();
+        config.records = true;
+        let line = line(None, &lossy(), &config);
+        let pairs = line.split(' ').filter_map(|pair| pair.split_once('='));
+        assert_eq!(listed, pairs.map(|(key, _)| key).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn losses_are_in_bytes_where_records_are_not_counted() {
         assert_eq!(
             line(None, &quiet(), &config()),

@@ -6,6 +6,28 @@ use crate::config::{ReportConfig, ReportMode, ScreenConfig};
 use crate::core::account::{Losses, Reason, Tally};
 use crate::core::snapshot::{Bottleneck, Seen, Snapshot, State};
 
+/// What the man page lists in a part of one of its sections, from `begin` to `end`: the terms of its
+/// tagged paragraphs, without their fonts.
+pub fn terms(section: &str, begin: &str, end: &str) -> Vec<String> {
+    let from = section.find(begin).expect("the beginning");
+    let to = from + section[from..].find(end).expect("the end");
+    let mut terms = Vec::new();
+    for paragraph in section[from..to].split("\n.TP").skip(1) {
+        let term = paragraph.lines().nth(1).expect("a term");
+        let (_, words) = term.split_once(' ').expect("a macro");
+        let words = words.replace(['"', ','], " ").replace("\\-", "-");
+        terms.extend(words.split_whitespace().map(str::to_owned));
+    }
+    terms
+}
+
+/// The same for both, whatever the order.
+pub fn assert_listed(mut listed: Vec<String>, mut there: Vec<String>) {
+    listed.sort();
+    there.sort();
+    assert_eq!(listed, there, "the man page's list, and what there is");
+}
+
 pub fn config() -> ReportConfig {
     ReportConfig {
         mode: ReportMode::Summary,
