@@ -53,6 +53,8 @@ const SPARKS: [(usize, usize); 2] = [(110, 20), (70, 10)];
 pub struct Bar {
     /// Pictures of the last minute, some time apart.
     past: VecDeque<Snapshot>,
+    /// That of the line before.
+    before: Option<Snapshot>,
     abilities: Abilities,
 }
 
@@ -94,6 +96,7 @@ impl Bar {
     pub fn new(abilities: Abilities) -> Bar {
         Bar {
             past: VecDeque::new(),
+            before: None,
             abilities,
         }
     }
@@ -101,12 +104,17 @@ impl Bar {
     /// The line, at most `width` columns.
     pub fn line(&mut self, now: &Snapshot, config: &ReportConfig, width: usize) -> String {
         let unit = Unit::of(now, config);
-        let shown_rate = |input| unit.shown_rate(unit.rate(now, input));
         let mut fields = vec![
             field(0, format!("{:>7}", unit.amount(unit.taken(now)))),
             field(5, clock(now.elapsed)),
-            field(3, format!("[{:>9}]", shown_rate(false))),
-            quiet(13, format!("in {:>9}", shown_rate(true))),
+            field(
+                3,
+                format!("[{:>9}]", unit.shown_rate(self.taken_rate(now, unit))),
+            ),
+            quiet(
+                13,
+                format!("in {:>9}", unit.shown_rate(unit.rate(now, true))),
+            ),
             field(1, gauge(now, GAUGE_CELLS)),
             field(14, fill(now)),
         ];
@@ -136,6 +144,18 @@ impl Bar {
         if last.is_none_or(|last| now.elapsed >= last.elapsed.saturating_add(APART)) {
             self.past.push_back(now.clone());
         }
+        self.before = Some(now.clone());
+    }
+
+    /// How much a second the consumer took since the line before, or since the start of the run.
+    fn taken_rate(&self, now: &Snapshot, unit: Unit) -> Option<f64> {
+        let before = self.before.as_ref();
+        let then = before.map_or(Duration::ZERO, |before| before.elapsed);
+        let seconds = now.elapsed.saturating_sub(then).as_secs_f64();
+        // How many records lie unread is an estimate, which may shrink what was taken.
+        let had = before.map_or(0, |before| unit.taken(before));
+        let took = unit.taken(now).saturating_sub(had);
+        (seconds > 0.0).then(|| took as f64 / seconds)
     }
 
     /// The picture at the beginning of the last `time`, or at the start of the run.
@@ -169,9 +189,7 @@ impl Bar {
     fn sparks(&self, now: &Snapshot, unit: Unit, width: usize) -> Option<Field> {
         let (_, cells) = SPARKS.into_iter().find(|(least, _)| width >= *least)?;
         let points = self.past.iter().chain([now]);
-        let points: Vec<_> = points
-            .map(|at| (at.elapsed, unit.number(at.output)))
-            .collect();
+        let points: Vec<_> = points.map(|at| (at.elapsed, unit.taken(at))).collect();
         let sparks = sparkline::draw(&points, MINUTE, cells, self.abilities.utf8);
         let is_blank = sparks.bytes().all(|byte| byte == b' ');
         (!is_blank).then(|| quiet(12, sparks))
@@ -622,6 +640,26 @@ mod tests {
         assert_eq!(end(250).as_deref(), Some("250%"));
         assert_eq!(end(999).as_deref(), Some("999%"));
         assert_eq!(end(u64::MAX).as_deref(), Some(">999%"));
+    }
+
+    #[test]
+    fn the_rate_is_that_at_which_the_consumer_takes() {
+        let mut bar = Bar::new(Abilities::default());
+        let mut snapshot = quiet();
+        let mut shown = |seconds, output, unread| {
+            snapshot.elapsed = Duration::from_secs(seconds);
+            snapshot.output.bytes = output;
+            snapshot.seen.unread = unread;
+            bar.line(&snapshot, &config(), 40)
+        };
+        for (seconds, output, unread, text) in [
+            (1, 1000, 1000, "     0B 0:00:01 [  0.00B/s] ["),
+            (2, 1000, 1000, "     0B 0:00:02 [  0.00B/s] ["),
+            (4, 1500, 900, "   600B 0:00:04 [   300B/s] ["),
+        ] {
+            let line = shown(seconds, output, unread);
+            assert!(line.starts_with(text), "{line}");
+        }
     }
 
     #[test]
