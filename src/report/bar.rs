@@ -53,8 +53,8 @@ const SPARKS: [(usize, usize); 2] = [(110, 20), (70, 10)];
 pub struct Bar {
     /// Pictures of the last minute, some time apart.
     past: VecDeque<Snapshot>,
-    /// That of the line before.
-    before: Option<Snapshot>,
+    /// When the line before was, and what the consumer had taken then.
+    before: (Duration, u64),
     abilities: Abilities,
 }
 
@@ -96,7 +96,7 @@ impl Bar {
     pub fn new(abilities: Abilities) -> Bar {
         Bar {
             past: VecDeque::new(),
-            before: None,
+            before: (Duration::ZERO, 0),
             abilities,
         }
     }
@@ -131,6 +131,7 @@ impl Bar {
         let mut fields = fitted(&prefix, fields, width);
         widen_bar(&prefix, &mut fields, share, width);
         self.remember(now);
+        self.before = (now.elapsed, unit.taken(now));
         self.painted(&prefix, &fields, width)
     }
 
@@ -144,16 +145,13 @@ impl Bar {
         if last.is_none_or(|last| now.elapsed >= last.elapsed.saturating_add(APART)) {
             self.past.push_back(now.clone());
         }
-        self.before = Some(now.clone());
     }
 
     /// How much a second the consumer took since the line before, or since the start of the run.
     fn taken_rate(&self, now: &Snapshot, unit: Unit) -> Option<f64> {
-        let before = self.before.as_ref();
-        let then = before.map_or(Duration::ZERO, |before| before.elapsed);
+        let (then, had) = self.before;
         let seconds = now.elapsed.saturating_sub(then).as_secs_f64();
         // How many records lie unread is an estimate, which may shrink what was taken.
-        let had = before.map_or(0, |before| unit.taken(before));
         let took = unit.taken(now).saturating_sub(had);
         (seconds > 0.0).then(|| took as f64 / seconds)
     }
