@@ -47,6 +47,8 @@ const LINES: [Line; 56] = [
     always("cat data | pv -fptrb"),
     always("cat data | pv -fptrb -s 5000000"),
     always("cat data | pv -s 1M -S"),
+    // More than was expected.
+    always("cat data | pv -fpb -s 1M"),
     always("pv -fpterb -N name data"),
     always("pv -fbt -i 0.25 -L 10M < data"),
     always("cat lines | pv -flb"),
@@ -75,6 +77,8 @@ const LINES: [Line; 56] = [
     since_1_11("pv -fa data"),
     since_1_11("pv -fbrat empty"),
     since_1_11("cat data | pv -fpteb -s 10M"),
+    // Before, a share beyond 100% was told with a minus.
+    since_1_11("pv -n -s 1000000 < data"),
     since_1_11("pv -fbp -i 0.2 -L 10M data"),
     since_1_11("pv -fbrae -i 0.1 -m 2 -L 10M data"),
     since_1_11("pv -fpg -i 0.1 -L 10M < /dev/null"),

@@ -324,7 +324,7 @@ pub(super) struct Args {
 
     /// Add the minimum, mean, maximum and deviation of the rate at the end
     ///
-    /// They are in bytes a second, from one measurement each interval.
+    /// They are in bytes a second, or in records a second with -l, from one measurement each interval.
     #[arg(help_heading = "Report", short = 'v', long)]
     pub(super) stats: bool,
 

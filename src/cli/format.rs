@@ -235,6 +235,33 @@ mod tests {
     }
 
     #[test]
+    fn the_man_page_lists_every_sequence_and_no_other() {
+        let man = include_str!("../../man/sections/formats.roff");
+        let man = &man[man.find(".I FORMAT").unwrap()..man.find(".SH METRICS").unwrap()];
+        let fonts = ["\\fB", "\\fP", "\\fI"];
+        let man = fonts
+            .iter()
+            .fold(man.replace("\\-", "-"), |man, font| man.replace(font, ""));
+        let known = parts();
+        for (sequence, _) in &known {
+            let listed = format!("%{sequence}");
+            // A number stands between the sign and these.
+            let numbered = format!("%n{sequence}");
+            let words = man.split([' ', ',', '\n']);
+            let is_there = words.filter(|word| [&listed, &numbered].contains(&&word.to_string()));
+            assert_eq!(is_there.count(), 1, "{listed}");
+        }
+        for word in man.split([' ', ',', '\n']) {
+            let sequence = word.strip_prefix("%n").or(word.strip_prefix('%'));
+            let Some(sequence) = sequence.filter(|sequence| !sequence.is_empty()) else {
+                continue;
+            };
+            let is_known = known.iter().any(|(known, _)| *known == sequence);
+            assert!(is_known || ["%", "{sgr:"].contains(&sequence), "{word}");
+        }
+    }
+
+    #[test]
     fn every_sequence_is_known_with_and_without_a_number() {
         for (name, expected) in parts() {
             assert_eq!(parsed(&format!("%{name}")), [part(expected.clone())]);

@@ -57,8 +57,21 @@ pub struct Meter {
 #[derive(Clone, Copy, Default)]
 struct Totals {
     at: Duration,
-    input: u64,
-    output: u64,
+    input: Tally,
+    output: Tally,
+}
+
+/// Bytes and records a second, in and out; None where that cannot be told.
+#[derive(Clone, Copy, Default)]
+pub struct Rates {
+    /// Bytes in.
+    pub input: Option<f64>,
+    /// Bytes out.
+    pub output: Option<f64>,
+    /// Records in.
+    pub input_records: Option<f64>,
+    /// Records out.
+    pub output_records: Option<f64>,
 }
 
 impl Meter {
@@ -69,9 +82,13 @@ impl Meter {
         self.since = now;
     }
 
-    /// Time spent with `activity` so far, up to the last [`Meter::enter`].
-    pub fn time(&self, activity: Activity) -> Duration {
-        self.times[activity as usize]
+    /// Time spent with `activity` until `now`.
+    pub fn time(&self, activity: Activity, now: Duration) -> Duration {
+        let current = match activity == self.activity {
+            true => now.saturating_sub(self.since),
+            false => Duration::ZERO,
+        };
+        self.times[activity as usize] + current
     }
 
     /// The output took nothing of what was offered.
@@ -98,16 +115,16 @@ impl Meter {
         self.longest_stall.max(current)
     }
 
-    /// Bytes in and out a second over the whole run.
-    pub fn rates_overall(&self, now: Duration) -> (Option<f64>, Option<f64>) {
+    /// Rates over the whole run.
+    pub fn rates_overall(&self, now: Duration) -> Rates {
         self.rates_since(Totals::default(), now)
     }
 
-    /// Bytes in and out a second since the last [`Meter::end_interval`]; None so shortly after it
-    /// that a single read would look like a flood.
-    pub fn rates_of_interval(&self, now: Duration) -> (Option<f64>, Option<f64>) {
+    /// Rates since the last [`Meter::end_interval`]; None so shortly after it that a single read
+    /// would look like a flood.
+    pub fn rates_of_interval(&self, now: Duration) -> Rates {
         if now.saturating_sub(self.last_interval.at) < LEAST_SPAN {
-            return (None, None);
+            return Rates::default();
         }
         self.rates_since(self.last_interval, now)
     }
@@ -116,29 +133,36 @@ impl Meter {
     pub fn end_interval(&mut self, now: Duration) {
         self.last_interval = Totals {
             at: now,
-            input: self.input.bytes,
-            output: self.output.bytes,
+            input: self.input,
+            output: self.output,
         };
     }
 
-    fn rates_since(&self, then: Totals, now: Duration) -> (Option<f64>, Option<f64>) {
+    fn rates_since(&self, then: Totals, now: Duration) -> Rates {
         let seconds = now.saturating_sub(then.at).as_secs_f64();
-        let rate = |bytes: u64| (seconds > 0.0).then(|| bytes as f64 / seconds);
-        (
-            rate(self.input.bytes - then.input),
-            rate(self.output.bytes - then.output),
-        )
+        let rate = |amount: u64| (seconds > 0.0).then(|| amount as f64 / seconds);
+        Rates {
+            input: rate(self.input.bytes - then.input.bytes),
+            output: rate(self.output.bytes - then.output.bytes),
+            input_records: rate(self.input.records.saturating_sub(then.input.records)),
+            output_records: rate(self.output.records.saturating_sub(then.output.records)),
+        }
     }
 
-    /// The slow side so far.
+    /// What has been waited for longest so far: alone, and for long enough to be worth a word.
     pub fn bottleneck(&self, now: Duration) -> Bottleneck {
-        let input = self.time(Activity::AwaitingInput).as_secs_f64();
-        let output = self.time(Activity::OutputBlocked).as_secs_f64();
+        let input = self.time(Activity::AwaitingInput, now);
+        let output = self.time(Activity::OutputBlocked, now);
+        let rate = self.time(Activity::RateLimited, now);
         let notable = now.as_secs_f64() * NOTABLE_SHARE;
-        if output > input && output > notable {
+        let leads =
+            |wait: Duration, one, other| wait > one && wait > other && wait.as_secs_f64() > notable;
+        if leads(output, input, rate) {
             Bottleneck::Consumer
-        } else if input > output && input > notable {
+        } else if leads(input, output, rate) {
             Bottleneck::Producer
+        } else if leads(rate, input, output) {
+            Bottleneck::RateLimit
         } else {
             Bottleneck::None
         }
@@ -150,24 +174,45 @@ mod tests {
     use super::*;
 
     /// The verdict of a run of a second with these waits, in milliseconds.
-    fn verdict(input: u64, output: u64) -> Bottleneck {
+    fn verdict(input: u64, output: u64, rate: u64) -> Bottleneck {
         let ms = Duration::from_millis;
         let mut meter = Meter::default();
         meter.enter(Activity::AwaitingInput, Duration::ZERO);
         meter.enter(Activity::OutputBlocked, ms(input));
-        meter.enter(Activity::Busy, ms(input + output));
+        meter.enter(Activity::RateLimited, ms(input + output));
+        meter.enter(Activity::Busy, ms(input + output + rate));
         meter.bottleneck(ms(1000))
     }
 
     #[test]
     fn the_side_that_was_waited_for_longer_is_slow_if_it_is_worth_a_word() {
-        assert_eq!(verdict(200, 100), Bottleneck::Producer);
-        assert_eq!(verdict(100, 200), Bottleneck::Consumer);
-        assert_eq!(verdict(200, 200), Bottleneck::None);
-        assert_eq!(verdict(0, 0), Bottleneck::None);
+        assert_eq!(verdict(200, 100, 0), Bottleneck::Producer);
+        assert_eq!(verdict(100, 200, 0), Bottleneck::Consumer);
+        assert_eq!(verdict(200, 200, 0), Bottleneck::None);
+        assert_eq!(verdict(0, 0, 0), Bottleneck::None);
         // A twentieth of the run is not worth it.
-        assert_eq!([verdict(50, 0), verdict(0, 50)], [Bottleneck::None; 2]);
-        let told = [verdict(51, 0), verdict(0, 51)];
-        assert_eq!(told, [Bottleneck::Producer, Bottleneck::Consumer]);
+        let waits = |wait| {
+            [
+                verdict(wait, 0, 0),
+                verdict(0, wait, 0),
+                verdict(0, 0, wait),
+            ]
+        };
+        assert_eq!(waits(50), [Bottleneck::None; 3]);
+        let told = [
+            Bottleneck::Producer,
+            Bottleneck::Consumer,
+            Bottleneck::RateLimit,
+        ];
+        assert_eq!(waits(51), told);
+    }
+
+    #[test]
+    fn where_the_rate_limit_was_waited_for_longest_no_side_is_slow() {
+        assert_eq!(verdict(200, 100, 300), Bottleneck::RateLimit);
+        assert_eq!(Bottleneck::RateLimit.side(), "none");
+        assert_eq!(verdict(300, 100, 200), Bottleneck::Producer);
+        assert_eq!(verdict(100, 300, 200), Bottleneck::Consumer);
+        assert_eq!(verdict(300, 0, 300), Bottleneck::None);
     }
 }

@@ -43,12 +43,18 @@ pub struct Snapshot {
     pub in_rate: Option<f64>,
     /// The same for the output.
     pub out_rate: Option<f64>,
+    /// Records a second, else as `in_rate`; None also where records are not counted.
+    pub in_record_rate: Option<f64>,
+    /// The same for the output.
+    pub out_record_rate: Option<f64>,
     /// Time spent with nothing to do but wait for input.
     pub wait_input: Duration,
     /// Time in which there was something to write and stdout took nothing.
     pub wait_output: Duration,
     /// Time in which the rate limit held output back.
     pub wait_rate: Duration,
+    /// The rest of `elapsed`: time spent moving data.
+    pub busy: Duration,
     /// Time in which the policy had stopped reading.
     pub read_paused: Duration,
     /// Time in the pressured state.
@@ -67,7 +73,7 @@ pub struct Snapshot {
     pub seconds_to_full: Option<f64>,
     /// The share of records that `sample` admits while pressured; None without such a share.
     pub sample_rate: Option<f64>,
-    /// Which side is slow, over the whole run so far.
+    /// What held the data up for longest, over the whole run so far.
     pub bottleneck: Bottleneck,
     /// What became of the lost records that `--lost-to` shall keep; None without it.
     pub spilled: Option<Spilled>,
@@ -91,6 +97,18 @@ pub struct Seen {
     pub previous_line: Vec<u8>,
 }
 
+impl Snapshot {
+    /// How long the verdict's wait was; none where there is no verdict.
+    pub fn held_up(&self) -> Duration {
+        match self.bottleneck {
+            Bottleneck::Producer => self.wait_input,
+            Bottleneck::Consumer => self.wait_output,
+            Bottleneck::RateLimit => self.wait_rate,
+            Bottleneck::None => Duration::ZERO,
+        }
+    }
+}
+
 /// The state between the watermarks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
@@ -111,25 +129,35 @@ impl State {
     }
 }
 
-/// Which side is slow.
+/// What holds the data up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Bottleneck {
     /// hwm mostly waited for input.
     Producer,
     /// hwm mostly waited for the output.
     Consumer,
-    /// Neither wait is worth naming.
+    /// hwm mostly held the output back itself, as `-L` asks: no side is slow.
+    RateLimit,
+    /// No wait is worth naming.
     #[default]
     None,
 }
 
 impl Bottleneck {
-    /// The name in reports.
+    /// The name in reports for machines.
     pub fn name(self) -> &'static str {
+        match self {
+            Bottleneck::RateLimit => "rate_limit",
+            side => side.side(),
+        }
+    }
+
+    /// The name of the slow side, for readers that know of sides only.
+    pub fn side(self) -> &'static str {
         match self {
             Bottleneck::Producer => "producer",
             Bottleneck::Consumer => "consumer",
-            Bottleneck::None => "none",
+            Bottleneck::RateLimit | Bottleneck::None => "none",
         }
     }
 }

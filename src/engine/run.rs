@@ -359,7 +359,8 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         let until = if goes_on {
             Some(now)
         } else {
-            self.relay.waits(now);
+            // Not what the turn took: a disk that is slow to take a write is no wait for input.
+            self.relay.waits(self.system.now());
             earliest(
                 self.relay.wake_at(now),
                 self.beat.as_ref().map(|beat| beat.next),
@@ -506,6 +507,118 @@ fn event_of(change: Change) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Policy, ScreenConfig};
+    use crate::engine::{Place, Ready, Splice};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Two bytes of input, five seconds apart, and an output that takes three seconds for each, as a
+    /// slow disk does.
+    #[derive(Default)]
+    struct SlowDisk {
+        now: Duration,
+        read: usize,
+        comes: bool,
+    }
+
+    impl System for SlowDisk {
+        fn now(&mut self) -> Duration {
+            self.now
+        }
+        fn read(&mut self, _room: &mut [u8]) -> Read {
+            if !std::mem::take(&mut self.comes) {
+                return Read::WouldBlock;
+            }
+            self.read += 1;
+            match self.read {
+                1 | 2 => Read::Bytes(1),
+                _ => Read::End,
+            }
+        }
+        fn write(&mut self, _parts: &[IoSlice<'_>]) -> Write {
+            self.now += 3 * SECOND;
+            Write::Accepted(1)
+        }
+        fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
+            let looks = until.is_some_and(|until| until <= self.now);
+            if looks || !interest.input {
+                return Ready::default();
+            }
+            self.now += 5 * SECOND;
+            self.comes = true;
+            Ready {
+                input: true,
+                ..Ready::default()
+            }
+        }
+        fn splice(&mut self, _from: Place, _to: Place, _most: u64) -> Splice {
+            Splice::Unable
+        }
+        fn take_grant(&mut self) -> Granted {
+            Granted::End
+        }
+        fn keep(&mut self, _front: &[IoSlice<'_>], _most: u64) -> Splice {
+            Splice::Unable
+        }
+        fn kept(&self) -> u64 {
+            0
+        }
+        fn write_kept(&mut self, _most: u64) -> Write {
+            Write::WouldBlock
+        }
+        fn drop_kept(&mut self) {}
+        fn take_signal(&mut self) -> Option<Signal> {
+            None
+        }
+        fn input_pending(&mut self) -> bool {
+            false
+        }
+        fn close_input(&mut self) {}
+        fn close_output(&mut self) {}
+        fn suspend(&mut self) {}
+    }
+
+    /// Hears the last word.
+    #[derive(Default)]
+    struct Ear(Option<Snapshot>);
+
+    impl Reporter for Ear {
+        fn wants(&self, _event: Event, _now: Duration) -> bool {
+            false
+        }
+        fn report(&mut self, _event: Event, _snapshot: &Snapshot) {}
+        fn message(&mut self, line: String) {
+            panic!("{line}");
+        }
+        fn finish(&mut self, snapshot: &Snapshot) {
+            self.0 = Some(snapshot.clone());
+        }
+    }
+
+    #[test]
+    fn a_slow_write_is_work_and_no_wait_for_input() {
+        let mut disk = SlowDisk::default();
+        let mut ear = Ear::default();
+        let relay = RelayConfig::new(Policy::Block, 100);
+        let report = ReportConfig {
+            // Without intervals, so that no beat ends a wait.
+            mode: ReportMode::Summary,
+            to: None,
+            interval: SECOND,
+            name: None,
+            records: false,
+            expected: None,
+            statistics: false,
+            screen: ScreenConfig::default(),
+            metrics_file: None,
+        };
+        run(&relay, &report, &mut disk, &mut ear);
+        let summary = ear.0.unwrap();
+        assert_eq!(summary.output.bytes, 2);
+        assert_eq!(summary.elapsed, disk.now);
+        assert_eq!(summary.busy, 6 * SECOND);
+        assert_eq!(summary.wait_input, disk.now - 6 * SECOND);
+    }
 
     #[test]
     fn a_late_beat_keeps_the_rhythm_and_missed_ones_are_not_made_up_for() {

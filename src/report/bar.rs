@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthChar as _;
 
-use super::format::{Abilities, drawn_share};
+use super::format::{Abilities, drawn_share, taken};
 use super::name;
 use super::sparkline;
 use crate::config::{Amount, ReportConfig};
@@ -53,8 +53,8 @@ const SPARKS: [(usize, usize); 2] = [(110, 20), (70, 10)];
 pub struct Bar {
     /// Pictures of the last minute, some time apart.
     past: VecDeque<Snapshot>,
-    /// That of the line before.
-    before: Option<Snapshot>,
+    /// When the line before was, and what the consumer had taken then.
+    before: (Duration, u64),
     abilities: Abilities,
 }
 
@@ -96,21 +96,25 @@ impl Bar {
     pub fn new(abilities: Abilities) -> Bar {
         Bar {
             past: VecDeque::new(),
-            before: None,
+            before: (Duration::ZERO, 0),
             abilities,
         }
     }
 
-    /// The line, at most `width` columns. Record rates are measured from the line before, and from
-    /// the start of the run without one.
+    /// The line, at most `width` columns.
     pub fn line(&mut self, now: &Snapshot, config: &ReportConfig, width: usize) -> String {
         let unit = Unit::of(now, config);
-        let before = self.before.as_ref();
         let mut fields = vec![
-            field(0, format!("{:>7}", unit.amount(now.output))),
+            field(0, format!("{:>7}", unit.amount(unit.taken(now)))),
             field(5, clock(now.elapsed)),
-            field(3, format!("[{:>9}]", unit.out_rate(now, before))),
-            quiet(13, format!("in {:>9}", unit.in_rate(now, before))),
+            field(
+                3,
+                format!("[{:>9}]", unit.shown_rate(self.taken_rate(now, unit))),
+            ),
+            quiet(
+                13,
+                format!("in {:>9}", unit.shown_rate(unit.rate(now, true))),
+            ),
             field(1, gauge(now, GAUGE_CELLS)),
             field(14, fill(now)),
         ];
@@ -127,6 +131,7 @@ impl Bar {
         let mut fields = fitted(&prefix, fields, width);
         widen_bar(&prefix, &mut fields, share, width);
         self.remember(now);
+        self.before = (now.elapsed, unit.taken(now));
         self.painted(&prefix, &fields, width)
     }
 
@@ -140,7 +145,15 @@ impl Bar {
         if last.is_none_or(|last| now.elapsed >= last.elapsed.saturating_add(APART)) {
             self.past.push_back(now.clone());
         }
-        self.before = Some(now.clone());
+    }
+
+    /// How much a second the consumer took since the line before, or since the start of the run.
+    fn taken_rate(&self, now: &Snapshot, unit: Unit) -> Option<f64> {
+        let (then, had) = self.before;
+        let seconds = now.elapsed.saturating_sub(then).as_secs_f64();
+        // How many records lie unread is an estimate, which may shrink what was taken.
+        let took = unit.taken(now).saturating_sub(had);
+        (seconds > 0.0).then(|| took as f64 / seconds)
     }
 
     /// The picture at the beginning of the last `time`, or at the start of the run.
@@ -174,9 +187,7 @@ impl Bar {
     fn sparks(&self, now: &Snapshot, unit: Unit, width: usize) -> Option<Field> {
         let (_, cells) = SPARKS.into_iter().find(|(least, _)| width >= *least)?;
         let points = self.past.iter().chain([now]);
-        let points: Vec<_> = points
-            .map(|at| (at.elapsed, unit.number(at.output)))
-            .collect();
+        let points: Vec<_> = points.map(|at| (at.elapsed, unit.taken(at))).collect();
         let sparks = sparkline::draw(&points, MINUTE, cells, self.abilities.utf8);
         let is_blank = sparks.bytes().all(|byte| byte == b' ');
         (!is_blank).then(|| quiet(12, sparks))
@@ -250,19 +261,26 @@ impl Unit {
         }
     }
 
-    pub(super) fn amount(self, tally: Tally) -> String {
+    /// What of the output the consumer has taken.
+    fn taken(self, snapshot: &Snapshot) -> u64 {
+        taken(snapshot, self == Unit::Records)
+    }
+
+    fn amount(self, amount: u64) -> String {
         match self {
-            Unit::Bytes => size(tally.bytes),
-            Unit::Records => count(tally.records),
+            Unit::Bytes => size(amount),
+            Unit::Records => count(amount),
         }
     }
 
-    fn out_rate(self, now: &Snapshot, before: Option<&Snapshot>) -> String {
-        self.shown_rate(self.rate(now, before, false))
-    }
-
-    fn in_rate(self, now: &Snapshot, before: Option<&Snapshot>) -> String {
-        self.shown_rate(self.rate(now, before, true))
+    /// A loss in words, with its unit: it need not be that of the rest of the line.
+    pub(super) fn lost(self, lost: Tally) -> String {
+        match (self, self.number(lost)) {
+            (_, 0) => "lost 0".to_owned(),
+            (Unit::Bytes, _) => format!("lost {}", size(lost.bytes)),
+            (Unit::Records, 1) => "lost 1 record".to_owned(),
+            (Unit::Records, records) => format!("lost {} records", count(records)),
+        }
     }
 
     fn shown_rate(self, rate: Option<f64>) -> String {
@@ -273,30 +291,14 @@ impl Unit {
     }
 
     /// How much a second came in, or went out.
-    pub(super) fn rate(
-        self,
-        now: &Snapshot,
-        before: Option<&Snapshot>,
-        input: bool,
-    ) -> Option<f64> {
+    pub(super) fn rate(self, now: &Snapshot, input: bool) -> Option<f64> {
         match (self, input) {
             (Unit::Bytes, true) => now.in_rate,
             (Unit::Bytes, false) => now.out_rate,
-            (Unit::Records, true) => records_per_second(now, before, |at| at.input),
-            (Unit::Records, false) => records_per_second(now, before, |at| at.output),
+            (Unit::Records, true) => now.in_record_rate,
+            (Unit::Records, false) => now.out_record_rate,
         }
     }
-}
-
-fn records_per_second(
-    now: &Snapshot,
-    before: Option<&Snapshot>,
-    side: impl Fn(&Snapshot) -> Tally,
-) -> Option<f64> {
-    let (since, then) = before.map_or((Duration::ZERO, 0), |at| (at.elapsed, side(at).records));
-    let seconds = now.elapsed.saturating_sub(since).as_secs_f64();
-    let records = side(now).records.saturating_sub(then);
-    (seconds > 0.0).then(|| records as f64 / seconds)
 }
 
 /// How full the buffer is: `#` held, `+` held since the last report but no more, `-` room, and the marks, which are always seen: `:` the low-water
@@ -350,9 +352,12 @@ fn losses(snapshot: &Snapshot, unit: Unit) -> Option<Field> {
         return None;
     }
     let unit = Unit::of_losses(snapshot, unit);
-    let short = format!("lost {}", unit.amount(lost));
+    let short = unit.lost(lost);
     let (part, all) = (unit.number(lost), unit.number(snapshot.input));
-    let share = percent(part as f64, all as f64);
+    let share = match percent(part as f64, all as f64) {
+        0 => "<1".to_owned(),
+        share => share.to_string(),
+    };
     let reasons = snapshot.lost.by_reason();
     let reason = reasons.max_by_key(|(_, tally)| unit.number(*tally));
     let reason = reason.map_or("", |(reason, _)| reason.name());
@@ -392,7 +397,7 @@ fn unread(snapshot: &Snapshot) -> Option<Field> {
 }
 
 struct Progress {
-    /// 0 to 100.
+    /// In percent; more than 100 where more came than was expected.
     share: f64,
     percents: String,
     /// Behind the percents.
@@ -416,21 +421,26 @@ fn bar(cells: usize, share: f64) -> String {
 
 /// The share of what is expected, and the time left at the mean rate so far. What was lost is
 /// dealt with, too: otherwise a lossy run would never come to its end. What the consumer did not
-/// take yet is not.
+/// take yet is not. What is more than was expected is told as it is, and then nobody knows the end.
 fn progress(now: &Snapshot, config: &ReportConfig) -> Option<Progress> {
-    let (lost, output) = (now.lost.total(), now.output);
-    let (done, expected) = match config.expected? {
-        Amount::Bytes(expected) => {
-            let taken = output.bytes.saturating_sub(now.seen.unread);
-            (taken.saturating_add(lost.bytes), expected)
-        }
+    let (unit, expected) = match config.expected? {
+        Amount::Bytes(expected) => (Unit::Bytes, expected),
         Amount::Records(_) if !now.counts_records => return None,
-        Amount::Records(expected) => (output.records.saturating_add(lost.records), expected),
+        Amount::Records(expected) => (Unit::Records, expected),
     };
-    let percents = percent(done as f64, expected as f64);
-    let share = f64::from(percents);
-    let percents = format!("{percents:>3}%");
-    if done == 0 || expected == 0 {
+    if expected == 0 {
+        return None;
+    }
+    let lost = unit.number(now.lost.total());
+    let done = unit.taken(now).saturating_add(lost);
+    let share = u128::from(done) * 100 / u128::from(expected);
+    // So far beyond, it was no size of this.
+    let percents = match share {
+        1000.. => ">999%".to_owned(),
+        _ => format!("{share:>3}%"),
+    };
+    let share = share as f64;
+    if done == 0 || done > expected {
         let eta = String::new();
         return Some(Progress {
             share,
@@ -438,7 +448,7 @@ fn progress(now: &Snapshot, config: &ReportConfig) -> Option<Progress> {
             eta,
         });
     }
-    let left = expected.saturating_sub(done) as f64;
+    let left = (expected - done) as f64;
     let seconds = left * now.elapsed.as_secs_f64() / done as f64;
     // What does not fit a Duration is hopeless, and a number of its digits says nothing.
     let eta = Duration::try_from_secs_f64(seconds).map_or_else(|_| "-".to_owned(), clock);
@@ -501,6 +511,7 @@ fn cut(line: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::account::Reason;
     use crate::report::testing::{config, lossy, quiet};
 
     /// The first line of a run, without colour.
@@ -518,9 +529,9 @@ mod tests {
     fn fields_get_shorter_and_go_by_rank_where_there_is_no_room() {
         // Wider ones are in screens.txt.
         for (width, text) in [
-            (44, "3.00MiB [49.3KiB/s] [####:-|-] lost 200  50%"),
-            (40, "3.00MiB [####:-|-] lost 200  50%"),
-            (30, "3.00MiB [####:-|-] lost 200"),
+            (52, "3.00MiB [49.3KiB/s] [####:-|-] lost 200 records  50%"),
+            (40, "3.00MiB [####:-|-] lost 200 records  50%"),
+            (35, "3.00MiB [####:-|-] lost 200 records"),
             (18, "3.00MiB [####:-|-]"),
             (10, "3.00MiB"),
             (3, "3.0"),
@@ -577,24 +588,89 @@ mod tests {
     }
 
     #[test]
-    fn records_are_counted_and_timed_from_the_line_before() {
+    fn with_l_amounts_and_rates_are_in_records() {
         let mut config = config();
         config.records = true;
-        let mut before = lossy();
-        before.elapsed -= Duration::from_secs(2);
-        before.output.records -= 100;
-        before.input.records -= 500;
-        let mut bar = Bar::new(Abilities::default());
-        bar.line(&before, &config, 60);
-        let shown = bar.line(&lossy(), &config, 60);
+        let shown = line(&lossy(), &config, 60);
         assert!(
-            shown.starts_with("    600 0:01:02 [   50.0/s] ["),
+            shown.starts_with("    600 0:01:02 [   9.64/s] ["),
             "{shown}"
         );
-        assert_eq!(
-            Unit::Records.in_rate(&lossy(), Some(&before)),
-            "250/s".to_owned()
-        );
+        assert_eq!(Unit::Records.rate(&lossy(), true), Some(16.064_3));
+    }
+
+    #[test]
+    fn a_loss_has_its_unit_whatever_the_rest_is_told_in() {
+        let mut snapshot = quiet();
+        let mut told = |bytes, records, counts_records| {
+            snapshot.counts_records = counts_records;
+            snapshot.input.bytes = 10_000;
+            snapshot.input.records = 1000;
+            snapshot.lost[Reason::QueueFull] = Tally { bytes, records };
+            losses(&snapshot, Unit::Bytes).map(|field| field.text)
+        };
+        assert_eq!(told(0, 0, true), None);
+        let one = told(10, 1, true);
+        assert_eq!(one.as_deref(), Some("lost 1 record (<1% queue_full)"));
+        let many = told(3000, 300, true);
+        assert_eq!(many.as_deref(), Some("lost 300 records (30% queue_full)"));
+        // Of a record that was cut short there are only bytes.
+        let piece = told(3000, 0, true);
+        assert_eq!(piece.as_deref(), Some("lost 2.93KiB (30% queue_full)"));
+        let bytes = told(3000, 0, false);
+        assert_eq!(bytes.as_deref(), Some("lost 2.93KiB (30% queue_full)"));
+    }
+
+    #[test]
+    fn more_than_was_expected_is_told_as_it_is_and_has_no_end() {
+        let mut config = config();
+        config.expected = Some(Amount::Bytes(100));
+        let mut snapshot = quiet();
+        snapshot.elapsed = Duration::from_secs(1);
+        let mut end = |output| {
+            snapshot.output.bytes = output;
+            let line = line(&snapshot, &config, 60);
+            line.rsplit_once("] ").map(|(_, end)| end.to_owned())
+        };
+        assert_eq!(end(99).as_deref(), Some(" 99% ETA 0:00:00"));
+        assert_eq!(end(100).as_deref(), Some("100% ETA 0:00:00"));
+        assert_eq!(end(101).as_deref(), Some("101%"));
+        assert_eq!(end(250).as_deref(), Some("250%"));
+        assert_eq!(end(999).as_deref(), Some("999%"));
+        assert_eq!(end(u64::MAX).as_deref(), Some(">999%"));
+    }
+
+    #[test]
+    fn the_rate_is_that_at_which_the_consumer_takes() {
+        let mut bar = Bar::new(Abilities::default());
+        let mut snapshot = quiet();
+        let mut shown = |seconds, output, unread| {
+            snapshot.elapsed = Duration::from_secs(seconds);
+            snapshot.output.bytes = output;
+            snapshot.seen.unread = unread;
+            bar.line(&snapshot, &config(), 40)
+        };
+        for (seconds, output, unread, text) in [
+            (1, 1000, 1000, "     0B 0:00:01 [  0.00B/s] ["),
+            (2, 1000, 1000, "     0B 0:00:02 [  0.00B/s] ["),
+            (4, 1500, 900, "   600B 0:00:04 [   300B/s] ["),
+        ] {
+            let line = shown(seconds, output, unread);
+            assert!(line.starts_with(text), "{line}");
+        }
+    }
+
+    #[test]
+    fn records_that_lie_unread_are_not_done_either() {
+        let mut config = config();
+        config.records = true;
+        config.expected = Some(Amount::Records(1000));
+        let mut snapshot = lossy();
+        snapshot.seen.unread = 1 << 20;
+        // A third of the bytes is a third of the records: 400 were taken, and 200 lost.
+        let shown = line(&snapshot, &config, 80);
+        assert!(shown.starts_with("    400 "), "{shown}");
+        assert!(shown.contains(" 60% ETA "), "{shown}");
     }
 
     #[test]
@@ -610,10 +686,12 @@ mod tests {
     #[test]
     fn nothing_done_has_a_share_but_no_time_left() {
         let mut config = config();
-        for expected in [0, 100] {
-            config.expected = Some(Amount::Bytes(expected));
-            assert!(line(&quiet(), &config, 60).ends_with("  0%"));
-        }
+        config.expected = Some(Amount::Bytes(100));
+        assert!(line(&quiet(), &config, 60).ends_with("  0%"));
+        // Nothing is no size, as in pv.
+        let unsized_line = line(&quiet(), &crate::report::testing::config(), 60);
+        config.expected = Some(Amount::Bytes(0));
+        assert_eq!(line(&quiet(), &config, 60), unsized_line);
     }
 
     #[test]
@@ -625,6 +703,7 @@ mod tests {
         snapshot.output.bytes = 60;
         snapshot.seen.unread = 10;
         let shown = line(&snapshot, &config, 150);
+        assert!(shown.starts_with("    50B "), "{shown}");
         assert!(shown.contains(" unread 10B "), "{shown}");
         assert!(shown.ends_with(" 50% ETA 0:00:01"), "{shown}");
     }
@@ -675,7 +754,10 @@ mod tests {
             colour: true,
         };
         let shown = Bar::new(coloured).line(&lossy(), &config(), 40);
-        assert!(shown.ends_with(" \x1b[1;31mlost 200\x1b[m"), "{shown:?}");
+        assert!(
+            shown.ends_with(" \x1b[1;31mlost 200 records\x1b[m"),
+            "{shown:?}"
+        );
         assert!(!line(&lossy(), &config(), 80).contains('\x1b'));
     }
 

@@ -45,7 +45,11 @@ fn put_account(object: &mut Object, snapshot: &Snapshot, config: &ReportConfig) 
     put_times(object, snapshot);
     object.put("marks", snapshot.marks.records);
     object.put("mark_bytes", snapshot.marks.bytes);
+    let rate = |rate| or_null(number(rate, RATE_DECIMALS));
+    object.put("in_records_per_s", rate(snapshot.in_record_rate));
+    object.put("out_records_per_s", rate(snapshot.out_record_rate));
     object.put("wait_rate_s", seconds(snapshot.wait_rate));
+    object.put("busy_s", seconds(snapshot.busy));
     object.put("open_s", seconds(snapshot.open_for));
     object.put("unread_bytes", snapshot.seen.unread);
     object.put("recent_peak_held_bytes", snapshot.recent_peak_held);
@@ -105,16 +109,18 @@ fn put_times(object: &mut Object, snapshot: &Snapshot) {
         or_null(number(snapshot.seconds_to_full, 6)),
     );
     object.put("sample_rate", or_null(number(snapshot.sample_rate, 6)));
-    object.put("bottleneck", quoted(snapshot.bottleneck.name()));
+    // By the contract it knows of sides only; `wait_rate_s` tells of the rate limit.
+    object.put("bottleneck", quoted(snapshot.bottleneck.side()));
     object.put("exit", or_null(snapshot.exit));
 }
 
 fn put_closing(object: &mut Object, closing: &Closing, config: &ReportConfig) {
     if config.statistics {
         let figures = closing.statistics.figures();
+        let unit = if config.records { "records" } else { "bytes" };
         for (index, key) in ["min", "avg", "max", "mdev"].into_iter().enumerate() {
             let figure = number(figures.map(|figures| figures[index]), RATE_DECIMALS);
-            object.put(&format!("rate_{key}_bytes_per_s"), or_null(figure));
+            object.put(&format!("rate_{key}_{unit}_per_s"), or_null(figure));
         }
     }
     if closing.dropped > 0 {
@@ -179,8 +185,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::core::snapshot::Bottleneck;
     use crate::report::statistics::Statistics;
-    use crate::report::testing::{config, lossy, quiet};
+    use crate::report::testing::{assert_listed, config, lossy, quiet, terms};
 
     fn parsed(line: &str) -> Value {
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
@@ -203,6 +210,25 @@ mod tests {
     }
 
     #[test]
+    fn the_man_page_lists_every_key_and_no_other() {
+        let reports = include_str!("../../man/sections/reports.roff");
+        let mut listed = terms(reports, "In the mode\n.B json", "The summary may have more");
+        let account = include_str!("../../man/sections/account.roff");
+        listed.extend(terms(
+            account,
+            "The summary says how many",
+            ".PP\nA delimiter",
+        ));
+        let mut config = config();
+        config.name = Some("name".to_owned());
+        let mut snapshot = lossy();
+        snapshot.spilled = Some(Spilled::default());
+        let object = line("interval", &snapshot, &config, None);
+        let there = keys(&object).into_iter().filter(|key| *key != "event");
+        assert_listed(listed, there.map(str::to_owned).collect());
+    }
+
+    #[test]
     fn keys_come_in_the_order_of_the_contract() {
         let line = line("interval", &lossy(), &config(), None);
         assert_eq!(
@@ -212,8 +238,8 @@ mod tests {
              high_water_bytes, low_water_bytes, state, policy, in_bytes_per_s, out_bytes_per_s, \
              wait_input_s, wait_output_s, read_paused_s, pressured_s, pressure_episodes, \
              loss_episodes, longest_stall_s, seconds_to_full, sample_rate, bottleneck, exit, \
-             marks, mark_bytes, wait_rate_s, open_s, unread_bytes, recent_peak_held_bytes, \
-             last_open_s"
+             marks, mark_bytes, in_records_per_s, out_records_per_s, wait_rate_s, busy_s, open_s, \
+             unread_bytes, recent_peak_held_bytes, last_open_s"
         );
     }
 
@@ -234,7 +260,8 @@ mod tests {
             "wait_output_s": 60.000001, "read_paused_s": 0, "pressured_s": 30,
             "pressure_episodes": 3, "loss_episodes": 2, "longest_stall_s": 12.5,
             "seconds_to_full": 31.125, "sample_rate": 0.25, "bottleneck": "consumer",
-            "exit": 0, "marks": 2, "mark_bytes": 60, "wait_rate_s": 0.75,
+            "exit": 0, "marks": 2, "mark_bytes": 60, "in_records_per_s": 16.064,
+            "out_records_per_s": 9.639, "wait_rate_s": 0.5, "busy_s": 0.249999,
             "open_s": 2.25,
             "unread_bytes": 0, "recent_peak_held_bytes": 1_200_000,
             "last_open_s": 1.75,
@@ -255,6 +282,8 @@ mod tests {
             "seconds_to_full",
             "in_bytes_per_s",
             "out_bytes_per_s",
+            "in_records_per_s",
+            "out_records_per_s",
             "sample_rate",
             "last_open_s",
             "exit",
@@ -265,6 +294,14 @@ mod tests {
             assert_eq!(object["lost_records"][reason.name()], Value::Null);
             assert_eq!(object["lost_bytes"][reason.name()], 0);
         }
+    }
+
+    #[test]
+    fn where_the_rate_limit_held_the_data_up_no_side_is_the_slow_one() {
+        let mut snapshot = lossy();
+        snapshot.bottleneck = Bottleneck::RateLimit;
+        let object = parsed(&line("summary", &snapshot, &config(), None));
+        assert_eq!(object["bottleneck"], "none");
     }
 
     #[test]
@@ -330,5 +367,9 @@ mod tests {
         assert_eq!(full["rate_avg_bytes_per_s"], 3);
         assert_eq!(full["rate_max_bytes_per_s"], 4);
         assert_eq!(full["rate_mdev_bytes_per_s"], 1);
+        config.records = true;
+        let in_records = parsed(&line("summary", &quiet(), &config, Some(&closing)));
+        assert_eq!(in_records["rate_min_records_per_s"], 2);
+        assert!(in_records.get("rate_min_bytes_per_s").is_none());
     }
 }

@@ -181,6 +181,11 @@ fn times(page: &mut Page, at: &Snapshot) {
             at.wait_rate,
         ),
         (
+            "hwm_busy_seconds_total",
+            "Time spent moving data: the rest of the elapsed time.",
+            at.busy,
+        ),
+        (
             "hwm_read_paused_seconds_total",
             "Time in which the policy had stopped reading.",
             at.read_paused,
@@ -307,7 +312,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::{config, lossy, quiet};
+    use crate::report::testing::{assert_listed, config, lossy, quiet, terms};
     use std::fs;
 
     #[test]
@@ -323,6 +328,7 @@ mod tests {
             "hwm_held_bytes 1048576",
             "hwm_capacity_bytes 2097152",
             "hwm_output_blocked_seconds_total 60.000001",
+            "hwm_busy_seconds_total 0.249999",
             "hwm_pressured 1",
             "hwm_run_info{policy=\"drop-oldest\"} 1",
             "hwm_run_finished 1",
@@ -339,6 +345,18 @@ mod tests {
             assert!(text.contains(&format!("# HELP {name} ")), "{name}");
             assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
         }
+    }
+
+    #[test]
+    fn the_man_page_lists_every_metric_and_no_other() {
+        let formats = include_str!("../../man/sections/formats.roff").to_owned() + "\n.SH";
+        let listed = terms(&formats, ".SH METRICS", "\n.SH");
+        let mut snapshot = lossy();
+        snapshot.spilled = Some(Spilled::default());
+        let text = text(&snapshot, &config());
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let there = types.filter_map(|line| line.split_once(' '));
+        assert_listed(listed, there.map(|(name, _)| name.to_owned()).collect());
     }
 
     #[test]

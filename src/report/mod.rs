@@ -156,6 +156,8 @@ pub struct ThreadedReporter {
     thread: Thread,
     /// Where the summary goes if it can be said without the thread.
     reports: Option<Descriptor>,
+    /// Whether the statistics are of records.
+    counts_records: bool,
     statistics: Statistics,
     told: Told,
     dropped: u64,
@@ -226,7 +228,8 @@ impl ThreadedReporter {
             is_numeric: config.screen.display.as_ref().is_some_and(|pv| pv.numeric),
             thread: Thread::Unborn(Box::new(scribe)),
             reports: None,
-            statistics: Statistics::default(),
+            counts_records: config.records,
+            statistics: Statistics::new(config.records),
             told: Told::default(),
             dropped: 0,
             untold_events: 0,
@@ -268,6 +271,14 @@ impl ThreadedReporter {
         let lines = scribe.summary(snapshot, closing);
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         text.is_empty() || reports.write_at_once(text.as_bytes())
+    }
+
+    /// The rate that the statistics are made of.
+    fn output_rate(&self, snapshot: &Snapshot) -> Option<f64> {
+        match self.counts_records {
+            true => snapshot.out_record_rate,
+            false => snapshot.out_rate,
+        }
     }
 
     fn end(&mut self, summary: Option<(Box<Snapshot>, Closing)>) {
@@ -363,7 +374,7 @@ impl Reporter for ThreadedReporter {
 
     fn report(&mut self, event: Event, snapshot: &Snapshot) {
         if event == Event::Interval
-            && let Some(rate) = snapshot.out_rate
+            && let Some(rate) = self.output_rate(snapshot)
         {
             // Here rather than in the thread, so that dropped reports count as well.
             self.statistics.add(rate);
@@ -398,7 +409,7 @@ impl Reporter for ThreadedReporter {
 
     fn finish(&mut self, snapshot: &Snapshot) {
         if self.statistics.is_empty()
-            && let Some(rate) = snapshot.out_rate
+            && let Some(rate) = self.output_rate(snapshot)
         {
             // A run shorter than an interval is its only measurement.
             self.statistics.add(rate);

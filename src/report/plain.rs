@@ -8,7 +8,7 @@ use crate::config::ReportConfig;
 use crate::core::snapshot::Snapshot;
 use crate::units::{number, seconds};
 
-/// Rates are for reading here: whole bytes a second.
+/// Rates are for reading here: whole bytes and records a second.
 const RATE_DECIMALS: usize = 0;
 
 /// The line without the newline; `event` is None for an interval.
@@ -22,16 +22,20 @@ pub fn line(event: Option<&str>, snapshot: &Snapshot, config: &ReportConfig) -> 
     let mut put = |key: &str, value: &str| line += &format!(" {key}={value}");
     put("in_bytes", &snapshot.input.bytes.to_string());
     put("out_bytes", &snapshot.output.bytes.to_string());
+    put("lost_bytes", &lost.bytes.to_string());
     if snapshot.counts_records {
         put("in_records", &snapshot.input.records.to_string());
         put("out_records", &snapshot.output.records.to_string());
         put("lost_records", &lost.records.to_string());
-    } else {
-        put("lost_bytes", &lost.bytes.to_string());
     }
     put("held_bytes", &snapshot.held.bytes.to_string());
+    put("unread_bytes", &snapshot.seen.unread.to_string());
     put("in_bytes_per_s", &rate(snapshot.in_rate));
     put("out_bytes_per_s", &rate(snapshot.out_rate));
+    if config.records {
+        put("in_records_per_s", &rate(snapshot.in_record_rate));
+        put("out_records_per_s", &rate(snapshot.out_record_rate));
+    }
     put("state", snapshot.state.name());
     put("bottleneck", snapshot.bottleneck.name());
     line
@@ -44,16 +48,34 @@ fn rate(rate: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::account::Reason;
+    use crate::core::snapshot::Bottleneck;
     use crate::report::testing::{config, lossy, quiet};
 
     #[test]
     fn an_interval_is_one_line_of_pairs() {
         assert_eq!(
             line(None, &lossy(), &config()),
-            "hwm: elapsed_s=62.25 in_bytes=5242880 out_bytes=3145728 in_records=1000 \
-             out_records=600 lost_records=200 held_bytes=1048576 in_bytes_per_s=84221 \
-             out_bytes_per_s=50533 state=pressured bottleneck=consumer"
+            "hwm: elapsed_s=62.25 in_bytes=5242880 out_bytes=3145728 lost_bytes=1048576 \
+             in_records=1000 out_records=600 lost_records=200 held_bytes=1048576 unread_bytes=0 \
+             in_bytes_per_s=84221 out_bytes_per_s=50533 state=pressured bottleneck=consumer"
         );
+    }
+
+    #[test]
+    fn the_man_page_lists_the_keys_in_their_order() {
+        let reports = include_str!("../../man/sections/reports.roff");
+        let from = reports.find("always come in this order").unwrap();
+        let to = reports.find("What was lost is the sum").unwrap();
+        let words = reports[from..to].split([' ', ',', '\n']);
+        let listed: Vec<&str> = words
+            .filter(|word| word.contains('_') || ["state", "bottleneck"].contains(word))
+            .collect();
+        let mut config = config();
+        config.records = true;
+        let line = line(None, &lossy(), &config);
+        let pairs = line.split(' ').filter_map(|pair| pair.split_once('='));
+        assert_eq!(listed, pairs.map(|(key, _)| key).collect::<Vec<_>>());
     }
 
     #[test]
@@ -61,8 +83,37 @@ mod tests {
         assert_eq!(
             line(None, &quiet(), &config()),
             "hwm: elapsed_s=0 in_bytes=0 out_bytes=0 lost_bytes=0 held_bytes=0 \
-             in_bytes_per_s=null out_bytes_per_s=null state=flowing bottleneck=none"
+             unread_bytes=0 in_bytes_per_s=null out_bytes_per_s=null state=flowing bottleneck=none"
         );
+    }
+
+    #[test]
+    fn with_l_there_are_rates_in_records_too() {
+        let mut config = config();
+        config.records = true;
+        let line = line(None, &lossy(), &config);
+        let rates = " out_bytes_per_s=50533 in_records_per_s=16 out_records_per_s=10 state=";
+        assert!(line.contains(rates), "{line}");
+    }
+
+    #[test]
+    fn bytes_of_a_record_cut_short_are_not_hidden_by_a_count_of_none() {
+        let mut snapshot = quiet();
+        snapshot.counts_records = true;
+        snapshot.lost[Reason::Shutdown].bytes = 12;
+        let line = line(None, &snapshot, &config());
+        assert!(line.contains(" lost_bytes=12 "), "{line}");
+        assert!(line.contains(" lost_records=0 "), "{line}");
+    }
+
+    #[test]
+    fn the_rate_limit_is_named_and_what_lies_unread() {
+        let mut snapshot = quiet();
+        snapshot.bottleneck = Bottleneck::RateLimit;
+        snapshot.seen.unread = 4096;
+        let line = line(None, &snapshot, &config());
+        assert!(line.contains(" unread_bytes=4096 "), "{line}");
+        assert!(line.ends_with(" bottleneck=rate_limit"), "{line}");
     }
 
     #[test]

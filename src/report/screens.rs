@@ -48,6 +48,8 @@ impl Story {
         now.peak_held = now.peak_held.max(now.held.bytes);
         now.in_rate = Some(input as f64);
         now.out_rate = Some(output as f64);
+        now.in_record_rate = Some(records(input).records as f64);
+        now.out_record_rate = Some(records(output).records as f64);
         let wait = if output < input {
             &mut now.wait_output
         } else {

@@ -1,8 +1,9 @@
 //! `-v`: least, mean, greatest and deviation of the output rate, and pv's line for them.
 
-/// What is known of a series of rates, in bytes a second.
+/// What is known of a series of rates, in bytes a second or in records.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Statistics {
+    in_records: bool,
     count: u64,
     min: f64,
     max: f64,
@@ -13,6 +14,14 @@ pub struct Statistics {
 }
 
 impl Statistics {
+    /// Of no rates yet; they will be of records or of bytes.
+    pub fn new(in_records: bool) -> Statistics {
+        Statistics {
+            in_records,
+            ..Statistics::default()
+        }
+    }
+
     /// Takes one more rate into account; one that is no number is none.
     pub fn add(&mut self, rate: f64) {
         if !rate.is_finite() {
@@ -39,10 +48,14 @@ impl Statistics {
         (!self.is_empty()).then_some([self.min, self.mean, self.max, deviation])
     }
 
-    /// The line that pv's users know, without a prefix because pv has none; in `bits` a second or
-    /// in bytes.
+    /// The line that pv's users know, without a prefix because pv has none; bytes a second may be told
+    /// in `bits`.
     pub fn line(&self, bits: bool) -> String {
-        let (unit, factor) = if bits { ("b/s", 8.0) } else { ("B/s", 1.0) };
+        let (unit, factor) = match (self.in_records, bits) {
+            (true, _) => ("records/s", 1.0),
+            (false, true) => ("b/s", 8.0),
+            (false, false) => ("B/s", 1.0),
+        };
         match self.figures() {
             Some(figures) => {
                 let [min, mean, max, deviation] = figures.map(|figure| figure * factor);
@@ -73,6 +86,17 @@ mod tests {
         assert_eq!(
             line,
             "rate min/avg/max/mdev = 16.000/16.000/16.000/0.000 b/s"
+        );
+    }
+
+    #[test]
+    fn records_are_not_called_bytes_and_have_no_bits() {
+        let mut statistics = Statistics::new(true);
+        statistics.add(2.0);
+        let line = statistics.line(true);
+        assert!(
+            line.ends_with(" = 2.000/2.000/2.000/0.000 records/s"),
+            "{line}"
         );
     }
 

@@ -8,7 +8,7 @@ use crate::config::ReportConfig;
 use crate::core::account::Tally;
 use crate::core::snapshot::{Bottleneck, Snapshot};
 use crate::core::spill::Spilled;
-use crate::units::{byte_rate, percent, size, span};
+use crate::units::{byte_rate, percent, record_rate, size, span};
 
 /// The last line of a run, without the newline.
 pub fn line(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> String {
@@ -18,6 +18,10 @@ pub fn line(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> St
         size(snapshot.capacity)
     );
     let mut line = clauses(snapshot, config, &held);
+    if snapshot.exit.is_some_and(was_cut_short) {
+        // Else the consumer is about to take it, and it says nothing.
+        line += &unread(snapshot).map_or_else(String::new, |unread| format!("; {unread}"));
+    }
     if let Some(spilled) = snapshot.spilled.and_then(spilled) {
         line += &format!("; {spilled}");
     }
@@ -55,7 +59,7 @@ fn clauses(snapshot: &Snapshot, config: &ReportConfig, held: &str) -> String {
     format!(
         "{}{}, {}; {held}; {}",
         prefix(config),
-        throughput(snapshot),
+        throughput(snapshot, config),
         lost(snapshot),
         slow_side(snapshot),
     )
@@ -63,11 +67,18 @@ fn clauses(snapshot: &Snapshot, config: &ReportConfig, held: &str) -> String {
 
 fn held_now(snapshot: &Snapshot) -> String {
     let (held, capacity) = (size(snapshot.held.bytes), size(snapshot.capacity));
-    format!("held {held} of {capacity}")
+    let unread = unread(snapshot).map_or_else(String::new, |unread| format!(", {unread}"));
+    format!("held {held} of {capacity}{unread}")
+}
+
+/// What went out and the consumer has not taken; nothing where there is none.
+fn unread(snapshot: &Snapshot) -> Option<String> {
+    let unread = snapshot.seen.unread;
+    (unread > 0).then(|| format!("{} unread by the consumer", size(unread)))
 }
 
 /// What came out of what came in, and how fast on the average of the whole run.
-fn throughput(snapshot: &Snapshot) -> String {
+fn throughput(snapshot: &Snapshot, config: &ReportConfig) -> String {
     let (came, went) = (snapshot.input, snapshot.output);
     let mut text = String::new();
     if snapshot.counts_records {
@@ -80,7 +91,12 @@ fn throughput(snapshot: &Snapshot) -> String {
     text += &format!(" in {}", span(snapshot.elapsed));
     let seconds = snapshot.elapsed.as_secs_f64();
     if seconds > 0.0 {
-        let rate = byte_rate(Some(went.bytes as f64 / seconds));
+        let mut rate = byte_rate(Some(went.bytes as f64 / seconds));
+        if config.records && snapshot.counts_records {
+            let records = record_rate(Some(went.records as f64 / seconds));
+            // Two rates in one place have to be told apart.
+            rate = format!("{}, {rate}", records.replace("/s", " records/s"));
+        }
         text += &format!(" ({rate})");
     }
     text
@@ -130,16 +146,21 @@ fn spilled(spilled: Spilled) -> Option<String> {
 }
 
 fn slow_side(snapshot: &Snapshot) -> String {
-    let waited = match snapshot.bottleneck {
-        Bottleneck::None => return "slow side: none".to_owned(),
-        Bottleneck::Producer => snapshot.wait_input,
-        Bottleneck::Consumer => snapshot.wait_output,
-    };
-    format!(
-        "slow side: {} ({}% of the time)",
-        snapshot.bottleneck.name(),
-        percent(waited.as_secs_f64(), snapshot.elapsed.as_secs_f64())
-    )
+    let waited = snapshot.held_up().as_secs_f64();
+    let share = percent(waited, snapshot.elapsed.as_secs_f64());
+    let side = snapshot.bottleneck.side();
+    match snapshot.bottleneck {
+        Bottleneck::None => format!("slow side: {side}"),
+        Bottleneck::RateLimit => {
+            format!("slow side: {side}, but the rate limit ({share}% of the time)")
+        }
+        _ => format!("slow side: {side} ({share}% of the time)"),
+    }
+}
+
+/// Whether it ended because the consumer took nothing, or was told to end.
+fn was_cut_short(exit: i32) -> bool {
+    exit == 5 || exit > 128
 }
 
 /// Why the run ended, where that is not simply the end of input (contract, section 6).
@@ -198,6 +219,43 @@ mod tests {
             last(&snapshot),
             "hwm: 300MiB in 2.00s (150MiB/s), lost 0; peak 0B of 4.00MiB held; slow side: none"
         );
+    }
+
+    #[test]
+    fn with_l_the_rate_is_told_in_records_too() {
+        let records = ReportConfig {
+            records: true,
+            ..config()
+        };
+        let text = line(&lossy(), &records, &Closing::default());
+        let rates = " in 0:01:02 (9.64 records/s, 49.3KiB/s), lost ";
+        assert!(text.contains(rates), "{text}");
+    }
+
+    #[test]
+    fn a_rate_limit_is_no_slow_side_but_is_told() {
+        let mut snapshot = lossy();
+        snapshot.bottleneck = Bottleneck::RateLimit;
+        snapshot.wait_rate = Duration::from_secs(61);
+        let end = "; slow side: none, but the rate limit (97% of the time)";
+        assert!(last(&snapshot).ends_with(end), "{}", last(&snapshot));
+    }
+
+    #[test]
+    fn what_the_consumer_did_not_take_is_told_where_the_run_was_cut_short() {
+        let mut snapshot = lossy();
+        snapshot.seen.unread = 65_536;
+        for exit in [0, 1, 3] {
+            snapshot.exit = Some(exit);
+            assert!(!last(&snapshot).contains("unread"), "{exit}");
+        }
+        snapshot.exit = Some(143);
+        let end = "; 64.0KiB unread by the consumer; ended by SIGTERM";
+        assert!(last(&snapshot).ends_with(end), "{}", last(&snapshot));
+        for line in [running(&snapshot, &config()), loss(&snapshot, &config())] {
+            let held = "; held 1.00MiB of 2.00MiB, 64.0KiB unread by the consumer";
+            assert!(line.contains(held), "{line}");
+        }
     }
 
     #[test]

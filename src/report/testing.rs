@@ -6,6 +6,28 @@ use crate::config::{ReportConfig, ReportMode, ScreenConfig};
 use crate::core::account::{Losses, Reason, Tally};
 use crate::core::snapshot::{Bottleneck, Seen, Snapshot, State};
 
+/// What the man page lists in a part of one of its sections, from `begin` to `end`: the terms of its
+/// tagged paragraphs, without their fonts.
+pub fn terms(section: &str, begin: &str, end: &str) -> Vec<String> {
+    let from = section.find(begin).expect("the beginning");
+    let to = from + section[from..].find(end).expect("the end");
+    let mut terms = Vec::new();
+    for paragraph in section[from..to].split("\n.TP").skip(1) {
+        let term = paragraph.lines().nth(1).expect("a term");
+        let (_, words) = term.split_once(' ').expect("a macro");
+        let words = words.replace(['"', ','], " ").replace("\\-", "-");
+        terms.extend(words.split_whitespace().map(str::to_owned));
+    }
+    terms
+}
+
+/// The same for both, whatever the order.
+pub fn assert_listed(mut listed: Vec<String>, mut there: Vec<String>) {
+    listed.sort();
+    there.sort();
+    assert_eq!(listed, there, "the man page's list, and what there is");
+}
+
 pub fn config() -> ReportConfig {
     ReportConfig {
         mode: ReportMode::Summary,
@@ -39,9 +61,12 @@ pub fn quiet() -> Snapshot {
         policy: "block",
         in_rate: None,
         out_rate: None,
+        in_record_rate: None,
+        out_record_rate: None,
         wait_input: Duration::ZERO,
         wait_output: Duration::ZERO,
         wait_rate: Duration::ZERO,
+        busy: Duration::ZERO,
         read_paused: Duration::ZERO,
         pressured: Duration::ZERO,
         open_for: Duration::ZERO,
@@ -81,9 +106,12 @@ pub fn lossy() -> Snapshot {
         policy: "drop-oldest",
         in_rate: Some(84_220.562_2),
         out_rate: Some(50_533.333_3),
+        in_record_rate: Some(16.064_3),
+        out_record_rate: Some(9.638_6),
         wait_input: Duration::from_millis(1_500),
         wait_output: Duration::from_micros(60_000_001),
-        wait_rate: Duration::from_millis(750),
+        wait_rate: Duration::from_micros(500_000),
+        busy: Duration::from_micros(249_999),
         read_paused: Duration::ZERO,
         pressured: Duration::from_secs(30),
         open_for: Duration::from_millis(2_250),

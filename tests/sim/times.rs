@@ -14,6 +14,14 @@ const LEAST_SPAN: Duration = Duration::from_millis(5);
 /// A wait of less than this share of the run makes no side the slow one.
 const NOTABLE: f64 = 0.05;
 
+/// Bytes in and out, records in and out.
+type Amounts = [u64; 4];
+
+fn amounts(model: &Model) -> Amounts {
+    let (input, output) = (model.input, model.output);
+    [input.0, output.0, input.1, output.1]
+}
+
 #[derive(Default)]
 pub struct Times {
     wait_input: Duration,
@@ -24,8 +32,8 @@ pub struct Times {
     longest_stall: Duration,
     /// The output took not all of what was offered, and poll has not said that it would.
     blocked: bool,
-    /// When the last interval was told, and bytes in and out then.
-    interval: (Duration, u64, u64),
+    /// When the last interval was told, and what had come in and gone out then.
+    interval: (Duration, Amounts),
 }
 
 impl Times {
@@ -64,16 +72,16 @@ impl Times {
     }
 
     pub fn end_interval(&mut self, now: Duration, model: &Model) {
-        self.interval = (now, model.input.0, model.output.0);
+        self.interval = (now, amounts(model));
     }
 
     /// A picture taken between two intervals.
     pub fn compare(&self, snapshot: &Snapshot, now: Duration, model: &Model) {
-        let (then, input, output) = self.interval;
+        let (then, before) = self.interval;
         let rates = (now - then >= LEAST_SPAN).then(|| {
             let seconds = (now - then).as_secs_f64();
-            let rate = |after: u64, before: u64| (after - before) as f64 / seconds;
-            (rate(model.input.0, input), rate(model.output.0, output))
+            let after = amounts(model);
+            std::array::from_fn(|which| (after[which] - before[which]) as f64 / seconds)
         });
         self.compare_all(snapshot, rates, now, model);
     }
@@ -81,17 +89,14 @@ impl Times {
     /// The picture of the end, with the rates of the whole run.
     pub fn compare_summary(&self, snapshot: &Snapshot, now: Duration, model: &Model) {
         let seconds = now.as_secs_f64();
-        let rates = (seconds > 0.0).then(|| {
-            let rate = |bytes: u64| bytes as f64 / seconds;
-            (rate(model.input.0), rate(model.output.0))
-        });
+        let rates = (seconds > 0.0).then(|| amounts(model).map(|amount| amount as f64 / seconds));
         self.compare_all(snapshot, rates, now, model);
     }
 
     fn compare_all(
         &self,
         snapshot: &Snapshot,
-        rates: Option<(f64, f64)>,
+        rates: Option<[f64; 4]>,
         now: Duration,
         model: &Model,
     ) {
@@ -101,6 +106,7 @@ impl Times {
         assert_eq!(snapshot.wait_rate, self.wait_rate, "times: rate");
         let waits = self.wait_input + self.wait_output + self.wait_rate;
         assert_eq!(waits, now, "times: nothing else takes any");
+        assert_eq!(snapshot.busy, Duration::ZERO, "times: busy");
         assert_eq!(snapshot.pressured, self.pressured, "times: pressured");
         assert_eq!(snapshot.read_paused, self.read_paused, "times: paused");
         let open = model.open_since.map_or(Duration::ZERO, |since| now - since);
@@ -109,8 +115,13 @@ impl Times {
             snapshot.longest_stall, self.longest_stall,
             "times: longest stall"
         );
-        let told = snapshot.in_rate.zip(snapshot.out_rate);
-        assert_eq!(told, rates, "times: rates");
+        let told = [snapshot.in_rate, snapshot.out_rate];
+        let bytes = [0, 1].map(|which| rates.map(|rates| rates[which]));
+        assert_eq!(told, bytes, "times: rates");
+        let told = [snapshot.in_record_rate, snapshot.out_record_rate];
+        let rates_counted = rates.filter(|_| model.counts_records());
+        let records = [2, 3].map(|which| rates_counted.map(|rates| rates[which]));
+        assert_eq!(told, records, "times: record rates");
         assert_eq!(
             snapshot.seconds_to_full,
             rates
@@ -123,19 +134,22 @@ impl Times {
     }
 
     fn bottleneck(&self, now: Duration) -> Bottleneck {
-        let (input, output) = (self.wait_input, self.wait_output);
-        let is_notable = |wait: Duration| wait.as_secs_f64() > NOTABLE * now.as_secs_f64();
-        if output > input && is_notable(output) {
-            Bottleneck::Consumer
-        } else if input > output && is_notable(input) {
-            Bottleneck::Producer
-        } else {
-            Bottleneck::None
+        let mut waits = [
+            (self.wait_input, Bottleneck::Producer),
+            (self.wait_output, Bottleneck::Consumer),
+            (self.wait_rate, Bottleneck::RateLimit),
+        ];
+        waits.sort_by_key(|(wait, _)| *wait);
+        let [_, (second, _), (longest, verdict)] = waits;
+        let is_notable = longest.as_secs_f64() > NOTABLE * now.as_secs_f64();
+        match longest > second && is_notable {
+            true => verdict,
+            false => Bottleneck::None,
         }
     }
 }
 
-fn to_full((input, output): (f64, f64), model: &Model) -> Option<f64> {
+fn to_full([input, output, ..]: [f64; 4], model: &Model) -> Option<f64> {
     let room = model.config.capacity - model.held() as u64;
     (input > output).then(|| room as f64 / (input - output))
 }

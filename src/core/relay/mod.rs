@@ -29,7 +29,7 @@ use super::breaker::Breaker;
 use super::demand::{Demand, Grant, MixedUnits};
 use super::ending::Ending;
 use super::gaps::Gaps;
-use super::meter::{Activity, Meter};
+use super::meter::{Activity, Meter, Rates};
 use super::pacer::Pacer;
 use super::pipes::{PIPE, Pipes};
 use super::policy::{self, Overflow, View};
@@ -432,8 +432,7 @@ impl Relay {
 
     /// The account now, with the rates since the last such picture.
     pub fn interval_snapshot(&mut self, now: Duration) -> Snapshot {
-        let rates = self.meter.rates_of_interval(now);
-        let snapshot = self.snapshot(rates, now);
+        let snapshot = self.event_snapshot(now);
         self.meter.end_interval(now);
         self.meter.recent_peak_held = self.held();
         snapshot
@@ -441,19 +440,22 @@ impl Relay {
 
     /// The account now, with the rates since the last interval's picture.
     pub fn event_snapshot(&mut self, now: Duration) -> Snapshot {
+        self.settle();
         let rates = self.meter.rates_of_interval(now);
         self.snapshot(rates, now)
     }
 
     /// The account now, with the rates of the whole run.
     pub fn summary_snapshot(&mut self, now: Duration) -> Snapshot {
+        self.settle();
         let rates = self.meter.rates_overall(now);
         self.snapshot(rates, now)
     }
 
-    fn snapshot(&mut self, rates: (Option<f64>, Option<f64>), now: Duration) -> Snapshot {
-        let (in_rate, out_rate) = rates;
-        self.settle();
+    fn snapshot(&self, rates: Rates, now: Duration) -> Snapshot {
+        let (in_rate, out_rate) = (rates.input, rates.output);
+        let of_records = |rate: Option<f64>| rate.filter(|_| self.counts_records);
+        let time = |activity| self.meter.time(activity, now);
         Snapshot {
             elapsed: now,
             counts_records: self.counts_records,
@@ -474,9 +476,12 @@ impl Relay {
             policy: self.config.policy.name(),
             in_rate,
             out_rate,
-            wait_input: self.meter.time(Activity::AwaitingInput),
-            wait_output: self.meter.time(Activity::OutputBlocked),
-            wait_rate: self.meter.time(Activity::RateLimited),
+            in_record_rate: of_records(rates.input_records),
+            out_record_rate: of_records(rates.output_records),
+            wait_input: time(Activity::AwaitingInput),
+            wait_output: time(Activity::OutputBlocked),
+            wait_rate: time(Activity::RateLimited),
+            busy: time(Activity::Busy),
             read_paused: self.read_paused(now),
             pressured: self.pressure.total(now),
             open_for: self.breaker.open_for(now),
@@ -661,6 +666,9 @@ fn seconds_to_full(room: u64, in_rate: Option<f64>, out_rate: Option<f64>) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Rate;
+    use crate::core::rng::Rng;
+    use std::io::IoSlice;
 
     /// A relay that holds something, and has met an output that takes nothing, or not.
     fn holding(is_blocked: bool) -> Relay {
@@ -687,5 +695,56 @@ mod tests {
         empty.turn(Duration::ZERO);
         empty.turn(second);
         assert_eq!(empty.event_snapshot(second).wait_output, Duration::ZERO);
+    }
+
+    #[test]
+    fn the_four_times_are_the_elapsed_time_whatever_happens() {
+        let mut longest = [Duration::ZERO; 4];
+        for seed in 0..200 {
+            let mut random = Rng::new(seed);
+            let mut config = RelayConfig::new(Policy::Block, 100);
+            config.rate = Some(Rate {
+                per_second: Amount::Bytes(50),
+                burst: 10,
+            });
+            let mut relay = Relay::new(config);
+            let mut now = Duration::ZERO;
+            for _ in 0..200 {
+                if random.chance(0.8) {
+                    now += Duration::from_nanos(random.below(1 << 30));
+                }
+                match random.below(5) {
+                    0 => relay.turn(now),
+                    1 => relay.waits(now),
+                    2 => {
+                        if let ReadWish::UpTo(most) = relay.read_wish() {
+                            let count = relay.room(most.min(60)).len().min(60);
+                            relay.received(count, now);
+                        }
+                    }
+                    3 => {
+                        let mut parts = [IoSlice::new(&[]); 4];
+                        let used = relay.offer(now, &mut parts);
+                        let offered: usize = parts[..used].iter().map(|part| part.len()).sum();
+                        match random.chance(0.5) {
+                            true if offered > 0 => relay.sent(offered, now),
+                            _ => relay.output_blocked(now),
+                        }
+                    }
+                    _ => relay.output_ready(),
+                }
+                // Also between two changes of what it does.
+                let seen = relay.event_snapshot(now);
+                let times = [seen.wait_input, seen.wait_output, seen.wait_rate, seen.busy];
+                assert_eq!(
+                    times.iter().sum::<Duration>(),
+                    now,
+                    "seed {seed}: {times:?}"
+                );
+                longest = std::array::from_fn(|which| longest[which].max(times[which]));
+            }
+        }
+        // Each of them was among what was added up.
+        assert!(longest.iter().all(|time| *time > Duration::ZERO));
     }
 }

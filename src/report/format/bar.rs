@@ -43,24 +43,27 @@ fn style(name: BarStyle, utf8: bool) -> Style {
     }
 }
 
-/// A bar of `width` columns, full to `percentage`.
+/// A bar of `width` columns, full to `percentage`; beyond all there is no room for a tip.
 pub fn filled(name: BarStyle, utf8: bool, width: usize, percentage: f64) -> String {
     let style = style(name, utf8);
-    let exact = width as f64 * percentage.clamp(0.0, 100.0) / 100.0;
+    let exact = width as f64 * percentage.max(0.0) / 100.0;
     let (full, most) = (exact as usize, style.cells.len() - 1);
     let mut bar = String::new();
-    let mut used = full;
+    let mut used;
     if style.tip.is_empty() {
+        let full = full.min(width);
         bar += &style.cells[most].repeat(full);
+        used = full;
         if most > 1 && full < width {
             bar += style.cells[((exact - full as f64) * most as f64) as usize];
             used += 1;
         }
     } else {
-        bar += &style.cells[most].repeat(full.saturating_sub(1));
-        if width > 0 {
+        used = full.saturating_sub(1).min(width);
+        bar += &style.cells[most].repeat(used);
+        if used < width {
             bar += style.tip;
-            used = full.max(1);
+            used += 1;
         }
     }
     bar + &style.cells[0].repeat(width.saturating_sub(used))
@@ -95,7 +98,9 @@ mod tests {
             (50.0, "====>     "),
             (99.9, "========> "),
             (100.0, "=========>"),
-            (250.0, "=========>"),
+            (109.0, "=========>"),
+            (110.0, "=========="),
+            (1e9, "=========="),
         ] {
             assert_eq!(filled(BarStyle::Plain, true, 10, percentage), text);
         }
@@ -110,6 +115,7 @@ mod tests {
         assert_eq!(half(BarStyle::Shaded, false), ">   ");
         for style in [BarStyle::Block, BarStyle::Granular, BarStyle::Shaded] {
             assert_eq!(filled(style, true, 4, 100.0), "████");
+            assert_eq!(filled(style, true, 4, 110.0), "████");
         }
     }
 

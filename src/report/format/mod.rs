@@ -40,7 +40,6 @@ pub struct Format {
     display: Display,
     progress: Progress,
     abilities: Abilities,
-    before: Option<Snapshot>,
 }
 
 /// Everything that a part may show.
@@ -48,7 +47,6 @@ struct View<'a> {
     display: &'a Display,
     config: &'a ReportConfig,
     snapshot: &'a Snapshot,
-    before: Option<&'a Snapshot>,
     figures: Figures,
     abilities: Abilities,
     /// How much is expected, in the unit of the display.
@@ -66,7 +64,6 @@ impl Format {
             progress: Progress::new(display.window),
             display,
             abilities,
-            before: None,
         }
     }
 
@@ -94,7 +91,6 @@ impl Format {
             display: &self.display,
             config,
             snapshot,
-            before: self.before.as_ref(),
             figures,
             abilities: self.abilities,
             expected: expected.filter(|expected| *expected > 0),
@@ -102,9 +98,7 @@ impl Format {
             last,
             now,
         };
-        let line = compose(&view, width);
-        self.before = Some(snapshot.clone());
-        line
+        compose(&view, width)
     }
 }
 
@@ -116,13 +110,20 @@ fn elapsed(snapshot: &Snapshot, config: &ReportConfig) -> Duration {
     }
 }
 
-/// What the consumer has: what lies in its pipe, unread, is not there yet. How many records that are
-/// is told from their mean length. At the end it is what went out: hwm does not wait for the
-/// consumer.
+/// What the consumer has. At the end it is what went out: hwm does not wait for the consumer.
 fn transferred(snapshot: &Snapshot, config: &ReportConfig, last: bool) -> u64 {
-    let output = snapshot.output;
-    let unread = if last { 0 } else { snapshot.seen.unread };
-    if !config.records {
+    match (last, config.records) {
+        (false, records) => taken(snapshot, records),
+        (true, true) => snapshot.output.records,
+        (true, false) => snapshot.output.bytes,
+    }
+}
+
+/// What the consumer has, in bytes or in records: what lies in its pipe, unread, is not there yet. How
+/// many records that are is told from their mean length.
+pub fn taken(snapshot: &Snapshot, records: bool) -> u64 {
+    let (output, unread) = (snapshot.output, snapshot.seen.unread);
+    if !records {
         return output.bytes.saturating_sub(unread);
     }
     let unread = unread as f64 * output.records as f64 / output.bytes.max(1) as f64;

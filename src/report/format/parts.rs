@@ -80,7 +80,7 @@ impl View<'_> {
     /// hwm's own measurement of a side; 0 where there is none yet.
     fn own_rate(&self, input: bool) -> f64 {
         let unit = Unit::of(self.snapshot, self.config);
-        unit.rate(self.snapshot, self.before, input).unwrap_or(0.0)
+        unit.rate(self.snapshot, input).unwrap_or(0.0)
     }
 
     /// Seconds left at the rate of the window; None without a known size.
@@ -268,22 +268,20 @@ fn lost(view: &View<'_>) -> String {
     let unit = Unit::of_losses(view.snapshot, Unit::of(view.snapshot, view.config));
     match view.display.numeric {
         true => unit.number(lost).to_string(),
-        false => format!("lost {}", unit.amount(lost)),
+        false => unit.lost(lost),
     }
 }
 
-/// The slow side, over the whole run.
+/// What held the data up for longest, over the whole run.
 fn bottleneck(view: &View<'_>) -> String {
     let snapshot = view.snapshot;
-    let waited = match snapshot.bottleneck {
-        Bottleneck::Producer => snapshot.wait_input,
-        Bottleneck::Consumer => snapshot.wait_output,
-        Bottleneck::None => return "none".to_owned(),
-    };
     let name = snapshot.bottleneck.name();
-    let share = percent(waited.as_secs_f64(), snapshot.elapsed.as_secs_f64());
-    match view.display.numeric {
-        true => name.to_owned(),
-        false => format!("{name} slow {share}%"),
+    let waited = snapshot.held_up().as_secs_f64();
+    let share = percent(waited, snapshot.elapsed.as_secs_f64());
+    match snapshot.bottleneck {
+        _ if view.display.numeric => name.to_owned(),
+        Bottleneck::None => name.to_owned(),
+        Bottleneck::RateLimit => format!("rate limit {share}%"),
+        _ => format!("{name} slow {share}%"),
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::{Abilities, Format, clipped, visible};
 use crate::config::display::{BarStyle, Display, Part, Piece};
 use crate::config::{Amount, ReportConfig, ScreenConfig};
-use crate::core::snapshot::{Seen, Snapshot};
+use crate::core::snapshot::{Bottleneck, Seen, Snapshot};
 use crate::report::testing::{config, lossy, quiet};
 
 /// A display of these parts, with a blank between each two.
@@ -61,7 +61,7 @@ fn each_field_has_its_form() {
         (Part::Amount, "", "2"),
         (Part::Name, "", ""),
         (Part::Buffer, "[#####:-|--]  50%", "50"),
-        (Part::Lost, "lost 200", "200"),
+        (Part::Lost, "lost 200 records", "200"),
         (Part::Bottleneck, "consumer slow 96%", "consumer"),
         (Part::RateIn, "[82.2KiB/s]", "84220.5622"),
         (Part::RateOut, "[49.3KiB/s]", "50533.3333"),
@@ -91,7 +91,55 @@ fn units_are_those_that_were_asked_for() {
     };
     let line = display(&[(Part::Bytes, 0), (Part::Rate, 0), (Part::Lost, 0)]);
     let line = only(line, PLAIN, &lossy(), &records);
-    assert_eq!(line, " 600  [9.64 /s] lost 200");
+    assert_eq!(line, " 600  [9.64 /s] lost 200 records");
+}
+
+#[test]
+fn hwms_own_rates_are_in_the_unit_of_the_display() {
+    let records = ReportConfig {
+        records: true,
+        ..config()
+    };
+    let line = display(&[(Part::RateIn, 0), (Part::RateOut, 0)]);
+    let line = only(line, PLAIN, &lossy(), &records);
+    assert_eq!(line, "[16.1 /s] [9.64 /s]");
+}
+
+#[test]
+fn a_loss_has_a_unit_and_none_has_none() {
+    let mut snapshot = lossy();
+    let shown = |snapshot: &Snapshot| {
+        let parts = display(&[(Part::Lost, 0)]);
+        only(parts, PLAIN, snapshot, &config())
+    };
+    assert_eq!(shown(&quiet()), "lost 0");
+    snapshot.counts_records = false;
+    assert_eq!(shown(&snapshot), "lost 1.00MiB");
+}
+
+#[test]
+fn a_rate_limit_that_held_the_data_up_is_named() {
+    let mut snapshot = lossy();
+    snapshot.bottleneck = Bottleneck::RateLimit;
+    snapshot.wait_rate = Duration::from_secs(61);
+    let mut shown = display(&[(Part::Bottleneck, 0)]);
+    assert_eq!(
+        only(shown.clone(), PLAIN, &snapshot, &config()),
+        "rate limit 97%"
+    );
+    shown.numeric = true;
+    assert_eq!(only(shown, PLAIN, &snapshot, &config()), "rate_limit");
+}
+
+#[test]
+fn a_share_beyond_all_is_told_as_it_is() {
+    let sized = ReportConfig {
+        expected: Some(Amount::Bytes(2 << 20)),
+        ..config()
+    };
+    let parts = display(&[(Part::Progress, 20), (Part::Eta, 0)]);
+    let line = only(parts, PLAIN, &lossy(), &sized);
+    assert_eq!(line, "[=============] 200% ETA 0:00:00");
 }
 
 #[test]
