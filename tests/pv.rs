@@ -50,7 +50,7 @@ const LINES: [Line; 56] = [
     // More than was expected.
     always("cat data | pv -fpb -s 1M"),
     always("pv -fpterb -N name data"),
-    always("pv -fbt -i 0.25 -L 10M < data"),
+    always("pv -fbt -i 0.25 -L 10m < data"),
     always("cat lines | pv -flb"),
     always("cat lines | pv -flbrt"),
     always("cat lines | pv -flpb -s 3000"),

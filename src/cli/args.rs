@@ -27,7 +27,7 @@ use crate::config::{LossLimit, Mark, Sample};
     args_override_self = true,
     disable_help_flag = true,
     disable_version_flag = true,
-    after_help = "SIZE takes k K M G T and KiB MiB GiB TiB (1024), kB MB GB TB (1000). \
+    after_help = "SIZE takes k K m M g G t T and KiB MiB GiB TiB (1024), kB MB GB TB (1000). \
                   DUR is like 250ms, 5s, 1m 30s. Long options may be cut short, as in --prog.\n\
                   \n\
                   Examples:\n  \

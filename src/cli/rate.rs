@@ -9,7 +9,7 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
     parse_by(size::parse, text)
 }
 
-/// The same with `k K M G T` in 1000.
+/// The same with `k K m M g G t T` in 1000.
 pub(super) fn parse_decimal(text: &str) -> Result<u64, String> {
     parse_by(size::parse_decimal, text)
 }
@@ -51,7 +51,7 @@ mod tests {
             ("18446744073709551616/s", "too large for 64 bits"),
             (
                 "10M/h",
-                "unknown suffix 'M/h'; the suffixes are k K M G T KiB MiB GiB TiB (1024) and kB MB GB TB (1000)",
+                "unknown suffix 'M/h'; the suffixes are k K m M g G t T KiB MiB GiB TiB (1024) and kB MB GB TB (1000)",
             ),
         ] {
             assert_eq!(parse(text), Err(error.into()), "{text:?}");

@@ -1,19 +1,23 @@
 //! `SIZE`: a number, a fraction allowed, with an optional suffix.
 //!
-//! Refuses every suffix that is not in the table, also a lone `B`, `KB` and `m`: tools disagree
-//! on what they mean, and a buffer of the wrong size is found out late.
+//! Refuses every suffix that is not in the table, also a lone `B` and `KB`: tools disagree on what
+//! they mean, and a buffer of the wrong size is found out late.
 
 use super::decimal::Decimal;
 
 const KI: u64 = 1 << 10;
 
 /// What each suffix multiplies by.
-const SUFFIXES: [(&str, u64); 14] = [
+const SUFFIXES: [(&str, u64); 17] = [
     ("", 1),
     ("k", KI),
     ("K", KI),
+    // The small letters are typed to pv.
+    ("m", KI.pow(2)),
     ("M", KI.pow(2)),
+    ("g", KI.pow(3)),
     ("G", KI.pow(3)),
+    ("t", KI.pow(4)),
     ("T", KI.pow(4)),
     ("KiB", KI),
     ("MiB", KI.pow(2)),
@@ -33,15 +37,15 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
     parse_in(&SUFFIXES, text)
 }
 
-/// The same with `k K M G T` in 1000.
+/// The same with `k K m M g G t T` in 1000.
 pub(super) fn parse_decimal(text: &str) -> Result<u64, String> {
     let mut suffixes = SUFFIXES;
     for (name, unit) in &mut suffixes {
         *unit = match *name {
             "k" | "K" => 1000,
-            "M" => 1_000_000,
-            "G" => 1_000_000_000,
-            "T" => 1_000_000_000_000,
+            "m" | "M" => 1_000_000,
+            "g" | "G" => 1_000_000_000,
+            "t" | "T" => 1_000_000_000_000,
             _ => *unit,
         };
     }
@@ -69,7 +73,7 @@ pub(super) fn parse_positive(text: &str) -> Result<u64, String> {
     positive(parse(text)?)
 }
 
-/// The same with `k K M G T` in 1000.
+/// The same with `k K m M g G t T` in 1000.
 pub(super) fn parse_positive_decimal(text: &str) -> Result<u64, String> {
     positive(parse_decimal(text)?)
 }
@@ -83,7 +87,7 @@ fn positive(size: u64) -> Result<u64, String> {
 
 fn unknown_suffix(suffix: &str) -> String {
     format!(
-        "unknown suffix '{suffix}'; the suffixes are k K M G T KiB MiB GiB TiB (1024) and kB MB GB TB (1000)"
+        "unknown suffix '{suffix}'; the suffixes are k K m M g G t T KiB MiB GiB TiB (1024) and kB MB GB TB (1000)"
     )
 }
 
@@ -102,6 +106,9 @@ mod tests {
             ("1M", 1_048_576),
             ("1G", 1_073_741_824),
             ("1T", 1_099_511_627_776),
+            ("1m", 1_048_576),
+            ("1g", 1_073_741_824),
+            ("1t", 1_099_511_627_776),
             ("1KiB", 1024),
             ("1MiB", 1_048_576),
             ("1GiB", 1_073_741_824),
@@ -161,8 +168,7 @@ mod tests {
             ("k", number),
             ("1B", suffixes("B")),
             ("1KB", suffixes("KB")),
-            ("1m", suffixes("m")),
-            ("1g", suffixes("g")),
+            ("1p", suffixes("p")),
             ("1mib", suffixes("mib")),
             ("1 k", suffixes(" k")),
             ("1e3", suffixes("e3")),

@@ -655,7 +655,7 @@ fn control_characters_cannot_make_a_second_line() {
     assert_eq!(
         exit.text,
         "hwm: invalid value '1\\nUsage: \\u{1b}[2Jx' for --buffer-size: unknown suffix \
-         '\\nUsage: \\u{1b}[2Jx'; the suffixes are k K M G T KiB MiB GiB TiB (1024) and \
+         '\\nUsage: \\u{1b}[2Jx'; the suffixes are k K m M g G t T KiB MiB GiB TiB (1024) and \
          kB MB GB TB (1000); try 'hwm --help'\n"
     );
     let words = ["hwm", "-N", "a\x1b[2J"].map(OsString::from);

@@ -30,7 +30,7 @@ struct Kind {
 }
 
 const NUMBERS: &str = "([0-9]{1,3}|[0-9]{1,25})(\\.[0-9]{1,30})?\
-                       (|%|k|K|M|G|T|KiB|MiB|GiB|TiB|kB|MB|GB|TB)(/s)?";
+                       (|%|k|K|m|M|g|G|t|T|KiB|MiB|GiB|TiB|kB|MB|GB|TB)(/s)?";
 const SHARES: &str = "(1/)?([0-9]{1,3}|[0-9]{18,22})(\\.[0-9]{1,20})?%?|adaptive";
 const WINDOWS: &str = "first=[0-9]{0,3},then=([0-9]|[0-9]{19,21}),per=[0-9]{1,3}(ms|s)?|\
                        reservoir=([0-9]{1,3}|100000[01])/[0-9]{1,3}(ms|s)";
