@@ -205,3 +205,41 @@ fn what_others_write_to_the_same_file_survives() {
         });
     }
 }
+
+/// A read takes all of a packet from a pipe in packet mode, and forgets what it has no room for.
+#[test]
+fn a_packet_is_not_cut_where_the_buffer_has_become_full() {
+    const PACKETS: usize = 4000;
+    for packet in [1000, 3000, 4096] {
+        let (reader, writer) = pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).expect("a pipe");
+        let mut child = hwm(&["-B", "100000"]).stdin(reader).spawn().expect("spawn");
+        let mut stdout = child.stdout.take().expect("stdout");
+        let written = AtomicUsize::new(0);
+        let came = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..PACKETS {
+                    let count = rustix::io::write(&writer, &vec![b'x'; packet]).expect("write");
+                    written.fetch_add(count, Ordering::SeqCst);
+                }
+                drop(writer);
+            });
+            // Everything is full when no more is written for a while.
+            let mut before = 0;
+            wait_until("nothing is written any more", || {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+                let now = written.load(Ordering::SeqCst);
+                std::mem::replace(&mut before, now) == now && now > 0
+            });
+            // In reads that never end within a packet.
+            let (mut came, mut room) = (0, vec![0; MIB]);
+            loop {
+                match stdout.read(&mut room).expect("read") {
+                    0 => break came,
+                    count => came += count,
+                }
+            }
+        });
+        assert_eq!(came, PACKETS * packet, "packets of {packet}");
+        finish(child, b"").expect(0);
+    }
+}

@@ -32,7 +32,7 @@ const fn since_1_11(script: &'static str) -> Line {
 }
 
 /// In a folder with `data` (5 MB), `lines` (a log), `more`, and `empty`.
-const LINES: [Line; 56] = [
+const LINES: [Line; 58] = [
     always("pv data"),
     always("pv < data"),
     always("pv data lines more"),

@@ -99,8 +99,8 @@ impl Turn {
 struct Backlog {
     /// What it had when the sleep began; 0 after a wait without one.
     slept_on: u64,
-    /// What was to be taken of it meanwhile, at the rate just seen.
-    expected: f64,
+    /// The rate just seen then, in bytes a second.
+    rate: f64,
     /// For so many waits to come, poll is asked.
     served: u32,
     /// How often the consumer emptied it, or stopped, less how often it did neither.
@@ -112,6 +112,9 @@ impl Backlog {
     /// Waits without a sleep after a failure; twice as many after each further one. A busy machine lets
     /// a consumer stop now and then, one that waits stops each time.
     const SERVED: u32 = 8;
+
+    /// More are not counted: 2048 waits.
+    const FAILURES: u32 = 8;
 
     /// The part to sleep for: nobody is held up before the whole is taken.
     const PART: f64 = 3.0 / 4.0;
@@ -135,16 +138,17 @@ impl Backlog {
         let sleep = time_for(bytes as f64 * Self::PART, turn.rate).filter(|_| may_sleep);
         let sleep = sleep.map(|sleep| sleep.min(Self::LONGEST));
         self.slept_on = if sleep.is_some() { bytes } else { 0 };
-        self.expected = turn.rate * sleep.map_or(0.0, |sleep| sleep.as_secs_f64());
+        self.rate = turn.rate;
         sleep
     }
 
-    /// A sleep is over, and so many bytes are left.
-    fn woke(&mut self, bytes: u64) {
+    /// A sleep is over that was to last so long, and so many bytes are left.
+    fn woke(&mut self, slept: Duration, bytes: u64) {
         let taken = self.slept_on.saturating_sub(bytes) as f64;
-        if bytes < self.slept_on / Self::LEFT || taken < Self::TAKEN * self.expected {
-            self.served = Self::SERVED << self.failures.min(8);
-            self.failures += 1;
+        let expected = self.rate * slept.as_secs_f64();
+        if bytes < self.slept_on / Self::LEFT || taken < Self::TAKEN * expected {
+            self.served = Self::SERVED << self.failures;
+            self.failures = (self.failures + 1).min(Self::FAILURES);
         } else {
             self.failures = self.failures.saturating_sub(1);
         }
@@ -283,9 +287,10 @@ impl Flows {
         Some(self.backlog.sleep(output, untaken())?.min(most))
     }
 
-    /// A sleep is over for which the output was waited for; so many bytes are `untaken` now.
-    pub(super) fn woke(&mut self, untaken: u64) {
-        self.backlog.woke(untaken);
+    /// A sleep is over that was to last so long, and the output was waited for; so many bytes are
+    /// `untaken` now.
+    pub(super) fn woke(&mut self, slept: Duration, untaken: u64) {
+        self.backlog.woke(slept, untaken);
     }
 }
 
@@ -412,8 +417,8 @@ mod tests {
                 flows.output.moved(free(WAKE));
                 let now = flows.output.turned + WAKE;
                 let sleep = flows.sleep(now, WRITES, 0, || 0, || untaken);
-                if sleep.is_some() {
-                    flows.woke(left);
+                if let Some(sleep) = sleep {
+                    flows.woke(sleep, left);
                 }
                 sleep
             })
@@ -468,6 +473,26 @@ mod tests {
     }
 
     #[test]
+    fn a_sleep_cut_short_for_the_input_is_no_failure_of_the_consumer() {
+        // 2000 bytes a microsecond come, and 500 are taken.
+        let (mut flows, mut sleeps) = (Flows::default(), 0);
+        let mut last = WAKE;
+        for _ in 0..1000 {
+            flows.input.moved(2000 * last.as_micros() as u64);
+            flows.output.moved(free(last));
+            let now = flows.input.turned + last;
+            let sleep = flows.sleep(now, BOTH, MIB, || 0, || MIB);
+            if let Some(sleep) = sleep {
+                sleeps += 1;
+                flows.woke(sleep, MIB - free(sleep));
+            }
+            last = sleep.map_or(WAKE, |sleep| sleep + LATE);
+        }
+        // But for the times when it is watched.
+        assert!(sleeps > 600, "{sleeps}");
+    }
+
+    #[test]
     fn a_producer_who_waits_for_room_is_not_made_to_wait_again() {
         // Half a pipe is taken at once, and the next half when we have made room: however long we slept,
         // no more is taken than that.
@@ -479,8 +504,8 @@ mod tests {
             total += last;
             let now = flows.output.turned + last;
             let sleep = flows.sleep(now, WRITES, 0, || 0, || MIB);
-            if sleep.is_some() {
-                flows.woke(MIB / 2);
+            if let Some(sleep) = sleep {
+                flows.woke(sleep, MIB / 2);
             }
             last = sleep.map_or(wake, |sleep| (sleep + LATE).max(wake));
         }

@@ -22,7 +22,7 @@ use rustix::net::RecvFlags;
 use super::descriptor::{Kind, Twin, reopen};
 use super::ferry::ReadFerry;
 use super::poll::look;
-use super::splice::Scratch;
+use super::splice::{PACKET, Scratch};
 
 /// What poll says of something readable, ended or broken.
 const NEWS: PollFlags = PollFlags::IN.union(PollFlags::HUP).union(PollFlags::ERR);
@@ -107,17 +107,9 @@ impl Input {
 
     /// An input over a shared description that knows no non-blocking call.
     fn over_blocking(fd: OwnedFd, kind: Kind) -> io::Result<Input> {
-        let (fd, shared, way) = match reopen(fd.as_fd(), OFlags::RDONLY) {
-            Ok(private) => (private, Some(fd), Way::Plain),
-            Err(_) => {
-                let ferry = ReadFerry::start(fd.as_fd())?;
-                (fd, None, Way::Ferry(ferry))
-            }
-        };
-        Ok(Input {
-            shared,
-            ..Input::new(fd, kind, way)
-        })
+        let mut input = Input::new(fd, kind, Way::NoWait);
+        input.do_without_no_wait()?;
+        Ok(input)
     }
 
     /// Reads at most `room.len()` bytes; 0 is the end.
@@ -143,6 +135,13 @@ impl Input {
 
     fn read_by_way(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let fd = &self.fd;
+        // A read takes the whole of a packet from a pipe in packet mode, and a splice leaves its rest.
+        if let Some(scratch) = &self.way_back
+            && self.kind == Kind::Pipe
+            && room.len() < PACKET
+        {
+            return scratch.read(fd.as_fd(), room);
+        }
         match &mut self.way {
             Way::NoWait => match read_no_wait(fd, room) {
                 Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {

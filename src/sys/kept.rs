@@ -22,10 +22,7 @@ use crate::engine::Write;
 
 use super::open_null;
 use super::pipes::{self, Pipe};
-use super::splice;
-
-/// The largest packet of a pipe in packet mode.
-const PACKET: usize = 4096;
+use super::splice::{self, PACKET};
 
 /// See the module's header.
 #[derive(Debug)]

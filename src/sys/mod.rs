@@ -361,9 +361,11 @@ impl System for RealSystem {
             return Ready::default();
         }
 
-        if sleep.is_some() && interest.output {
+        if let Some(slept) = sleep
+            && interest.output
+        {
             let untaken = self.output.as_ref().map_or(0, Output::untaken);
-            self.flows.woke(untaken);
+            self.flows.woke(slept, untaken);
         }
         let rung = !set.found(Some(signals)).is_empty();
         let news = !set.found(input).is_empty();

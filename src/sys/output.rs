@@ -136,13 +136,9 @@ impl Output {
 
     /// An output over a shared description that knows no non-blocking call.
     fn over_blocking(fd: OwnedFd, kind: Kind) -> io::Result<Output> {
-        Ok(match reopen(fd.as_fd(), OFlags::WRONLY) {
-            Ok(private) => Output::new(private, kind, Way::Plain),
-            Err(_) => {
-                let ferry = WriteFerry::start(fd.as_fd(), TERMINAL_WRITE_MOST)?;
-                Output::new(fd, kind, Way::Ferry(ferry))
-            }
-        })
+        let mut output = Output::new(fd, kind, Way::NoWait);
+        output.do_without_no_wait()?;
+        Ok(output)
     }
 
     fn new(fd: OwnedFd, kind: Kind, way: Way) -> Output {
@@ -288,7 +284,11 @@ impl Output {
             }
             (Err(_), Some(scratch)) => self.way = Way::Scratch(Rc::clone(scratch)),
             (Err(_), None) => {
-                self.way = Way::Ferry(WriteFerry::start(self.fd.as_fd(), WRITE_MOST)?);
+                let most = match self.kind {
+                    Kind::Terminal => TERMINAL_WRITE_MOST,
+                    _ => WRITE_MOST,
+                };
+                self.way = Way::Ferry(WriteFerry::start(self.fd.as_fd(), most)?);
             }
         }
         Ok(())

@@ -15,6 +15,9 @@ use crate::engine::Splice;
 use super::input::Input;
 use super::pipes::spare_pipe;
 
+/// The largest packet of a pipe in packet mode (`O_DIRECT` in pipe(2)).
+pub(super) const PACKET: usize = 4096;
+
 /// Moves at most `most` bytes; 0 is the end.
 ///
 /// # Errors
@@ -88,9 +91,9 @@ pub(super) fn is_taken_by(output: BorrowedFd<'_>) -> bool {
     })
 }
 
-/// A pipe of our own by which another is read and written once it was spliced: it has lost
+/// A pipe of our own by which another can still be read and written once it was spliced: it has lost
 /// `RWF_NOWAIT` by that (`pipe_clear_nowait` in Linux), and to open it anew takes /proc and the same
-/// user. Empty between two calls, so it serves both sides, and holds nothing that would count.
+/// user. It takes two calls for one. Empty between two calls, so it serves both sides, and holds nothing that would count.
 #[derive(Debug)]
 pub(super) struct Scratch {
     reader: OwnedFd,
