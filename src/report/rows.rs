@@ -295,8 +295,12 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
+
+    use rustix::termios::{Winsize, tcsetwinsize};
+
+    use super::*;
+    use crate::report::emulator::Emulator;
 
     /// Rows with a ledger of the test's own, of a process that runs.
     fn rows(path: &Path, terminal: &Descriptor, number: u32) -> Rows {
@@ -308,54 +312,161 @@ mod tests {
         }
     }
 
-    fn frame(up: usize, line: &str) -> String {
-        format!("\x1b[{up}A\r\x1b[2K\x1b[?7l{line}\x1b[?7h\x1b[{up}B\r")
+    /// A folder for a ledger, and a terminal of so many columns.
+    fn place(columns: u16) -> (tempfile::TempDir, PathBuf, OwnedFd, Descriptor) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let (master, terminal) = crate::sys::testing::pty();
+        let terminal = Descriptor::Own(Arc::new(terminal));
+        resize(&terminal, columns);
+        (folder, path, master, terminal)
+    }
+
+    fn resize(terminal: &Descriptor, columns: u16) {
+        let size = Winsize {
+            ws_row: 6,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(terminal, size).unwrap();
+    }
+
+    /// What is on the screen after what was written since.
+    fn seen(screen: &mut Emulator, out: &mut Vec<u8>) -> Vec<String> {
+        let written = String::from_utf8(std::mem::take(out)).unwrap();
+        screen.write(written.replace('\n', "\r\n").as_bytes());
+        screen.rows()
+    }
+
+    /// Numbers that are taken for as long as the test runs; in a pipeline, the first is in front.
+    fn numbers() -> [u32; 2] {
+        let own = std::process::id();
+        assert!(own > 1);
+        [1, own]
     }
 
     #[test]
-    fn each_goes_up_to_its_row_and_comes_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger");
-        let (_master, terminal) = crate::sys::testing::pty();
-        let terminal = Descriptor::Own(Arc::new(terminal));
-        // Two numbers that are taken for as long as the test runs; the second process comes first.
-        let (one, own) = (1, std::process::id());
+    fn rows_are_in_the_order_of_the_pipeline_and_lines_for_people_above_them() {
+        let (_folder, path, _master, terminal) = place(20);
+        let [one, own] = numbers();
+        let mut screen = Emulator::new(20, 6, true);
+        let mut out = b"before\n".to_vec();
+        // The second process comes first.
         let mut second = rows(&path, &terminal, own);
         let mut first = rows(&path, &terminal, one);
-        let mut out = Vec::new();
         second.draw("b", &mut out);
         first.draw("a", &mut out);
         second.draw("c", &mut out);
-        first.below(&mut out, |out| out.write_all(b"said\n").unwrap());
+        assert_eq!(seen(&mut screen, &mut out), ["before", "a", "c"]);
+        assert_eq!(screen.cursor(), (1, 0));
+        first.above(&mut out, |out| out.write_all(b"said\n").unwrap());
         second.draw("d", &mut out);
-        let expected = [
-            "\n".to_owned() + &frame(1, "b"),
-            "\n".to_owned() + &frame(2, "a"),
-            frame(1, "c"),
-            "said\n".to_owned(),
-            frame(2, "d"),
-        ];
-        assert_eq!(String::from_utf8(out).unwrap(), expected.concat());
+        assert_eq!(seen(&mut screen, &mut out), ["before", "said", "a", "d"]);
+        // Stopped, and continued.
+        first.wipe(&mut out);
+        assert_eq!(seen(&mut screen, &mut out), ["before", "said"]);
+        first.draw("e", &mut out);
+        assert_eq!(seen(&mut screen, &mut out), ["before", "said", "e", "d"]);
         drop(first);
         assert!(path.exists());
         drop(second);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn last_words_are_whole_in_their_place_and_the_cursor_ends_below_them() {
+        let words = |who: &str| vec![format!("{who}: so many words for twenty columns")];
+        let whole = |who: &str| {
+            [
+                format!("{who}: so many words f"),
+                "or twenty columns".to_owned(),
+            ]
+        };
+        for is_first in [true, false] {
+            let (_folder, path, _master, terminal) = place(20);
+            let [one, own] = numbers();
+            let mut screen = Emulator::new(20, 6, true);
+            let mut out = b"1\n2\n3\n4\n".to_vec();
+            let mut first = rows(&path, &terminal, one);
+            let mut second = rows(&path, &terminal, own);
+            first.draw("a", &mut out);
+            second.draw("b", &mut out);
+            let before = ["1", "2", "3", "4"].map(str::to_owned);
+            let (ends, goes_on) = match is_first {
+                true => (&mut first, &mut second),
+                false => (&mut second, &mut first),
+            };
+            ends.end(words("one"), false, &mut out);
+            goes_on.draw("two", &mut out);
+            goes_on.draw("2", &mut out);
+            let (row, last) = (["2".to_owned()], whole("one"));
+            let between = match is_first {
+                true => [&before[..], &last, &row].concat(),
+                false => [&before[..], &row, &last].concat(),
+            };
+            assert_eq!(seen(&mut screen, &mut out), between);
+            goes_on.end(words("two"), true, &mut out);
+            let end = match is_first {
+                true => [&before[..], &whole("one"), &row, &whole("two")].concat(),
+                false => [&before[..], &row, &whole("two"), &whole("one")].concat(),
+            };
+            assert_eq!(seen(&mut screen, &mut out), end);
+            assert_eq!(screen.cursor(), (end.len(), 0));
+        }
+    }
+
+    #[test]
+    fn a_window_that_changes_its_width_leaves_nothing_behind() {
+        for folds in [true, false] {
+            let (_folder, path, _master, terminal) = place(20);
+            let [one, own] = numbers();
+            let mut screen = Emulator::new(20, 6, folds);
+            let mut out = b"above\n".to_vec();
+            let mut first = rows(&path, &terminal, one);
+            let mut second = rows(&path, &terminal, own);
+            first.draw("a line of twenty col", &mut out);
+            second.draw("b line of twenty col", &mut out);
+            seen(&mut screen, &mut out);
+            resize(&terminal, 8);
+            screen.resize(8);
+            first.draw("a line", &mut out);
+            let now = seen(&mut screen, &mut out);
+            assert_eq!(now, ["above", "a line", "b line o"], "folds: {folds}");
+            resize(&terminal, 20);
+            screen.resize(20);
+            second.draw("b again of twenty co", &mut out);
+            let now = seen(&mut screen, &mut out);
+            assert_eq!(now, ["above", "a line", "b again of twenty co"]);
+        }
+    }
+
+    #[test]
+    fn no_more_rows_are_drawn_than_the_window_has() {
+        let (_folder, path, _master, terminal) = place(20);
+        let [one, own] = numbers();
+        let mut screen = Emulator::new(20, 6, true);
         let mut out = Vec::new();
-        rows(&path, &terminal, own).draw("e", &mut out);
-        assert_eq!(out, ("\n".to_owned() + &frame(1, "e")).as_bytes());
+        rows(&path, &terminal, one).draw("a", &mut out);
+        let mut second = rows(&path, &terminal, own);
+        let lines: String = (1..=8).map(|number| format!("1 runs {number}\n")).collect();
+        std::fs::write(&path, lines).unwrap();
+        for _ in 0..3 {
+            second.draw("b", &mut out);
+        }
+        assert_eq!(seen(&mut screen, &mut out), ["1", "2", "3", "4", "5", "6"]);
     }
 
     #[test]
     fn what_the_dead_left_is_forgotten() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger");
-        let (_master, terminal) = crate::sys::testing::pty();
-        let terminal = Descriptor::Own(Arc::new(terminal));
+        let (_folder, path, _master, terminal) = place(20);
         // No process has so high a number.
-        std::fs::write(&path, "0\n999999999\n").unwrap();
+        std::fs::write(&path, "999999999 runs a\n999999999 ended b\n0\n").unwrap();
+        let mut screen = Emulator::new(20, 6, true);
         let mut out = Vec::new();
-        rows(&path, &terminal, std::process::id()).draw("a", &mut out);
-        assert_eq!(out, ("\n".to_owned() + &frame(1, "a")).as_bytes());
+        let [_, own] = numbers();
+        rows(&path, &terminal, own).draw("c", &mut out);
+        assert_eq!(seen(&mut screen, &mut out), ["c"]);
     }
 
     #[test]

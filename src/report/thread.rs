@@ -248,7 +248,9 @@ impl Scribe {
         for line in last_word.errors {
             self.error(line);
         }
-        let lines = last_word.summary.map(|(snapshot, closing)| self.summary(&snapshot, &closing));
+        let lines = last_word
+            .summary
+            .map(|(snapshot, closing)| self.summary(&snapshot, &closing));
         self.say_last(lines.unwrap_or_default());
         // Here rather than later: nobody waits for what comes after the thread's last word.
         self.live = None;

@@ -76,7 +76,10 @@ impl Emulator {
         self.width = width;
         match self.folds {
             true => self.fold(),
-            false => self.rows.iter_mut().for_each(|row| row.cells.truncate(width)),
+            false => self
+                .rows
+                .iter_mut()
+                .for_each(|row| row.cells.truncate(width)),
         }
         self.column = self.column.min(width - 1);
         self.scroll();
@@ -156,7 +159,9 @@ impl Emulator {
     }
 
     fn obey(&mut self, sequence: &str) {
-        let known = sequence.strip_prefix('[').unwrap_or_else(|| panic!("{sequence:?}"));
+        let known = sequence
+            .strip_prefix('[')
+            .unwrap_or_else(|| panic!("{sequence:?}"));
         let (parameter, command) = known.split_at(known.len() - 1);
         let count = parameter.parse::<usize>().unwrap_or(1);
         match (command, parameter) {
