@@ -22,6 +22,7 @@
 mod bar;
 #[cfg(test)]
 #[path = "../../tests/common/emulator.rs"]
+#[allow(dead_code, reason = "the tests of whole processes use the rest")]
 mod emulator;
 mod format;
 mod json;

@@ -67,6 +67,25 @@ impl Emulator {
         rows
     }
 
+    /// The same, with lines that went on in the next row as one.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![String::new()];
+        for (row, text) in self.rows.iter().zip(self.rows()) {
+            let line = lines.last_mut().unwrap();
+            match row.continues {
+                true => line.extend(&row.cells),
+                false => {
+                    *line += &text;
+                    lines.push(String::new());
+                }
+            }
+        }
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+        lines
+    }
+
     /// The row and the column where the cursor is, the row counted as in [`Emulator::rows`].
     pub fn cursor(&self) -> (usize, usize) {
         (self.row, self.column)
