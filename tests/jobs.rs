@@ -5,69 +5,13 @@ mod common;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::Child;
-use std::sync::{Arc, Mutex};
 
+use common::emulator::Emulator;
+use common::session::{Screen, folder_with_fifo, session};
 use common::{can, command, finish, hwm, log, terminal, wait, wait_until};
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-
-/// A terminal that somebody looks at.
-struct Screen {
-    keyboard: File,
-    terminal: OwnedFd,
-    shown: Arc<Mutex<Vec<u8>>>,
-    before: String,
-}
-
-impl Screen {
-    /// With `modes` on beside those of a new terminal.
-    fn with(modes: LocalModes) -> Self {
-        let (master, terminal) = terminal();
-        let mut settings = tcgetattr(&terminal).unwrap();
-        settings.local_modes |= modes;
-        tcsetattr(&terminal, OptionalActions::Now, &settings).unwrap();
-        let mut eye = File::from(master.try_clone().unwrap());
-        let shown = Arc::<Mutex<Vec<u8>>>::default();
-        let memory = Arc::clone(&shown);
-        std::thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(count @ 1..) = eye.read(&mut piece) {
-                memory.lock().unwrap().extend_from_slice(&piece[..count]);
-            }
-        });
-        Self {
-            keyboard: master.into(),
-            before: settings_of(&terminal),
-            terminal,
-            shown,
-        }
-    }
-
-    fn shown(&self) -> String {
-        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
-    }
-
-    fn expect_no_change(&self) {
-        assert_eq!(settings_of(&self.terminal), self.before);
-    }
-}
-
-/// The settings, and the flags of the description.
-fn settings_of(terminal: impl AsFd) -> String {
-    let flags = rustix::fs::fcntl_getfl(&terminal).unwrap();
-    format!("{flags:?} {:?}", tcgetattr(&terminal).unwrap())
-}
-
-/// A folder with a FIFO `in`, kept open so that it does not end between two writers.
-fn folder_with_fifo() -> (tempfile::TempDir, File) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("in");
-    assert!(can(&["mkfifo", path.to_str().unwrap()]));
-    let writer = File::options().read(true).write(true).open(path).unwrap();
-    (folder, writer)
-}
+use rustix::termios::LocalModes;
 
 /// Waits until `folder` has a file `name` with at least a line, and returns its text.
 #[track_caller]
@@ -77,19 +21,6 @@ fn text_of(folder: &Path, name: &str) -> String {
         std::fs::read(&path).is_ok_and(|text| text.ends_with(b"\n"))
     });
     std::fs::read_to_string(path).unwrap()
-}
-
-/// Starts `script` as a session that `terminal` controls, in `folder`.
-fn session(terminal: &OwnedFd, script: &str, folder: &Path) -> Child {
-    let stream = || terminal.try_clone().unwrap();
-    command(&["setsid", "--ctty", "bash", "-c", script])
-        .current_dir(folder)
-        .env("TERM", "xterm")
-        .stdin(stream())
-        .stdout(stream())
-        .stderr(stream())
-        .spawn()
-        .unwrap()
 }
 
 #[test]
@@ -197,7 +128,7 @@ fn in_a_pid_namespace_whose_session_began_outside_it_paints_stops_and_goes_on() 
 
 /// How many frames of the live line were drawn in `shown`, a person's view of hwm's own bar.
 fn frames(shown: &str) -> usize {
-    shown.matches("\u{1b}[2K").count()
+    shown.matches("\u{1b}[J").count()
 }
 
 #[test]
@@ -240,11 +171,14 @@ fn time_through(terminal: &OwnedFd, input: &std::path::Path) -> std::time::Durat
         .spawn()
         .unwrap();
     let mut stdout = child.stdout.take().unwrap();
-    let mut room = vec![0; 1 << 16];
-    while stdout.read(&mut room).unwrap() > 0 {}
-    let time = begun.elapsed();
+    // Beside a wait that has a bound: where the display holds up the data, nothing ends.
+    let reader = std::thread::spawn(move || {
+        let mut room = vec![0; 1 << 16];
+        while stdout.read(&mut room).unwrap() > 0 {}
+        begun.elapsed()
+    });
     assert!(wait(&mut child).success());
-    time
+    reader.join().unwrap()
 }
 
 #[test]
@@ -272,46 +206,6 @@ fn with_the_terminal_stopped_by_ctrl_s_data_goes_on_at_full_speed() {
     );
 }
 
-/// The lines that `shown` leaves on a large screen: just what hwm and a shell use of a terminal.
-fn screen_of(shown: &str) -> Vec<String> {
-    let (mut lines, mut row, mut column) = (vec![Vec::new()], 0, 0);
-    let mut characters = shown.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\r' => column = 0,
-            '\n' => row += 1,
-            '\u{1b}' => {
-                let code: String = characters.by_ref().take(1).collect();
-                assert_eq!(code, "[");
-                let mut number = String::new();
-                let command = characters.by_ref().find(|character| {
-                    let is_number = !character.is_ascii_alphabetic();
-                    if is_number {
-                        number.push(*character);
-                    }
-                    !is_number
-                });
-                match (command, number.parse::<usize>()) {
-                    (Some('A'), Ok(up)) => row -= up,
-                    (Some('B'), Ok(down)) => row += down,
-                    (Some('K'), _) => lines[row].clear(),
-                    (Some('h' | 'l'), _) => {}
-                    other => panic!("unknown: {other:?}"),
-                }
-            }
-            character => {
-                let line: &mut Vec<char> = &mut lines[row];
-                line.resize(line.len().max(column + 1), ' ');
-                line[column] = character;
-                column += 1;
-            }
-        }
-        lines.resize(lines.len().max(row + 1), Vec::new());
-    }
-    let line = |line: Vec<char>| line.into_iter().collect::<String>().trim_end().to_owned();
-    lines.into_iter().map(line).collect()
-}
-
 #[test]
 fn two_of_a_pipeline_have_a_row_each() {
     let folder = tempfile::tempdir().unwrap();
@@ -327,15 +221,18 @@ fn two_of_a_pipeline_have_a_row_each() {
         .unwrap();
     assert!(wait(&mut shell).success());
     wait_until("the end", || screen.shown().contains("end\r\n"));
-    let lines = screen_of(&screen.shown());
-    assert_eq!(lines.len(), 4, "{lines:?}");
+    let mut emulator = Emulator::new(200, 24, true);
+    emulator.write(screen.shown().as_bytes());
+    let lines = emulator.rows();
+    assert_eq!(lines.len(), 3, "{lines:?}");
     assert_eq!(lines[0], "      one: 1.00MiB");
     assert!(
         lines[1].starts_with("      two: 1.00MiB 0:00:0"),
         "{lines:?}"
     );
     assert!(lines[1].ends_with(']'), "{lines:?}");
-    assert_eq!(lines[2..], ["end", ""]);
+    assert_eq!(lines[2], "end");
+    assert_eq!(emulator.cursor(), (3, 0));
     // Nothing is left of what they shared.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     screen.expect_no_change();

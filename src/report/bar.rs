@@ -12,6 +12,7 @@ use unicode_width::UnicodeWidthChar as _;
 use super::format::{Abilities, drawn_share, taken};
 use super::name;
 use super::sparkline;
+use super::trend::Trend;
 use crate::config::{Amount, ReportConfig};
 use crate::core::account::Tally;
 use crate::core::snapshot::{Snapshot, State};
@@ -55,6 +56,7 @@ pub struct Bar {
     past: VecDeque<Snapshot>,
     /// When the line before was, and what the consumer had taken then.
     before: (Duration, u64),
+    trend: Trend,
     abilities: Abilities,
 }
 
@@ -97,6 +99,7 @@ impl Bar {
         Bar {
             past: VecDeque::new(),
             before: (Duration::ZERO, 0),
+            trend: Trend::default(),
             abilities,
         }
     }
@@ -121,7 +124,8 @@ impl Bar {
         fields.push(state(now));
         fields.extend(losses(now, unit));
         fields.extend(self.verdict(now));
-        fields.extend(prediction(now));
+        let growth = self.trend.follow(now.elapsed, now.held.bytes);
+        fields.extend(growth.and_then(|growth| prediction(now, growth)));
         fields.extend(unread(now));
         fields.extend(self.sparks(now, unit, width));
         let progress = progress(now, config);
@@ -368,15 +372,13 @@ fn losses(snapshot: &Snapshot, unit: Unit) -> Option<Field> {
     })
 }
 
-/// What happens next if both rates stay as they are.
-fn prediction(snapshot: &Snapshot) -> Option<Field> {
-    let (input, output) = (snapshot.in_rate?, snapshot.out_rate?);
-    let held = snapshot.held.bytes as f64;
-    let room = snapshot.capacity.saturating_sub(snapshot.held.bytes) as f64;
-    let (seconds, word) = match input > output {
-        true if room > 0.0 => (room / (input - output), "full"),
-        false if held > 0.0 && output > input => (held / (output - input), "drained"),
-        _ => return None,
+/// What happens next if what is held goes on growing so much a second, or shrinking.
+fn prediction(snapshot: &Snapshot, growth: f64) -> Option<Field> {
+    let held = snapshot.held.bytes;
+    let room = snapshot.capacity.saturating_sub(held);
+    let (seconds, word) = match growth > 0.0 {
+        true => (room as f64 / growth, "full"),
+        false => (held as f64 / -growth, "drained"),
     };
     // Less than a second ahead it is over before it is read.
     let is_told = (1.0..FAR).contains(&seconds);
@@ -734,17 +736,38 @@ mod tests {
         let mut snapshot = quiet();
         snapshot.capacity = 1000;
         snapshot.held.bytes = 400;
-        let mut next = |input, output| {
-            snapshot.in_rate = Some(input);
-            snapshot.out_rate = Some(output);
-            prediction(&snapshot).map(|field| field.text)
+        let mut next = |growth, held| {
+            snapshot.held.bytes = held;
+            prediction(&snapshot, growth).map(|field| field.text)
         };
-        assert_eq!(next(150.0, 100.0).as_deref(), Some("full in 12s"));
-        assert_eq!(next(0.0, 100.0).as_deref(), Some("drained in 4s"));
-        assert_eq!(next(101.0, 100.0).as_deref(), Some("full in 10m"));
-        assert_eq!(next(100.0, 100.0), None);
-        assert_eq!(next(100.1, 100.0), None);
-        assert_eq!(next(0.0, 1e6), None);
+        assert_eq!(next(50.0, 400).as_deref(), Some("full in 12s"));
+        assert_eq!(next(-100.0, 400).as_deref(), Some("drained in 4s"));
+        assert_eq!(next(1.0, 400).as_deref(), Some("full in 10m"));
+        assert_eq!(next(0.1, 400), None);
+        assert_eq!(next(-1e6, 400), None);
+        assert_eq!(next(50.0, 1000), None);
+        assert_eq!(next(-50.0, 0), None);
+    }
+
+    #[test]
+    fn no_prediction_comes_and_goes_while_both_rates_are_about_equal() {
+        let mut bar = Bar::new(Abilities::default());
+        let mut now = quiet();
+        now.held.bytes = 2 << 20;
+        let mut told = |input: u64, output: u64| {
+            now.elapsed += Duration::from_secs(1);
+            now.held.bytes = now.held.bytes + input - output;
+            let line = bar.line(&now, &config(), 120);
+            line.contains("full in") || line.contains("drained in")
+        };
+        // Every second one is faster than the other, and each difference alone would fill the buffer
+        // or drain it within a minute.
+        for difference in [60, 90, 50, 70, 80, 60, 70] {
+            assert!(!told(1000 << 10, (1000 - difference) << 10));
+            assert!(!told((1000 - difference) << 10, 1000 << 10));
+        }
+        told(1000 << 10, 600 << 10);
+        assert!(told(1000 << 10, 600 << 10), "a clear trend");
     }
 
     #[test]

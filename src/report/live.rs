@@ -4,6 +4,10 @@
 //! where the user forced a display on something else, or the terminal is dumb, a carriage return
 //! and padding do. A display of pv's form is drawn as pv does it, and with `-c` several processes
 //! share a terminal by rows.
+//!
+//! On a terminal that can move its cursor this rests at the line's first column, and what is drawn
+//! begins there: a window that gets narrower folds the line into several rows, or cuts it, as the
+//! terminal likes, and in both cases it begins where the cursor is and ends below.
 
 use std::io::{self, Write};
 use std::sync::Mutex;
@@ -12,9 +16,18 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::bar::DEFAULT_WIDTH;
 use super::format::{clipped, visible};
-use super::output::Descriptor;
+use super::output::{Descriptor, say};
 use super::rows::Rows;
 use crate::config::{ReportMode, ScreenConfig};
+
+/// Wipes the line, and what a narrower window made of it.
+pub const WIPE: &str = "\r\x1b[J";
+
+/// A line as it is drawn from its first column, where the cursor comes back to. It never becomes two:
+/// the window may have got narrower than the line was made for.
+pub fn in_one_row(line: &str) -> String {
+    format!("\x1b[?7l{line}\x1b[?7h\r")
+}
 
 /// The live line and what is on its screen now.
 pub struct Live {
@@ -33,6 +46,8 @@ enum Style {
     Overwritten(usize),
     /// The line, blanks, and a return, as in pv; so many columns are to be covered, if there is a line.
     Returned(Option<usize>),
+    /// The same on a terminal that can be wiped; whether there is a line.
+    Wiped(bool),
     /// One line below the other, as with pv's `-n`.
     Listed,
     /// In a row of its own among those of others.
@@ -57,8 +72,9 @@ impl Live {
         let style = match (row, moves) {
             _ if is_pv && is_numeric => Style::Listed,
             (Some(row), _) => Style::Row(row),
-            _ if is_pv => Style::Returned(None),
+            (None, Some(_)) if is_pv => Style::Wiped(false),
             (None, Some(_)) => Style::Painted(None),
+            (None, None) if is_pv => Style::Returned(None),
             (None, None) => Style::Overwritten(0),
         };
         Live {
@@ -98,7 +114,8 @@ impl Live {
             }
             Style::Overwritten(covered) => {
                 let columns = visible(line);
-                let padding = covered.saturating_sub(columns);
+                // Not beyond the margin, which may have moved.
+                let padding = (*covered).min(width).saturating_sub(columns);
                 let _ = out.write_all(format!("\r{line}{:padding$}", "").as_bytes());
                 *covered = columns;
             }
@@ -108,8 +125,21 @@ impl Live {
                 let _ = out.write_all(format!("{line}{:padding$}\r", "").as_bytes());
                 *covered = Some(columns);
             }
-            Style::Listed => super::output::say(out, line.to_owned()),
+            Style::Wiped(is_there) => {
+                let line = in_one_row(&clipped(line, width));
+                let _ = out.write_all(format!("{WIPE}{line}").as_bytes());
+                *is_there = true;
+            }
+            Style::Listed => say(out, line.to_owned()),
             Style::Row(rows) => rows.draw(&clipped(line, width), out),
+        }
+    }
+
+    /// Leaves the screen clean while the process is stopped.
+    pub fn suspend(&mut self, out: &mut dyn Write) {
+        match &mut self.style {
+            Style::Row(rows) => rows.wipe(out),
+            _ => self.clear(out),
         }
     }
 
@@ -131,15 +161,20 @@ impl Live {
                     let _ = out.write_all(b"\n");
                 }
             }
+            Style::Wiped(is_there) => {
+                if std::mem::take(is_there) {
+                    let _ = out.write_all(b"\n");
+                }
+            }
             Style::Listed | Style::Row(_) => {}
         }
     }
 
-    /// Lets `say` write whole lines; a painted line stays below them, and rows stay above.
+    /// Lets `say` write whole lines; a painted line and rows stay below them.
     pub fn around(&mut self, out: &mut dyn Write, say: impl FnOnce(&mut dyn Write)) {
         match &mut self.style {
             Style::Painted(Some(bar)) => bar.suspend(|| say(out)),
-            Style::Row(rows) => rows.below(out, say),
+            Style::Row(rows) => rows.above(out, say),
             _ => {
                 self.clear(out);
                 say(out);
@@ -147,9 +182,13 @@ impl Live {
         }
     }
 
-    /// Whether the line has a row that stays.
-    pub fn has_row(&self) -> bool {
-        matches!(self.style, Style::Row(_))
+    /// Leaves the last lines of the run. In a row they take its place; a line of pv's form stays above
+    /// them.
+    pub fn end(&mut self, lines: Vec<String>, stays: bool, out: &mut dyn Write) {
+        match &mut self.style {
+            Style::Row(rows) => rows.end(lines, stays, out),
+            _ => lines.into_iter().for_each(|line| say(out, line)),
+        }
     }
 }
 
@@ -190,8 +229,8 @@ impl Screen {
 
 impl TermLike for Screen {
     fn width(&self) -> u16 {
-        let columns = self.terminal.columns().unwrap_or(DEFAULT_WIDTH);
-        u16::try_from(columns).unwrap_or(u16::MAX)
+        // Our line has one row, however narrow the window is: indicatif need not count them.
+        u16::MAX
     }
 
     fn move_cursor_up(&self, steps: usize) -> io::Result<()> {
@@ -216,16 +255,15 @@ impl TermLike for Screen {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        // indicatif pads to the width. The line is cleared already, and padding would wrap when
-        // the window gets narrower, and after characters that are wider than indicatif thinks.
+        // indicatif pads to the width. The line is wiped already.
         match text.bytes().all(|byte| byte == b' ') {
             true => Ok(()),
-            false => self.add(text.as_bytes()),
+            false => self.add(in_one_row(text).as_bytes()),
         }
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.add(b"\r\x1b[2K")
+        self.add(WIPE.as_bytes())
     }
 
     fn flush(&self) -> io::Result<()> {
@@ -286,11 +324,12 @@ mod tests {
         let mut out = screen;
         assert_eq!(live.width(), 40);
         live.draw("first, and longer", &mut out);
-        assert_eq!(seen(&master), "first, and longer");
+        assert_eq!(seen(&master), in_one_row("first, and longer"));
         live.draw("\x1b[1;31msecond\x1b[m", &mut out);
-        assert_eq!(seen(&master), "\r\x1b[2K\x1b[1;31msecond\x1b[m");
+        let second = in_one_row("\x1b[1;31msecond\x1b[m");
+        assert_eq!(seen(&master), format!("{WIPE}{second}"));
         live.clear(&mut out);
-        assert_eq!(seen(&master), "\r\x1b[2K");
+        assert_eq!(seen(&master), WIPE);
         say_marker(&mut live, &mut out);
         assert_eq!(seen(&master), "marker\r\n");
     }
@@ -308,10 +347,11 @@ mod tests {
         seen(&master);
         say_marker(&mut live, &mut out);
         let mut all = seen(&master);
-        while !all.ends_with("line") {
+        while !all.ends_with("h\r") {
             all += &seen(&master);
         }
-        assert_eq!(all, "\r\x1b[2Kmarker\r\nthe line");
+        let line = in_one_row("the line");
+        assert_eq!(all, format!("{WIPE}marker\r\n{line}"));
     }
 
     /// What two lines, one between and the end leave.

@@ -9,7 +9,7 @@
 //! ```text
 //! statistics             the rates of a run
 //! json, plain, summary, bar    one line each, pure: (&Snapshot, &ReportConfig, ..) -> String
-//! sparkline              the last minute, for the bar
+//! sparkline, trend       the last minute and what comes next, for the bar
 //! format                 one line as pv's switches ask for it
 //! live                   the bar's line, or pv's, on a terminal
 //! rows                   many such lines on one terminal (`-c`)
@@ -20,6 +20,10 @@
 //! ```
 
 mod bar;
+#[cfg(test)]
+#[path = "../../tests/common/emulator.rs"]
+#[allow(dead_code, reason = "the tests of whole processes use the rest")]
+mod emulator;
 mod format;
 mod json;
 mod live;
@@ -38,6 +42,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod trend;
 
 use std::fmt;
 use std::io;

@@ -85,6 +85,12 @@ impl Descriptor {
         (columns > 0).then_some(columns)
     }
 
+    /// The height of the terminal, at least 1; None where it does not tell.
+    pub fn rows(&self) -> Option<usize> {
+        let rows = usize::from(termios::tcgetwinsize(self).ok()?.ws_row);
+        (rows > 0).then_some(rows)
+    }
+
     /// Whether we may paint on this terminal.
     pub fn is_foreground(&self) -> bool {
         job::is_foreground(self)

@@ -1,9 +1,13 @@
 //! `-c`: rows of a terminal for several processes of one pipeline.
 //!
-//! Every process takes a row at its start, in the order of their numbers, which is that of the pipeline,
-//! and the cursor rests below the last of them. Who draws goes up to his row and comes back, and knows how far that is from a ledger
-//! that all share: a small file with a line for each row. pv asks the terminal where its cursor is,
-//! for which it changes the terminal's settings; here nobody needs to know.
+//! Every process takes a row at its start, in the order of their numbers, which is that of the pipeline.
+//! What the rows say stands in a ledger that all share, a small file with a line for each, and whoever
+//! draws draws them all. The cursor rests at the first column of the first: whatever a change of the window
+//! made of the rows begins there. pv asks the terminal where its cursor is, for which it changes the
+//! terminal's settings; here nobody needs to know.
+//!
+//! The last words of a process that ended take its row's place, as many rows as they need, and are
+//! no rows any more as soon as those above have ended, too.
 //!
 //! Refuses to fail: without a ledger there are no rows, and the line is drawn as without `-c`.
 
@@ -14,11 +18,15 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use unicode_width::UnicodeWidthChar as _;
 
-use super::output::Descriptor;
+use super::bar::DEFAULT_WIDTH;
+use super::format::clipped;
+use super::live::{WIPE, in_one_row};
+use super::output::{Descriptor, say};
 
-/// A row that was left, or that a line took which stays.
-const TAKEN: &str = "0";
+/// No ledger of ours is larger.
+const LARGEST: u64 = 1 << 20;
 
 /// A row among those of a terminal.
 #[derive(Debug)]
@@ -28,6 +36,15 @@ pub struct Rows {
     terminal: Descriptor,
     /// What stands in the ledger for us.
     number: u32,
+}
+
+/// A line of the ledger.
+#[derive(Debug, Clone)]
+struct Entry {
+    number: u32,
+    /// These are last words.
+    ended: bool,
+    text: String,
 }
 
 impl Rows {
@@ -49,83 +66,173 @@ impl Rows {
         let Some(mut page) = self.turn() else {
             return;
         };
-        let mut frame = String::new();
-        let row = self.row_in(&page).unwrap_or_else(|| {
-            let row = self.place_in(&page);
-            page.insert(row, self.number.to_string());
-            frame.push('\n');
-            row
-        });
-        // Cleared first: at the margin, what clears the rest would take the last character. Without
-        // wrapping there, so that no row ever becomes two.
-        let up = page.len() - row;
-        frame += &format!("\x1b[{up}A\r\x1b[2K\x1b[?7l{line}\x1b[?7h\x1b[{up}B\r");
-        let _ = out.write_all(frame.as_bytes());
-        self.ledger.close(&page);
-    }
-
-    fn row_in(&self, page: &[String]) -> Option<usize> {
-        let number = self.number.to_string();
-        page.iter().position(|line| *line == number)
-    }
-
-    /// Above those with higher numbers, which move on when they draw next; but what stays in its place
-    /// is not drawn over.
-    fn place_in(&self, page: &[String]) -> usize {
-        let is_behind = |line: &String| line.parse().is_ok_and(|number: u32| number > self.number);
-        let place = page.iter().position(is_behind).unwrap_or(page.len());
-        match page.iter().any(|line| line == TAKEN) {
-            true => page.len(),
-            false => place,
+        match page.iter_mut().find(|entry| entry.is_of(self.number)) {
+            Some(entry) => line.clone_into(&mut entry.text),
+            None => self.put(&mut page, vec![self.entry(line.to_owned(), false)]),
         }
+        self.show(page, &[], out);
     }
 
-    /// Lets `say` write lines that stay, below all rows.
-    pub fn below(&mut self, out: &mut dyn Write, say: impl FnOnce(&mut dyn Write)) {
-        let Some(mut page) = self.turn() else {
+    /// Lets `say` write lines that stay, above all rows.
+    pub fn above(&mut self, out: &mut dyn Write, say: impl FnOnce(&mut dyn Write)) {
+        let Some(page) = self.turn() else {
             return say(out);
         };
         let mut said = Vec::new();
         say(&mut said);
-        let lines = said.iter().filter(|byte| **byte == b'\n').count();
-        page.extend(std::iter::repeat_n(TAKEN.to_owned(), lines));
-        let _ = out.write_all(&said);
+        self.show(page, &said, out);
+    }
+
+    /// Leaves these words in the row's place, and below what it says if that `stays`.
+    pub fn end(&mut self, lines: Vec<String>, stays: bool, out: &mut dyn Write) {
+        let Some(mut page) = self.turn() else {
+            return lines.into_iter().for_each(|line| say(out, line));
+        };
+        let row = page.iter().position(|entry| entry.is_of(self.number));
+        let row = row.map(|row| page.remove(row).text);
+        let words = row.filter(|_| stays).into_iter().chain(lines);
+        let words = words.map(|line| self.entry(line, true)).collect();
+        self.put(&mut page, words);
+        self.show(page, &[], out);
+    }
+
+    /// Takes the rows off the screen until somebody draws. Last words stay: nobody may ever say them
+    /// again.
+    pub fn wipe(&mut self, out: &mut dyn Write) {
+        if let Some(page) = self.turn() {
+            let (words, page): (Vec<_>, Vec<_>) = page.into_iter().partition(|entry| entry.ended);
+            let _ = out.write_all(&frame(&[], words));
+            self.ledger.close(&page);
+        }
+    }
+
+    fn entry(&self, text: String, ended: bool) -> Entry {
+        Entry {
+            number: self.number,
+            ended,
+            text,
+        }
+    }
+
+    /// Puts entries of ours above those of the processes behind us in the pipeline.
+    fn put(&self, page: &mut Vec<Entry>, entries: Vec<Entry>) {
+        let is_behind = |entry: &Entry| entry.number > self.number;
+        let place = page.iter().position(is_behind).unwrap_or(page.len());
+        page.splice(place..place, entries);
+    }
+
+    /// Shows the page, below lines that stay, and puts it back.
+    fn show(&mut self, mut page: Vec<Entry>, above: &[u8], out: &mut dyn Write) {
+        let settled = page.iter().take_while(|entry| entry.ended).count();
+        let mut frame = frame(above, page.drain(..settled));
+        frame.extend_from_slice(self.block(&page).as_bytes());
+        let _ = out.write_all(&frame);
         self.ledger.close(&page);
     }
 
+    /// The rows, and the way back to the first; as many as the window has.
+    fn block(&self, page: &[Entry]) -> String {
+        let width = self.terminal.columns().unwrap_or(DEFAULT_WIDTH);
+        let height = self.terminal.rows().unwrap_or(usize::MAX);
+        let mut block = String::new();
+        let mut used = 0;
+        for entry in page {
+            let rows = match entry.ended {
+                true => rows_of(&entry.text, width),
+                false => 1,
+            };
+            if used + rows > height {
+                break;
+            }
+            if used > 0 {
+                block += "\n";
+            }
+            block += &match entry.ended {
+                true => format!("{}\r", entry.text),
+                false => in_one_row(&clipped(&entry.text, width)),
+            };
+            used += rows;
+        }
+        match used {
+            0 | 1 => block,
+            rows => block + &format!("\x1b[{}A", rows - 1),
+        }
+    }
+
     /// The ledger's page, while nobody else has it. None where another job has the terminal.
-    fn turn(&mut self) -> Option<Vec<String>> {
+    fn turn(&mut self) -> Option<Vec<Entry>> {
         if !self.terminal.is_foreground() {
             return None;
         }
-        let page = self.ledger.turn(&self.path).ok()?;
-        match page.iter().any(|line| is_alive(line)) {
-            true => Some(page),
-            // All are gone that ever drew here.
-            false => Some(Vec::new()),
+        let mut page = self.ledger.turn(&self.path).ok()?;
+        page.retain(|entry| entry.ended || entry.is_alive());
+        // Last words alone are of a pipeline whose last process was killed. They are on the screen.
+        match page.iter().all(|entry| entry.ended) {
+            true => Some(Vec::new()),
+            false => Some(page),
         }
     }
 }
 
 impl Drop for Rows {
-    /// The row stays on the screen. The last to leave takes the ledger along.
+    /// The last to leave takes the ledger along.
     fn drop(&mut self) {
         let Ok(mut page) = self.ledger.turn(&self.path) else {
             return;
         };
-        if let Some(row) = self.row_in(&page) {
-            TAKEN.clone_into(&mut page[row]);
-        }
-        if !page.iter().any(|line| is_alive(line)) {
+        page.retain(|entry| !entry.is_of(self.number));
+        if !page.iter().any(Entry::is_alive) {
             let _ = std::fs::remove_file(&self.path);
         }
         self.ledger.close(&page);
     }
 }
 
-/// Whether a line of the ledger is a process that still runs.
-fn is_alive(line: &str) -> bool {
-    line != TAKEN && Path::new("/proc").join(line).exists()
+impl Entry {
+    /// Whether it is the row of process `number`.
+    fn is_of(&self, number: u32) -> bool {
+        self.number == number && !self.ended
+    }
+
+    /// Whether it is the row of a process that still runs.
+    fn is_alive(&self) -> bool {
+        !self.ended && Path::new("/proc").join(self.number.to_string()).exists()
+    }
+
+    fn in_line(line: &str) -> Option<Entry> {
+        let mut parts = line.splitn(3, ' ');
+        Some(Entry {
+            number: parts.next()?.parse().ok()?,
+            ended: parts.next()? == "ended",
+            text: parts.next()?.to_owned(),
+        })
+    }
+
+    fn line(&self) -> String {
+        let state = if self.ended { "ended" } else { "runs" };
+        format!("{} {state} {}\n", self.number, self.text)
+    }
+}
+
+/// Wipes the rows and says, in their place, what is no row.
+fn frame(above: &[u8], words: impl IntoIterator<Item = Entry>) -> Vec<u8> {
+    let mut frame = [WIPE.as_bytes(), above].concat();
+    for entry in words {
+        say(&mut frame, entry.text);
+    }
+    frame
+}
+
+/// How many rows a text without codes takes where it may wrap.
+fn rows_of(text: &str, width: usize) -> usize {
+    let (mut rows, mut used) = (1, 0);
+    for columns in text.chars().filter_map(char::width) {
+        if used + columns > width {
+            (rows, used) = (rows + 1, 0);
+        }
+        used += columns;
+    }
+    rows
 }
 
 /// One ledger for each terminal and job: what another job left has nothing to do with our rows.
@@ -161,7 +268,7 @@ impl Ledger {
 
     /// Waits for the others to close it, and reads it. Where the last of them took it away, a new one
     /// is begun.
-    fn turn(&mut self, path: &Path) -> io::Result<Vec<String>> {
+    fn turn(&mut self, path: &Path) -> io::Result<Vec<Entry>> {
         loop {
             flock(&self.file, FlockOperation::LockExclusive)?;
             if rustix::fs::fstat(&self.file)?.st_nlink > 0 {
@@ -172,13 +279,13 @@ impl Ledger {
         let mut text = String::new();
         self.file.seek(SeekFrom::Start(0))?;
         Read::by_ref(&mut self.file)
-            .take(1 << 16)
+            .take(LARGEST)
             .read_to_string(&mut text)?;
-        Ok(text.lines().map(str::to_owned).collect())
+        Ok(text.lines().filter_map(Entry::in_line).collect())
     }
 
-    fn close(&mut self, page: &[String]) {
-        let text: String = page.iter().map(|line| format!("{line}\n")).collect();
+    fn close(&mut self, page: &[Entry]) {
+        let text: String = page.iter().map(Entry::line).collect();
         let _ = self.file.set_len(0);
         let _ = self.file.seek(SeekFrom::Start(0));
         let _ = self.file.write_all(text.as_bytes());
@@ -188,8 +295,12 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
+
+    use rustix::termios::{Winsize, tcsetwinsize};
+
+    use super::*;
+    use crate::report::emulator::Emulator;
 
     /// Rows with a ledger of the test's own, of a process that runs.
     fn rows(path: &Path, terminal: &Descriptor, number: u32) -> Rows {
@@ -201,54 +312,161 @@ mod tests {
         }
     }
 
-    fn frame(up: usize, line: &str) -> String {
-        format!("\x1b[{up}A\r\x1b[2K\x1b[?7l{line}\x1b[?7h\x1b[{up}B\r")
+    /// A folder for a ledger, and a terminal of so many columns.
+    fn place(columns: u16) -> (tempfile::TempDir, PathBuf, OwnedFd, Descriptor) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let (master, terminal) = crate::sys::testing::pty();
+        let terminal = Descriptor::Own(Arc::new(terminal));
+        resize(&terminal, columns);
+        (folder, path, master, terminal)
+    }
+
+    fn resize(terminal: &Descriptor, columns: u16) {
+        let size = Winsize {
+            ws_row: 6,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(terminal, size).unwrap();
+    }
+
+    /// What is on the screen after what was written since.
+    fn seen(screen: &mut Emulator, out: &mut Vec<u8>) -> Vec<String> {
+        let written = String::from_utf8(std::mem::take(out)).unwrap();
+        screen.write(written.replace('\n', "\r\n").as_bytes());
+        screen.rows()
+    }
+
+    /// Numbers that are taken for as long as the test runs; in a pipeline, the first is in front.
+    fn numbers() -> [u32; 2] {
+        let own = std::process::id();
+        assert!(own > 1);
+        [1, own]
     }
 
     #[test]
-    fn each_goes_up_to_its_row_and_comes_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger");
-        let (_master, terminal) = crate::sys::testing::pty();
-        let terminal = Descriptor::Own(Arc::new(terminal));
-        // Two numbers that are taken for as long as the test runs; the second process comes first.
-        let (one, own) = (1, std::process::id());
+    fn rows_are_in_the_order_of_the_pipeline_and_lines_for_people_above_them() {
+        let (_folder, path, _master, terminal) = place(20);
+        let [one, own] = numbers();
+        let mut screen = Emulator::new(20, 6, true);
+        let mut out = b"before\n".to_vec();
+        // The second process comes first.
         let mut second = rows(&path, &terminal, own);
         let mut first = rows(&path, &terminal, one);
-        let mut out = Vec::new();
         second.draw("b", &mut out);
         first.draw("a", &mut out);
         second.draw("c", &mut out);
-        first.below(&mut out, |out| out.write_all(b"said\n").unwrap());
+        assert_eq!(seen(&mut screen, &mut out), ["before", "a", "c"]);
+        assert_eq!(screen.cursor(), (1, 0));
+        first.above(&mut out, |out| out.write_all(b"said\n").unwrap());
         second.draw("d", &mut out);
-        let expected = [
-            "\n".to_owned() + &frame(1, "b"),
-            "\n".to_owned() + &frame(2, "a"),
-            frame(1, "c"),
-            "said\n".to_owned(),
-            frame(2, "d"),
-        ];
-        assert_eq!(String::from_utf8(out).unwrap(), expected.concat());
+        assert_eq!(seen(&mut screen, &mut out), ["before", "said", "a", "d"]);
+        // Stopped, and continued.
+        first.wipe(&mut out);
+        assert_eq!(seen(&mut screen, &mut out), ["before", "said"]);
+        first.draw("e", &mut out);
+        assert_eq!(seen(&mut screen, &mut out), ["before", "said", "e", "d"]);
         drop(first);
         assert!(path.exists());
         drop(second);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn last_words_are_whole_in_their_place_and_the_cursor_ends_below_them() {
+        let words = |who: &str| vec![format!("{who}: so many words for twenty columns")];
+        let whole = |who: &str| {
+            [
+                format!("{who}: so many words f"),
+                "or twenty columns".to_owned(),
+            ]
+        };
+        for is_first in [true, false] {
+            let (_folder, path, _master, terminal) = place(20);
+            let [one, own] = numbers();
+            let mut screen = Emulator::new(20, 6, true);
+            let mut out = b"1\n2\n3\n4\n".to_vec();
+            let mut first = rows(&path, &terminal, one);
+            let mut second = rows(&path, &terminal, own);
+            first.draw("a", &mut out);
+            second.draw("b", &mut out);
+            let before = ["1", "2", "3", "4"].map(str::to_owned);
+            let (ends, goes_on) = match is_first {
+                true => (&mut first, &mut second),
+                false => (&mut second, &mut first),
+            };
+            ends.end(words("one"), false, &mut out);
+            goes_on.draw("two", &mut out);
+            goes_on.draw("2", &mut out);
+            let (row, last) = (["2".to_owned()], whole("one"));
+            let between = match is_first {
+                true => [&before[..], &last, &row].concat(),
+                false => [&before[..], &row, &last].concat(),
+            };
+            assert_eq!(seen(&mut screen, &mut out), between);
+            goes_on.end(words("two"), true, &mut out);
+            let end = match is_first {
+                true => [&before[..], &whole("one"), &row, &whole("two")].concat(),
+                false => [&before[..], &row, &whole("two"), &whole("one")].concat(),
+            };
+            assert_eq!(seen(&mut screen, &mut out), end);
+            assert_eq!(screen.cursor(), (end.len(), 0));
+        }
+    }
+
+    #[test]
+    fn a_window_that_changes_its_width_leaves_nothing_behind() {
+        for folds in [true, false] {
+            let (_folder, path, _master, terminal) = place(20);
+            let [one, own] = numbers();
+            let mut screen = Emulator::new(20, 6, folds);
+            let mut out = b"above\n".to_vec();
+            let mut first = rows(&path, &terminal, one);
+            let mut second = rows(&path, &terminal, own);
+            first.draw("a line of twenty col", &mut out);
+            second.draw("b line of twenty col", &mut out);
+            seen(&mut screen, &mut out);
+            resize(&terminal, 8);
+            screen.resize(8);
+            first.draw("a line", &mut out);
+            let now = seen(&mut screen, &mut out);
+            assert_eq!(now, ["above", "a line", "b line o"], "folds: {folds}");
+            resize(&terminal, 20);
+            screen.resize(20);
+            second.draw("b again of twenty co", &mut out);
+            let now = seen(&mut screen, &mut out);
+            assert_eq!(now, ["above", "a line", "b again of twenty co"]);
+        }
+    }
+
+    #[test]
+    fn no_more_rows_are_drawn_than_the_window_has() {
+        let (_folder, path, _master, terminal) = place(20);
+        let [one, own] = numbers();
+        let mut screen = Emulator::new(20, 6, true);
         let mut out = Vec::new();
-        rows(&path, &terminal, own).draw("e", &mut out);
-        assert_eq!(out, ("\n".to_owned() + &frame(1, "e")).as_bytes());
+        rows(&path, &terminal, one).draw("a", &mut out);
+        let mut second = rows(&path, &terminal, own);
+        let lines: String = (1..=8).map(|number| format!("1 runs {number}\n")).collect();
+        std::fs::write(&path, lines).unwrap();
+        for _ in 0..3 {
+            second.draw("b", &mut out);
+        }
+        assert_eq!(seen(&mut screen, &mut out), ["1", "2", "3", "4", "5", "6"]);
     }
 
     #[test]
     fn what_the_dead_left_is_forgotten() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger");
-        let (_master, terminal) = crate::sys::testing::pty();
-        let terminal = Descriptor::Own(Arc::new(terminal));
+        let (_folder, path, _master, terminal) = place(20);
         // No process has so high a number.
-        std::fs::write(&path, "0\n999999999\n").unwrap();
+        std::fs::write(&path, "999999999 runs a\n999999999 ended b\n0\n").unwrap();
+        let mut screen = Emulator::new(20, 6, true);
         let mut out = Vec::new();
-        rows(&path, &terminal, std::process::id()).draw("a", &mut out);
-        assert_eq!(out, ("\n".to_owned() + &frame(1, "a")).as_bytes());
+        let [_, own] = numbers();
+        rows(&path, &terminal, own).draw("c", &mut out);
+        assert_eq!(seen(&mut screen, &mut out), ["c"]);
     }
 
     #[test]

@@ -201,7 +201,7 @@ fn screens_are_as_they_were_looked_at() {
         add("a plain copy", bar(&copy(), &config(), width, &every));
         add(
             "a stalled consumer",
-            bar(&stall(), &config(), width, &[5, 7, 9, 10, 15, 16, 20]),
+            bar(&stall(), &config(), width, &[5, 7, 9, 10, 15, 16, 17, 20]),
         );
         add(
             "a loss episode",

@@ -9,13 +9,13 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Instant, SystemTime};
 
 use super::bar::Bar;
-use super::format::{Abilities, Format, visible};
+use super::format::{Abilities, Format};
 use super::live::Live;
 use super::metrics::Metrics;
 use super::output::{Descriptor, say};
 use super::{Closing, error_line, json, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
-use crate::core::account::{Reason, Tally};
+use crate::core::account::Reason;
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
 
@@ -56,7 +56,7 @@ pub fn run(
             Message::Report(event, snapshot) => scribe.report(event, &snapshot),
             Message::Error(line) => scribe.error(line),
             Message::Suspend(answer) => {
-                scribe.clear();
+                scribe.suspend();
                 let _ = answer.try_send(());
             }
         }
@@ -222,6 +222,12 @@ impl Scribe {
         }
     }
 
+    fn suspend(&mut self) {
+        if let Some((live, _)) = &mut self.live {
+            live.suspend(&mut *self.reports);
+        }
+    }
+
     fn clear(&mut self) {
         if let Some((live, _)) = &mut self.live {
             live.clear(&mut *self.reports);
@@ -242,27 +248,19 @@ impl Scribe {
         for line in last_word.errors {
             self.error(line);
         }
-        if let Some((snapshot, closing)) = last_word.summary {
-            let is_lossless = snapshot.lost.total() == Tally::default();
-            self.say_last(self.summary(&snapshot, &closing), is_lossless);
-        }
+        let lines = last_word
+            .summary
+            .map(|(snapshot, closing)| self.summary(&snapshot, &closing));
+        self.say_last(lines.unwrap_or_default());
         // Here rather than later: nobody waits for what comes after the thread's last word.
         self.live = None;
     }
 
-    /// The words for the end. With `-c` a bar's place is theirs, even if it is short for them, unless
-    /// there are losses to be told.
-    fn say_last(&mut self, mut lines: Vec<String>, is_lossless: bool) {
-        if let (ReportMode::Bar, Some((live, _)), Some(line)) =
-            (self.config.mode, &mut self.live, lines.first())
-            && live.has_row()
-            && (is_lossless || visible(line) <= live.width())
-        {
-            live.draw(line, &mut *self.reports);
-            lines.remove(0);
-        }
-        for line in lines {
-            self.say(line);
+    fn say_last(&mut self, lines: Vec<String>) {
+        let stays = self.shown && self.config.mode == ReportMode::Pv;
+        match &mut self.live {
+            Some((live, _)) => live.end(lines, stays, &mut *self.reports),
+            None => lines.into_iter().for_each(|line| self.say(line)),
         }
     }
 
