@@ -48,14 +48,27 @@ fn check(run: &Run, input: &[u8]) -> u64 {
 
 const SMALL: [&str; 2] = ["-B", "64k"];
 
+/// A small buffer that lost some of this, by the rule of the policy.
+fn overflown(input: &[u8], policy: &str) -> Run {
+    let args = [&SMALL[..], &["--when-full", policy]].concat();
+    let run = run_with_late_consumer(&args, input);
+    assert!(check(&run, input) > 0);
+    run
+}
+
+fn assert_end_is_whole(run: &Run, input: &[u8]) {
+    let (ours, theirs) = (lines(&run.output), lines(input));
+    let last = 20;
+    assert!(
+        ours[ours.len() - last..] == theirs[theirs.len() - last..],
+        "the end is whole"
+    );
+}
+
 #[test]
 fn drop_newest_keeps_the_oldest_lines() {
     let input = log(30_000);
-    let run = run_with_late_consumer(
-        &[&SMALL[..], &["--when-full", "drop-newest"]].concat(),
-        &input,
-    );
-    assert!(check(&run, &input) > 0);
+    let run = overflown(&input, "drop-newest");
     let kept = 64 * 1024 / 2;
     assert!(
         run.output[..kept] == input[..kept],
@@ -66,17 +79,8 @@ fn drop_newest_keeps_the_oldest_lines() {
 #[test]
 fn drop_oldest_keeps_the_newest_lines() {
     let input = log(30_000);
-    let run = run_with_late_consumer(
-        &[&SMALL[..], &["--when-full", "drop-oldest"]].concat(),
-        &input,
-    );
-    assert!(check(&run, &input) > 0);
-    let last = 20;
-    let (ours, theirs) = (lines(&run.output), lines(&input));
-    assert!(
-        ours[ours.len() - last..] == theirs[theirs.len() - last..],
-        "the end is whole"
-    );
+    let run = overflown(&input, "drop-oldest");
+    assert_end_is_whole(&run, &input);
 }
 
 #[test]
@@ -112,17 +116,8 @@ fn no_more_records_are_held_than_allowed() {
 #[test]
 fn drop_buffer_starts_over_when_it_is_full() {
     let input = log(30_000);
-    let run = run_with_late_consumer(
-        &[&SMALL[..], &["--when-full", "drop-buffer"]].concat(),
-        &input,
-    );
-    assert!(check(&run, &input) > 0);
-    let last = 20;
-    let (ours, theirs) = (lines(&run.output), lines(&input));
-    assert!(
-        ours[ours.len() - last..] == theirs[theirs.len() - last..],
-        "the end is whole"
-    );
+    let run = overflown(&input, "drop-buffer");
+    assert_end_is_whole(&run, &input);
 }
 
 #[test]

@@ -555,19 +555,27 @@ impl World {
         Splice::Moved(count)
     }
 
+    /// The answer where no input can be spliced now.
+    fn nothing_to_splice(&mut self) -> Option<Splice> {
+        if let Some(error) = self.next_read_fails() {
+            return Some(Splice::SourceFailed(error));
+        }
+        if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
+            return Some(Splice::WouldBlock);
+        }
+        if self.input.is_empty() {
+            self.heard.push(Heard::InputEnded);
+            return Some(Splice::End);
+        }
+        None
+    }
+
     fn fill(&mut self, number: usize, most: usize) -> Splice {
         if number >= self.own.len() {
             return Splice::Unable;
         }
-        if let Some(error) = self.next_read_fails() {
-            return Splice::SourceFailed(error);
-        }
-        if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
-            return Splice::WouldBlock;
-        }
-        if self.input.is_empty() {
-            self.heard.push(Heard::InputEnded);
-            return Splice::End;
+        if let Some(answer) = self.nothing_to_splice() {
+            return answer;
         }
         let asked = most;
         let most = self.at_most(most.min(self.input.len()));
@@ -603,15 +611,8 @@ impl World {
 /// The answers to [`System::keep`] and to what follows.
 impl World {
     fn take(&mut self, front: &[u8], most: usize) -> Splice {
-        if let Some(error) = self.next_read_fails() {
-            return Splice::SourceFailed(error);
-        }
-        if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
-            return Splice::WouldBlock;
-        }
-        if self.input.is_empty() {
-            self.heard.push(Heard::InputEnded);
-            return Splice::End;
+        if let Some(answer) = self.nothing_to_splice() {
+            return answer;
         }
         let here = self.at_most(most.min(self.input.len()));
         let Some((ahead, kept)) = &mut self.ahead_and_kept else {
