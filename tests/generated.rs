@@ -71,6 +71,7 @@ fn completion(shell: impl Generator) -> String {
 
 fn man_page() -> String {
     // The section POLICIES says it better than a list of possible values.
+    let here = |text: String| text.replace(" in hwm(1)", "");
     let command: Command = highwater::cli::command().mut_arg("when_full", |arg| {
         arg.hide_possible_values(true)
             .long_help("What happens when an arriving record does not fit [default: block]\n\nSee POLICIES. --overflow is another name of this option.")
@@ -80,7 +81,7 @@ fn man_page() -> String {
     let head = render(|out| man.render_title(out)).replace(" 1  ", " 1 \"\" ");
     let name = without_preamble(&render(|out| man.render_name_section(out)));
     let synopsis = without_preamble(&render(|out| man.render_synopsis_section(out)));
-    let options = options(&render(|out| man.render_options_section(out)));
+    let options = here(options(&render(|out| man.render_options_section(out))));
     let [description, rest @ ..] = &SECTIONS;
     format!(
         "'\\\" t\n.\\\" Generated: edit src/cli/args.rs or man/sections instead.\n\

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::can;
+use common::{can, skipped};
 
 /// A command line, with `pv` for the program.
 struct Line {
@@ -217,6 +217,13 @@ fn a_script_written_for_pv_gives_the_same() {
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+    let newer = LINES.iter().filter(|line| line.since > version).count();
+    if newer > 0 {
+        skipped(&format!(
+            "{newer} of {} command lines want pv 1.11 (name one by HWM_PV)",
+            LINES.len()
+        ));
+    }
 }
 
 #[test]

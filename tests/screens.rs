@@ -254,3 +254,22 @@ fn settle(view: &mut View, what: &str, is_right: impl Fn(&Emulator) -> bool) {
         sleep(Duration::from_millis(5));
     }
 }
+
+#[test]
+fn what_the_consumer_says_at_its_end_has_a_line_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines: String = (0..50_000).map(|n| format!("{n}\n")).collect();
+    fs::write(folder.path().join("lines"), lines).unwrap();
+    for display in ["", "-C", "-p", "-c", "-c -p -N name"] {
+        let mut view = View::new(80, HEIGHT, true);
+        // Some beats, so that there is a line to be in the way.
+        let script = format!("$HWM {display} -i 0.05 -L 1M lines | wc -l");
+        let mut child = session(&view.screen.terminal, &script, folder.path());
+        assert!(wait(&mut child).success(), "{display}");
+        settle(
+            &mut view,
+            &format!("no line of its own: {display}"),
+            |screen| screen.lines().iter().any(|line| line == "50000"),
+        );
+    }
+}

@@ -198,7 +198,7 @@ pub(super) struct Args {
 
     /// Count records (lines) instead of bytes
     ///
-    /// This holds for the display, and for the values of -s, -S, -L and --burst.
+    /// This holds for the display, and for the values of -s, -L and --burst.
     #[arg(help_heading = "Input", short = 'l', long)]
     pub(super) line_mode: bool,
 

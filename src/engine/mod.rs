@@ -236,6 +236,10 @@ pub trait Reporter {
     /// The process is about to stop: leave the terminal clean.
     fn suspend(&mut self) {}
 
+    /// The consumer is about to see the end, and may write to the same terminal: leave it to him, with the
+    /// last live line if that is one that stays. Waits for that for a short, bounded time.
+    fn retire(&mut self, _snapshot: &Snapshot) {}
+
     /// The last word. Waits for it to be written for a short, bounded time.
     fn finish(&mut self, snapshot: &Snapshot);
 }

@@ -85,8 +85,16 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     pub fn turn(&mut self) -> Option<Ending> {
         let now = self.system.now();
         self.relay.turn(now);
+        let changes = [
+            Event::Pressured,
+            Event::Flowing,
+            Event::Opened,
+            Event::Closed,
+        ];
         self.relay.take_pictures(
-            self.reporter.wants(Event::Pressured, now),
+            changes
+                .into_iter()
+                .any(|change| self.reporter.wants(change, now)),
             self.reporter.wants_each_loss(),
         );
         if self.relay.keeps_lost() {
@@ -125,7 +133,6 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     /// The last word, after the last turn.
     pub fn finish(mut self, ending: Ending) -> Exit {
         let unread = self.system.output_unread();
-        self.system.close_output();
         let now = self.system.now();
         self.relay.turn(now);
         let snapshot = self.relay.summary_snapshot(now);
@@ -133,6 +140,8 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         let lost = snapshot.lost.total();
         let exit = exit::of(ending, snapshot.input, lost, self.relay.config());
         snapshot.exit = Some(exit.as_shell());
+        self.reporter.retire(&snapshot);
+        self.system.close_output();
         self.reporter.finish(&snapshot);
         exit
     }

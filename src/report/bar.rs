@@ -344,7 +344,7 @@ fn state(snapshot: &Snapshot) -> Field {
         State::Flowing => quiet(16, name),
         State::Pressured => Field {
             tone: Tone::Notable,
-            ..field(7, name)
+            ..field(BAR + 1, name)
         },
     }
 }
@@ -372,17 +372,20 @@ fn losses(snapshot: &Snapshot, unit: Unit) -> Option<Field> {
     })
 }
 
-/// What happens next if what is held goes on growing so much a second, or shrinking.
+/// What happens next if what is held goes on growing so much a second, or shrinking: no further than to
+/// the watermark where the state changes, for what comes behind that is the policy's.
 fn prediction(snapshot: &Snapshot, growth: f64) -> Option<Field> {
-    let held = snapshot.held.bytes;
-    let room = snapshot.capacity.saturating_sub(held);
-    let (seconds, word) = match growth > 0.0 {
-        true => (room as f64 / growth, "full"),
-        false => (held as f64 / -growth, "drained"),
+    let (capacity, high) = (snapshot.capacity, snapshot.high_water);
+    let (mark, word) = match (growth > 0.0, snapshot.state) {
+        (true, State::Flowing) if high < capacity => (high, "high water"),
+        (true, _) => (capacity, "full"),
+        (false, State::Pressured) if snapshot.low_water > 0 => (snapshot.low_water, "low water"),
+        (false, _) => (0, "drained"),
     };
+    let seconds = mark.abs_diff(snapshot.held.bytes) as f64 / growth.abs();
     // Less than a second ahead it is over before it is read.
     let is_told = (1.0..FAR).contains(&seconds);
-    is_told.then(|| field(9, format!("{word} in {}", ahead(seconds))))
+    is_told.then(|| field(10, format!("{word} in {}", ahead(seconds))))
 }
 
 fn ahead(seconds: f64) -> String {
@@ -734,7 +737,7 @@ mod tests {
     #[test]
     fn what_happens_next_is_told_while_it_is_near() {
         let mut snapshot = quiet();
-        snapshot.capacity = 1000;
+        (snapshot.capacity, snapshot.high_water) = (1000, 1000);
         snapshot.held.bytes = 400;
         let mut next = |growth, held| {
             snapshot.held.bytes = held;
@@ -747,6 +750,26 @@ mod tests {
         assert_eq!(next(-1e6, 400), None);
         assert_eq!(next(50.0, 1000), None);
         assert_eq!(next(-50.0, 0), None);
+    }
+
+    #[test]
+    fn what_happens_next_is_a_change_of_state_where_one_comes_first() {
+        let mut snapshot = quiet();
+        (snapshot.capacity, snapshot.high_water) = (1000, 800);
+        snapshot.low_water = 200;
+        snapshot.held.bytes = 600;
+        let next = |growth, state| {
+            let snapshot = Snapshot {
+                state,
+                ..snapshot.clone()
+            };
+            prediction(&snapshot, growth).map(|field| field.text)
+        };
+        use State::{Flowing, Pressured};
+        assert_eq!(next(50.0, Flowing).as_deref(), Some("high water in 4s"));
+        assert_eq!(next(50.0, Pressured).as_deref(), Some("full in 8s"));
+        assert_eq!(next(-50.0, Pressured).as_deref(), Some("low water in 8s"));
+        assert_eq!(next(-50.0, Flowing).as_deref(), Some("drained in 12s"));
     }
 
     #[test]

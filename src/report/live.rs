@@ -126,7 +126,9 @@ impl Live {
                 *covered = Some(columns);
             }
             Style::Wiped(is_there) => {
-                let line = in_one_row(&clipped(line, width));
+                // What -w asks for may be more than there is.
+                let columns = self.terminal.as_ref().and_then(Descriptor::columns);
+                let line = in_one_row(&clipped(line, columns.map_or(width, |at| at.min(width))));
                 let _ = out.write_all(format!("{WIPE}{line}").as_bytes());
                 *is_there = true;
             }
@@ -179,6 +181,14 @@ impl Live {
                 self.clear(out);
                 say(out);
             }
+        }
+    }
+
+    /// Leaves the screen to others for good; the line stays on it or not.
+    pub fn retire(&mut self, stays: bool, out: &mut dyn Write) {
+        match &mut self.style {
+            Style::Row(rows) => rows.end(Vec::new(), stays, out),
+            _ => self.clear(out),
         }
     }
 

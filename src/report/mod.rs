@@ -77,7 +77,8 @@ const STACK: usize = 512 * 1024;
 /// tenths of a second; a stuck one would take for ever, and the data is through already.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
-/// How long a stop waits for a clean terminal: short, because a user's Ctrl-Z is waiting.
+/// How long a stop, or the consumer's end of file, waits for a clean terminal: short, because a user's
+/// Ctrl-Z is waiting, or a pipeline.
 const CLEAN_TERMINAL: Duration = Duration::from_millis(100);
 
 /// Of one kind of event a person wants to hear no more often than this: a consumer that takes
@@ -230,7 +231,7 @@ impl ThreadedReporter {
             mode: config.mode,
             has_metrics: config.metrics_file.is_some(),
             has_statistics: config.statistics,
-            is_numeric: config.screen.display.as_ref().is_some_and(|pv| pv.numeric),
+            is_numeric: thread::is_numeric(config),
             thread: Thread::Unborn(Box::new(scribe)),
             reports: None,
             counts_records: config.records,
@@ -283,6 +284,18 @@ impl ThreadedReporter {
         match self.counts_records {
             true => snapshot.out_record_rate,
             false => snapshot.out_rate,
+        }
+    }
+
+    /// Asks for a clean terminal, and waits for the answer as long as one may.
+    fn clean_terminal(&mut self, message: impl FnOnce(SyncSender<()>) -> Message) {
+        // Only the live line leaves anything on a terminal, and only after its first report.
+        let is_live = matches!(self.mode, ReportMode::Bar | ReportMode::Pv);
+        if is_live && matches!(self.thread, Thread::Running(_)) {
+            let (answer, cleaned) = sync_channel(1);
+            if self.post(message(answer)).is_ok() {
+                let _ = cleaned.recv_timeout(CLEAN_TERMINAL);
+            }
         }
     }
 
@@ -402,14 +415,12 @@ impl Reporter for ThreadedReporter {
     }
 
     fn suspend(&mut self) {
-        // Only the live line leaves anything on a terminal, and only after its first report.
-        let is_live = matches!(self.mode, ReportMode::Bar | ReportMode::Pv);
-        if is_live && matches!(self.thread, Thread::Running(_)) {
-            let (answer, cleaned) = sync_channel(1);
-            if self.post(Message::Suspend(answer)).is_ok() {
-                let _ = cleaned.recv_timeout(CLEAN_TERMINAL);
-            }
-        }
+        self.clean_terminal(Message::Suspend);
+    }
+
+    fn retire(&mut self, snapshot: &Snapshot) {
+        let snapshot = Box::new(snapshot.clone());
+        self.clean_terminal(|answer| Message::Retire(snapshot, answer));
     }
 
     fn finish(&mut self, snapshot: &Snapshot) {

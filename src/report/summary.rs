@@ -152,7 +152,7 @@ fn slow_side(snapshot: &Snapshot) -> String {
     match snapshot.bottleneck {
         Bottleneck::None => format!("slow side: {side}"),
         Bottleneck::RateLimit => {
-            format!("slow side: {side}, but the rate limit ({share}% of the time)")
+            format!("slow side: {side}, the rate limit was slower ({share}% of the time)")
         }
         _ => format!("slow side: {side} ({share}% of the time)"),
     }
@@ -237,7 +237,7 @@ mod tests {
         let mut snapshot = lossy();
         snapshot.bottleneck = Bottleneck::RateLimit;
         snapshot.wait_rate = Duration::from_secs(61);
-        let end = "; slow side: none, but the rate limit (97% of the time)";
+        let end = "; slow side: none, the rate limit was slower (97% of the time)";
         assert!(last(&snapshot).ends_with(end), "{}", last(&snapshot));
     }
 

@@ -27,6 +27,8 @@ pub enum Message {
     Error(String),
     /// Leave the terminal clean, then answer.
     Suspend(SyncSender<()>),
+    /// The same for good, with the last live line if that is one that stays.
+    Retire(Box<Snapshot>, SyncSender<()>),
 }
 
 /// What the thread is told at the end.
@@ -59,6 +61,10 @@ pub fn run(
                 scribe.suspend();
                 let _ = answer.try_send(());
             }
+            Message::Retire(snapshot, answer) => {
+                scribe.retire(&snapshot);
+                let _ = answer.try_send(());
+            }
         }
     }
     if let Some(last_word) = last_word.or_else(|| last.recv().ok()) {
@@ -83,6 +89,8 @@ pub struct Scribe {
     metrics: Option<Metrics>,
     /// Whether the live line was drawn at least once.
     shown: bool,
+    /// Whether it was drawn for the last time.
+    is_retired: bool,
 }
 
 /// What composes the live line.
@@ -140,6 +148,7 @@ impl Scribe {
             live,
             metrics,
             shown: false,
+            is_retired: false,
         }
     }
 
@@ -154,6 +163,7 @@ impl Scribe {
             live,
             metrics: None,
             shown: false,
+            is_retired: false,
         }
     }
 
@@ -171,6 +181,11 @@ impl Scribe {
         }
         let config = &self.config;
         let line = match (config.mode, event) {
+            // Who reads numbers reads no words.
+            (ReportMode::Pv, Event::Asked) if is_numeric(config) => {
+                self.draw(snapshot, false);
+                return;
+            }
             (ReportMode::Bar | ReportMode::Pv, Event::Interval) => {
                 if self.shows(snapshot) {
                     self.draw(snapshot, false);
@@ -228,10 +243,24 @@ impl Scribe {
         }
     }
 
-    fn clear(&mut self) {
-        if let Some((live, _)) = &mut self.live {
-            live.clear(&mut *self.reports);
+    /// Draws the last live line, if it is one that stays, and leaves the screen to others.
+    fn retire(&mut self, snapshot: &Snapshot) {
+        if std::mem::replace(&mut self.is_retired, true) {
+            return;
         }
+        // As in pv: a run that is over before its display began has none.
+        if self.config.mode == ReportMode::Pv && self.shows(snapshot) {
+            self.draw(snapshot, true);
+        }
+        let stays = self.stays();
+        if let Some((live, _)) = &mut self.live {
+            live.retire(stays, &mut *self.reports);
+        }
+    }
+
+    /// Whether the live line stays on the screen.
+    fn stays(&self) -> bool {
+        self.shown && self.config.mode == ReportMode::Pv
     }
 
     fn end(&mut self, last_word: LastWord) {
@@ -239,12 +268,11 @@ impl Scribe {
             if let Some(metrics) = &self.metrics {
                 metrics.write(snapshot, &self.config);
             }
-            // As in pv: a run that is over before its display began has none.
-            if self.config.mode == ReportMode::Pv && self.shows(snapshot) {
-                self.draw(snapshot, true);
-            }
+            self.retire(snapshot);
         }
-        self.clear();
+        if let Some((live, _)) = &mut self.live {
+            live.clear(&mut *self.reports);
+        }
         for line in last_word.errors {
             self.error(line);
         }
@@ -257,7 +285,7 @@ impl Scribe {
     }
 
     fn say_last(&mut self, lines: Vec<String>) {
-        let stays = self.shown && self.config.mode == ReportMode::Pv;
+        let stays = self.stays();
         match &mut self.live {
             Some((live, _)) => live.end(lines, stays, &mut *self.reports),
             None => lines.into_iter().for_each(|line| self.say(line)),
@@ -286,6 +314,11 @@ impl Scribe {
 fn tells_of_losses(snapshot: &Snapshot) -> bool {
     let mut reasons = snapshot.lost.by_reason();
     reasons.any(|(reason, _)| reason != Reason::BrokenPipe)
+}
+
+/// Whether the display is a line of numbers at each interval (`-n`).
+pub fn is_numeric(config: &ReportConfig) -> bool {
+    config.screen.display.as_ref().is_some_and(|pv| pv.numeric)
 }
 
 fn is_set(variable: &str) -> bool {

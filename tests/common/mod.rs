@@ -282,9 +282,13 @@ pub fn can(command: &[&str]) -> bool {
         .output();
     let works = tried.is_ok_and(|done| done.status.success());
     if !works {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        let line = format!("skipped: {test}: cannot {}\n", command.join(" "));
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        skipped(&format!("cannot {}", command.join(" ")));
     }
     works
+}
+
+/// Says, past the capture of `cargo test`, that this test left out something, and why.
+pub fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes());
 }

@@ -122,6 +122,10 @@ impl Reporter for Reporters {
         self.report.suspend();
     }
 
+    fn retire(&mut self, snapshot: &Snapshot) {
+        self.report.retire(snapshot);
+    }
+
     fn finish(&mut self, snapshot: &Snapshot) {
         // All at once are told that it is over; then each is waited for, within one bound.
         let (events, untold) = self
