@@ -5,7 +5,7 @@ mod common;
 use std::io::{Read, Write};
 use std::process::{Child, ChildStderr};
 
-use common::{Account, finish, hwm, wait, wait_until};
+use common::{Account, finish, hwm, run, wait, wait_until};
 
 /// Reads stderr until `text` is in it, and returns all of it.
 #[track_caller]
@@ -152,4 +152,20 @@ fn colours_are_for_terminals_and_for_those_who_force_them() {
     };
     assert_eq!(run(""), "\u{1b}[31m0.00  B\u{1b}[m\r\n");
     assert_eq!(run("1"), "0.00  B\r\n");
+}
+
+#[test]
+fn a_plain_line_of_a_change_has_the_state_after_it() {
+    // What the limit lets out at once is more than the buffer, which is full again in the same turn.
+    let args = ["--report", "plain", "-i", "1h", "-L", "100M"];
+    let text = run(&args, &vec![b'x'; 120 << 20]).expect(0).stderr;
+    let mut changes = 0;
+    for state in ["flowing", "pressured"] {
+        let event = format!("event={state} ");
+        for line in text.lines().filter(|line| line.contains(&event)) {
+            assert!(line.contains(&format!("state={state} ")), "{line}");
+            changes += 1;
+        }
+    }
+    assert!(changes > 2, "{text}");
 }
