@@ -198,24 +198,16 @@ impl Bar {
     }
 
     fn painted(&self, prefix: &str, fields: &[Field], width: usize) -> String {
-        let mut line = prefix.to_owned();
-        let mut room = width;
-        if columns(&plain(prefix, fields)) > width {
-            return cut(&plain(prefix, fields), width);
+        let plain = plain(prefix, fields);
+        if columns(&plain) > width {
+            return cut(&plain, width);
         }
-        room -= columns(prefix);
-        for (index, field) in fields.iter().enumerate() {
-            if index > 0 {
-                line.push(' ');
-            }
-            let text = cut(&field.text, room);
-            match field.tone.code().filter(|_| self.abilities.colour) {
-                Some(code) => line += &format!("\x1b[{code}m{text}\x1b[m"),
-                None => line += &text,
-            }
-            room = room.saturating_sub(columns(&text) + 1);
-        }
-        line
+        let painted = |field: &Field| match field.tone.code().filter(|_| self.abilities.colour) {
+            Some(code) => format!("\x1b[{code}m{}\x1b[m", field.text),
+            None => field.text.clone(),
+        };
+        let fields: Vec<String> = fields.iter().map(painted).collect();
+        prefix.to_owned() + &fields.join(" ")
     }
 }
 
@@ -305,8 +297,8 @@ impl Unit {
     }
 }
 
-/// How full the buffer is: `#` held, `+` held since the last report but no more, `-` room, and the marks, which are always seen: `:` the low-water
-/// mark, `|` the high-water mark where it is below C, else the bracket.
+/// How full the buffer is: `#` held, `+` held since the last report but no more, `-` room, and the marks
+/// in front of these: `:` the low-water mark, `|` the high-water mark where it is below C, else the bracket.
 pub(super) fn gauge(snapshot: &Snapshot, cells: usize) -> String {
     let capacity = u128::from(snapshot.capacity.max(1));
     let count = cells as u128;

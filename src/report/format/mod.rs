@@ -81,10 +81,9 @@ impl Format {
             Amount::Bytes(bytes) => (!config.records).then_some(bytes),
             Amount::Records(records) => config.records.then_some(records),
         });
+        let expected = expected.filter(|expected| *expected > 0);
         let done = transferred.saturating_add(lost(snapshot, config));
-        let share = expected
-            .filter(|expected| *expected > 0)
-            .map(|expected| done as f64 * 100.0 / expected as f64);
+        let share = expected.map(|expected| done as f64 * 100.0 / expected as f64);
         let elapsed = elapsed(snapshot, config).as_secs_f64();
         let figures = self.progress.update(elapsed, transferred, share, last);
         let view = View {
@@ -93,7 +92,7 @@ impl Format {
             snapshot,
             figures,
             abilities: self.abilities,
-            expected: expected.filter(|expected| *expected > 0),
+            expected,
             done,
             last,
             now,

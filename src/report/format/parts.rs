@@ -30,7 +30,7 @@ const NAME: usize = 9;
 pub(super) fn text(view: &View<'_>, part: &Part, number: usize, width: usize) -> String {
     match part {
         Part::Progress => progress(view, width),
-        Part::Bar(style) => bar_only(view, style.unwrap_or(view.display.style), width),
+        Part::Bar(style) => drawn(view, style.unwrap_or(view.display.style), width),
         Part::Amount => amount_only(view),
         Part::Timer => timer(view),
         Part::Eta => eta(view),
@@ -127,10 +127,6 @@ fn progress(view: &View<'_>, width: usize) -> String {
         return String::new();
     };
     format!("[{}]{behind}", drawn(view, style, cells))
-}
-
-fn bar_only(view: &View<'_>, style: BarStyle, width: usize) -> String {
-    drawn(view, style, width)
 }
 
 fn drawn(view: &View<'_>, style: BarStyle, cells: usize) -> String {
