@@ -94,7 +94,7 @@ pub(super) struct Args {
     /// What happens when an arriving record does not fit [default: block]
     #[arg(help_heading = "Overflow policy", long, visible_alias = "overflow",
           value_name = "POLICY", default_value = "block", hide_default_value = true,
-          allow_hyphen_values = true, value_parser = PolicyParser)]
+          allow_hyphen_values = true, value_parser = PolicyParser { only_lossy: false })]
     pub(super) when_full: PolicyName,
 
     /// With sample: which records pass, 1/N, P% and so on [default: adaptive]
@@ -234,7 +234,7 @@ pub(super) struct Args {
     /// A circuit breaker: POLICY takes over from block until the state is flowing again. A record that
     /// has begun to go out by then goes out whole.
     #[arg(help_heading = "Endings", long, value_name = "POLICY",
-          allow_hyphen_values = true, value_parser = ThenParser)]
+          allow_hyphen_values = true, value_parser = PolicyParser { only_lossy: true })]
     pub(super) then: Option<PolicyName>,
 
     /// End with exit status 6 when no input came for so long
@@ -455,36 +455,26 @@ fn parse_command(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// Knows more names than it accepts: those that mean two things, and those still to come.
+/// Knows more names than it accepts: those that mean two things. Where only policies that lose records
+/// are offered, that the others do not is said where they are judged.
 #[derive(Debug, Clone, Copy)]
-struct PolicyParser;
+struct PolicyParser {
+    only_lossy: bool,
+}
 
 const AMBIGUOUS: [&str; 2] = ["drop-latest", "drop-tail"];
 
-impl TypedValueParser for PolicyParser {
-    type Value = PolicyName;
-
-    fn parse_ref(
-        &self,
-        command: &Command,
-        arg: Option<&Arg>,
-        value: &OsStr,
-    ) -> Result<PolicyName, clap::Error> {
-        refuse.parse_ref(command, arg, value)?;
-        EnumValueParser::new().parse_ref(command, arg, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+impl PolicyParser {
+    fn names(self) -> impl Iterator<Item = PossibleValue> {
+        let is_lossy = |name: &PolicyName| !matches!(name, PolicyName::Block | PolicyName::Fail);
         let names = PolicyName::value_variants().iter();
-        Some(Box::new(names.filter_map(ValueEnum::to_possible_value)))
+        names
+            .filter(move |name| !self.only_lossy || is_lossy(name))
+            .filter_map(ValueEnum::to_possible_value)
     }
 }
 
-/// Offers only the policies that lose records; that the others do not is said where they are judged.
-#[derive(Debug, Clone, Copy)]
-struct ThenParser;
-
-impl TypedValueParser for ThenParser {
+impl TypedValueParser for PolicyParser {
     type Value = PolicyName;
 
     fn parse_ref(
@@ -497,21 +487,14 @@ impl TypedValueParser for ThenParser {
         EnumValueParser::new()
             .parse_ref(command, arg, value)
             .map_err(|error| {
-                let names = PossibleValuesParser::new(lossy_names());
+                let names = PossibleValuesParser::new(self.names());
                 names.parse_ref(command, arg, value).err().unwrap_or(error)
             })
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(lossy_names()))
+        Some(Box::new(self.names()))
     }
-}
-
-fn lossy_names() -> impl Iterator<Item = PossibleValue> {
-    let names = PolicyName::value_variants().iter();
-    names
-        .filter(|name| !matches!(name, PolicyName::Block | PolicyName::Fail))
-        .filter_map(ValueEnum::to_possible_value)
 }
 
 /// Refuses known names that are not accepted, saying why.

@@ -19,18 +19,13 @@ pub fn parse(line: &str) -> Result<Grant, String> {
         return Ok(Grant::All);
     }
     let amount = match text.strip_suffix('B').filter(|number| is_number(number)) {
-        Some(bytes) => Amount::Bytes(size::parse(bytes)?),
-        None if is_number(text) => Amount::Records(size::parse(text)?),
+        Some(bytes) => Amount::Bytes(size::parse_positive(bytes)?),
+        None if is_number(text) => Amount::Records(size::parse_positive(text)?),
         // A fraction of a record is none, so it takes a suffix.
         None if text.ends_with(|last: char| last.is_ascii_digit()) => return Err(EXPECTED.into()),
-        None => Amount::Bytes(size::parse(text).map_err(|_| EXPECTED)?),
+        None => Amount::Bytes(size::positive(size::parse(text).map_err(|_| EXPECTED)?)?),
     };
-    match amount {
-        Amount::Records(0) | Amount::Bytes(0) => {
-            Err("it comes to 0, and must be at least 1".into())
-        }
-        amount => Ok(Grant::More(amount)),
-    }
+    Ok(Grant::More(amount))
 }
 
 fn is_number(text: &str) -> bool {

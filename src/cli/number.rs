@@ -7,8 +7,7 @@ use super::size;
 /// Reads a number of at least one record; a fraction of a record is rounded down.
 pub(super) fn parse_positive(text: &str) -> Result<u64, String> {
     match size::parse(text) {
-        Ok(0) => Err("it comes to 0, and must be at least 1".into()),
-        Ok(number) => Ok(number),
+        Ok(number) => size::positive(number),
         Err(error) if error == size::TOO_LARGE => Err(error),
         Err(_) => Err("expected a whole number of records, as in 1000 or 10k (10240)".into()),
     }

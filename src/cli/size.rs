@@ -78,7 +78,8 @@ pub(super) fn parse_positive_decimal(text: &str) -> Result<u64, String> {
     positive(parse_decimal(text)?)
 }
 
-fn positive(size: u64) -> Result<u64, String> {
+/// Refuses 0.
+pub(super) fn positive(size: u64) -> Result<u64, String> {
     match size {
         0 => Err("it comes to 0, and must be at least 1".into()),
         size => Ok(size),

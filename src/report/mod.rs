@@ -16,6 +16,7 @@
 //! metrics                a Prometheus text file
 //! output                 descriptors
 //! thread                 who writes what where
+//! end                    a thread, and its end
 //! sideways               the others who are told, each by a thread of its own
 //! ```
 
@@ -24,6 +25,7 @@ mod bar;
 #[path = "../../tests/common/emulator.rs"]
 #[allow(dead_code, reason = "the tests of whole processes use the rest")]
 mod emulator;
+mod end;
 mod format;
 mod json;
 mod live;
@@ -47,9 +49,8 @@ mod trend;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use crate::config::{ReportConfig, ReportMode};
@@ -58,6 +59,7 @@ use crate::engine::{Event, Reporter};
 use crate::units::{one_line, reason};
 pub use sideways::{Reporters, start};
 
+use end::End;
 use metrics::Metrics;
 use output::Descriptor;
 use statistics::Statistics;
@@ -69,9 +71,6 @@ const INBOX: usize = 256;
 
 /// Errors kept for the end when the inbox is full: more than a run has sides that can fail.
 const UNSAID: usize = 16;
-
-/// Formatting a line takes a few frames; address space may be limited.
-const STACK: usize = 512 * 1024;
 
 /// How long the end of the run waits for the last word. A slow terminal over a network takes some
 /// tenths of a second; a stuck one would take for ever, and the data is through already.
@@ -221,8 +220,7 @@ enum Thread {
 struct Link {
     inbox: SyncSender<Message>,
     last: SyncSender<LastWord>,
-    /// Disconnected when the thread is over.
-    done: Receiver<()>,
+    end: End,
 }
 
 impl ThreadedReporter {
@@ -322,7 +320,7 @@ impl ThreadedReporter {
             hurry: Instant::now() + self.patience / 2,
         });
         drop(link.inbox);
-        let _ = link.done.recv_timeout(self.patience);
+        link.end.wait(Instant::now() + self.patience);
     }
 }
 
@@ -361,13 +359,8 @@ impl Complaints {
 fn spawn(scribe: Scribe) -> Option<Link> {
     let (inbox, messages) = sync_channel(INBOX);
     let (last, last_word) = sync_channel(1);
-    let (alive, done) = sync_channel(0);
-    Builder::new()
-        .name("reporter".to_owned())
-        .stack_size(STACK)
-        .spawn(move || thread::run(messages, last_word, scribe, alive))
-        .ok()
-        .map(|_| Link { inbox, last, done })
+    let end = End::of("reporter", move || thread::run(messages, last_word, scribe));
+    end.ok().map(|end| Link { inbox, last, end })
 }
 
 impl Reporter for ThreadedReporter {
@@ -419,8 +412,7 @@ impl Reporter for ThreadedReporter {
     }
 
     fn retire(&mut self, snapshot: &Snapshot) {
-        let snapshot = Box::new(snapshot.clone());
-        self.clean_terminal(|answer| Message::Retire(snapshot, answer));
+        self.clean_terminal(|answer| Message::Retire(Box::new(snapshot.clone()), answer));
     }
 
     fn finish(&mut self, snapshot: &Snapshot) {

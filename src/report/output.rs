@@ -7,16 +7,14 @@ use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
-use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::termios::{self, LocalModes};
 
-use super::STACK;
+use super::end::End;
 use crate::job;
 
 /// An open place to write to; clones share it.
@@ -165,14 +163,12 @@ pub fn say_within(mut out: Descriptor, text: String, patience: Duration) {
     if out.write_at_once(text.as_bytes()) {
         return;
     }
-    let (alive, done) = sync_channel::<()>(0);
     let work = move || {
         let _ = out.write_all(text.as_bytes());
-        drop(alive);
     };
     // Where there is not even a thread to be had, the exit status has to say it all.
-    if Builder::new().stack_size(STACK).spawn(work).is_ok() {
-        let _ = done.recv_timeout(patience);
+    if let Ok(end) = End::of("last word", work) {
+        end.wait(Instant::now() + patience);
     }
 }
 

@@ -41,13 +41,8 @@ pub struct LastWord {
     pub hurry: Instant,
 }
 
-/// The thread's life. Dropping `done` tells the other side that it is over, however it ended.
-pub fn run(
-    inbox: Receiver<Message>,
-    last: Receiver<LastWord>,
-    mut scribe: Scribe,
-    done: SyncSender<()>,
-) {
+/// The thread's life.
+pub fn run(inbox: Receiver<Message>, last: Receiver<LastWord>, mut scribe: Scribe) {
     scribe.begin();
     let mut last_word = None;
     for message in &inbox {
@@ -70,7 +65,6 @@ pub fn run(
     if let Some(last_word) = last_word.or_else(|| last.recv().ok()) {
         scribe.end(last_word);
     }
-    drop(done);
 }
 
 fn hurries(last_word: &Option<LastWord>) -> bool {

@@ -18,13 +18,11 @@ mod shared;
 mod tests;
 
 use std::borrow::Cow;
-use std::io;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::Builder;
 use std::time::{Duration, Instant};
 
+use super::end::End;
 use super::output::Descriptor;
-use super::{Complaints, LAST_WORD, STACK, StartError, ThreadedReporter, start_report};
+use super::{Complaints, LAST_WORD, StartError, ThreadedReporter, start_report};
 use crate::config::Config;
 use crate::core::snapshot::Snapshot;
 use crate::core::spill::Batch;
@@ -166,31 +164,5 @@ impl Drop for Reporters {
     fn drop(&mut self) {
         // Or the report's thread would wait for complaints, and its end would be waited for in vain.
         self.complaints.close();
-    }
-}
-
-/// The end of a thread: disconnected when it has ended.
-struct End(Receiver<()>);
-
-impl End {
-    /// That of a new thread, which does this work.
-    ///
-    /// # Errors
-    ///
-    /// No thread can be had.
-    fn of(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<End> {
-        let (alive, ended) = sync_channel(0);
-        let thread = Builder::new().name(name.to_owned()).stack_size(STACK);
-        thread.spawn(move || {
-            work();
-            drop(alive);
-        })?;
-        Ok(End(ended))
-    }
-
-    fn wait(self, deadline: Instant) {
-        let _ = self
-            .0
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
