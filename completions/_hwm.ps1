@@ -36,6 +36,7 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Make random choices repeatable')
             [CompletionResult]::new('--max-age', '--max-age', [CompletionResultType]::ParameterName, 'Lose what has waited for longer, with a policy that loses records')
             [CompletionResult]::new('--mark', '--mark', [CompletionResultType]::ParameterName, 'Put a record into the output where records are missing')
+            [CompletionResult]::new('--mark-every', '--mark-every', [CompletionResultType]::ParameterName, 'Put in at most one mark every DUR, for all that was lost since the last; implies --mark')
             [CompletionResult]::new('--lost-to', '--lost-to', [CompletionResultType]::ParameterName, 'Append the lost records themselves to FILE')
             [CompletionResult]::new('--fail-on-loss', '--fail-on-loss', [CompletionResultType]::ParameterName, 'Exit 3 when N records (default 1) or P% of them were lost')
             [CompletionResult]::new('-L', '-L ', [CompletionResultType]::ParameterName, 'Write at most RATE bytes a second, or records with -l')

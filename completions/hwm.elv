@@ -33,6 +33,7 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand --seed 'Make random choices repeatable'
             cand --max-age 'Lose what has waited for longer, with a policy that loses records'
             cand --mark 'Put a record into the output where records are missing'
+            cand --mark-every 'Put in at most one mark every DUR, for all that was lost since the last; implies --mark'
             cand --lost-to 'Append the lost records themselves to FILE'
             cand --fail-on-loss 'Exit 3 when N records (default 1) or P% of them were lost'
             cand -L 'Write at most RATE bytes a second, or records with -l'

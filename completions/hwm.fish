@@ -19,6 +19,7 @@ complete -c hwm -l priority -d 'With priority: records that match are worth more
 complete -c hwm -l seed -d 'Make random choices repeatable' -r
 complete -c hwm -l max-age -d 'Lose what has waited for longer, with a policy that loses records' -r
 complete -c hwm -l mark -d 'Put a record into the output where records are missing' -r
+complete -c hwm -l mark-every -d 'Put in at most one mark every DUR, for all that was lost since the last; implies --mark' -r
 complete -c hwm -l lost-to -d 'Append the lost records themselves to FILE' -r -F
 complete -c hwm -l fail-on-loss -d 'Exit 3 when N records (default 1) or P% of them were lost' -r
 complete -c hwm -s L -l rate-limit -d 'Write at most RATE bytes a second, or records with -l' -r

@@ -37,6 +37,7 @@ module completions {
     --seed: string            # Make random choices repeatable
     --max-age: string         # Lose what has waited for longer, with a policy that loses records
     --mark: string            # Put a record into the output where records are missing
+    --mark-every: string      # Put in at most one mark every DUR, for all that was lost since the last; implies --mark
     --lost-to: path           # Append the lost records themselves to FILE
     --fail-on-loss: string    # Exit 3 when N records (default 1) or P% of them were lost
     --rate-limit(-L): string  # Write at most RATE bytes a second, or records with -l

@@ -112,6 +112,8 @@ pub struct RelayConfig {
     pub fail_on_loss: Option<LossLimit>,
     /// Put a record into the output where records are missing.
     pub mark: Option<Mark>,
+    /// At most one mark in so long, but for the last word at the end; above 0.
+    pub mark_every: Option<Duration>,
     /// Limit of the output.
     pub rate: Option<Rate>,
     /// Take so much input, then act as at end of input (`-S` with a known size).
@@ -148,6 +150,7 @@ impl RelayConfig {
             broken_pipe: BrokenPipe::Signal,
             fail_on_loss: None,
             mark: None,
+            mark_every: None,
             rate: None,
             stop_after: None,
             keeps_lost: false,

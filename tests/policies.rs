@@ -188,6 +188,48 @@ fn marks_stand_where_lines_are_missing_and_sum_to_the_loss() {
 }
 
 #[test]
+fn marks_with_a_time_between_them_sum_to_the_loss_and_delay_nothing() {
+    let input = log(30_000);
+    for policy in ["drop-newest", "drop-oldest", "sample", "red"] {
+        let args = ["--when-full", policy, "--mark=~{records}~", "--seed", "1"];
+        let args = [&SMALL[..], &args, &["--mark-every", "1h"]].concat();
+        let mut run = run_with_late_consumer(&args, &input);
+        let (marks, rest): (Vec<&[u8]>, Vec<&[u8]>) =
+            lines(&run.output).iter().partition(|l| l.starts_with(b"~"));
+        let missing = |mark: &&[u8]| -> u64 {
+            let text = std::str::from_utf8(mark).unwrap();
+            text.trim_matches(['~', '\n']).parse().unwrap()
+        };
+        let marked: u64 = marks.iter().map(missing).sum();
+        assert!(marks.len() <= 2, "the first, and the rest at the end");
+        run.output = rest.concat();
+        assert_eq!(marked, check(&run, &input), "{policy}");
+    }
+}
+
+#[test]
+fn what_was_lost_between_two_marks_is_told_in_time_also_when_nothing_more_comes() {
+    let args = ["-B", "1k", "--high-water", "0", "--when-full", "sample"];
+    let args = [&args[..], &["--sample", "1/2", "--mark={records} lost"]].concat();
+    let args = [&args[..], &["--mark-every", "300ms"]].concat();
+    let mut child = hwm(&args).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    // The first record makes it pressured, and it stays so.
+    stdin.write_all(b"1\n2\n3\n4\n5\n6\n").unwrap();
+    let expected = b"1 lost\n2\n4\n6\n2 lost\n";
+    let mut output = vec![0; expected.len()];
+    stdout.read_exact(&mut output).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output),
+        String::from_utf8_lossy(expected)
+    );
+    drop(stdin);
+    assert_eq!(slurp(stdout), b"");
+    assert_eq!(wait(&mut child).code(), Some(0));
+}
+
+#[test]
 fn a_mark_is_always_followed_by_a_record() {
     let script = "seq 300000 | \"$HWM\" -q -B 64 -L 2000 --when-full drop-oldest --mark=gap";
     let done = std::process::Command::new("sh")

@@ -148,6 +148,14 @@ pub(super) struct Args {
           value_parser = mark::parse)]
     pub(super) mark: Option<Mark>,
 
+    /// Put in at most one mark every DUR, for all that was lost since the last; implies --mark
+    ///
+    /// No record waits for it: those that go out meanwhile have no mark between them, and the next one
+    /// stands for all that was lost before it. At the end the rest is marked whatever the time.
+    #[arg(help_heading = "Overflow policy", long, value_name = "DUR",
+          allow_hyphen_values = true, value_parser = duration::parse_positive)]
+    pub(super) mark_every: Option<Duration>,
+
     /// Append the lost records themselves to FILE
     ///
     /// In the order in which they are lost, each whole. Nothing waits for FILE: at most 4 MiB wait to

@@ -222,6 +222,23 @@ fn a_bare_mark_and_a_bare_loss_limit_have_defaults() {
 }
 
 #[test]
+fn a_time_between_marks_implies_marks() {
+    let every = |line: &str| {
+        let relay = config(line).relay;
+        (relay.mark, relay.mark_every)
+    };
+    let (ten, default) = (Some(Duration::from_secs(10)), mark::parse(mark::DEFAULT));
+    assert_eq!(every("--mark-every 10s"), (default.ok(), ten));
+    let own = (mark::parse("x").ok(), ten);
+    assert_eq!(every("--mark-every 10s --mark=x"), own);
+    assert_eq!(every("--mark").1, None);
+    assert_eq!(
+        error("--mark-every 0s"),
+        "invalid value '0s' for --mark-every: it must be longer than 0"
+    );
+}
+
+#[test]
 fn options_of_lossy_policies_are_accepted_with_block_as_well() {
     for line in ["--mark", "--fail-on-loss=5%", "--seed 1", "-S"] {
         config(line);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
 use super::watermark::Watermark;
-use super::{expected, format};
+use super::{expected, format, mark};
 use crate::classes::Classes;
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
@@ -150,6 +150,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
         },
         fail_on_loss: args.fail_on_loss,
         mark: mark(args, delimiter)?,
+        mark_every: args.mark_every,
         rate: rate(args)?,
         stop_after: expected.filter(|_| args.stop_at_size),
         seed: args.seed.unwrap_or_else(random_seed),
@@ -256,6 +257,7 @@ fn mark(args: &Args, delimiter: u8) -> Result<Option<Mark>, String> {
         Some(Mark(pieces)) if pieces.iter().any(ends_record) => {
             Err("the text of --mark has a newline in it, but must be one record".into())
         }
+        None if args.mark_every.is_some() => mark::parse(mark::DEFAULT).map(Some),
         mark => Ok(mark.clone()),
     }
 }

@@ -79,11 +79,13 @@ impl Gaps {
         self.0.get_mut(&at)
     }
 
-    /// The head has moved to `position`: gaps before it are history.
-    pub fn passed(&mut self, position: u64) {
+    /// The head has moved to `position`: gaps before it are history. Returns what was missing there.
+    pub fn passed(&mut self, position: u64) -> Tally {
+        let mut missing = Tally::default();
         while self.first().is_some_and(|first| first < position) {
-            self.take_first();
+            missing += self.take_first();
         }
+        missing
     }
 
     /// Position of the first gap.
@@ -101,9 +103,11 @@ impl Gaps {
         self.0.first_key_value().map(|(_, lost)| *lost)
     }
 
-    /// Takes the first gap out.
-    pub fn take_first(&mut self) {
-        self.0.pop_first();
+    /// Takes the first gap out. Returns what is missing there.
+    pub fn take_first(&mut self) -> Tally {
+        self.0
+            .pop_first()
+            .map_or(Tally::default(), |(_, lost)| lost)
     }
 }
 

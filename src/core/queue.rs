@@ -566,6 +566,11 @@ impl Queue {
         self.under_way = count as u64;
     }
 
+    /// Whether a thread is writing bytes that have not gone out yet.
+    pub fn is_handed_over(&self) -> bool {
+        self.under_way > 0
+    }
+
     /// The oldest record that waits may not be evicted any more, as if it had begun to go out.
     pub fn claim_head(&mut self) {
         self.is_begun = true;

@@ -341,7 +341,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             Write::WouldBlock => self.relay.output_blocked(now),
             Write::UnderWay(count) => {
                 self.under_way = Some(count);
-                self.relay.under_way(count);
+                self.relay.under_way(count, now);
                 self.relay.output_blocked(now);
             }
             Write::Gone => self.output_gone(now),

@@ -180,8 +180,8 @@ impl<'a> Run<'a> {
         self.under_way = self.offer();
         self.under_way.truncate(most);
         if !self.under_way.is_empty() {
-            self.relay.under_way(self.under_way.len());
-            self.model.hand_over(self.under_way.len());
+            self.relay.under_way(self.under_way.len(), NOW);
+            self.model.hand_over(self.under_way.len(), NOW);
             self.relay.output_blocked(NOW);
         }
     }
@@ -351,6 +351,8 @@ fn configs() -> impl Strategy<Value = RelayConfig> {
                     classes,
                     count_records: counts || matches!(stop_after, Some(Amount::Records(_))),
                     mark: marks.then(count_mark),
+                    // No time passes: all but the first wait for the end.
+                    mark_every: (seed % 3 == 0).then_some(WINDOW),
                     stop_after,
                     seed,
                     ..RelayConfig::new(policy, capacity)

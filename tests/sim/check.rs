@@ -383,7 +383,7 @@ impl Follower {
                 self.times.blocked();
                 model.blocked(now);
             }
-            Heard::UnderWay(count) => model.hand_over(*count),
+            Heard::UnderWay(count) => model.hand_over(*count, now),
             Heard::Sent(bytes, offered) => self.sent(bytes, *offered),
             Heard::Signal(Signal::Terminate(number)) => model.signal(*number, now),
             Heard::Signal(_) => {}

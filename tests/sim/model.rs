@@ -102,6 +102,11 @@ pub struct Model {
     mark_left: Vec<u8>,
     /// A mark has begun to go out, so the record behind it may not be lost.
     claimed: bool,
+    /// What was lost, bytes and records, where no mark went out; no mark begins before that time; and
+    /// the last byte of a record that went out did not end it.
+    unmarked: (u64, u64),
+    rests_until: Option<Duration>,
+    within: bool,
     arriving: Vec<u8>,
     /// With a greatest age: where each waiting record ends, counted in bytes of records that were ever
     /// admitted whole; how many these are; and what had come when. Times closer than a part of
@@ -174,6 +179,9 @@ impl Model {
             under_way: 0,
             mark_left: Vec::new(),
             claimed: false,
+            unmarked: (0, 0),
+            rests_until: None,
+            within: false,
             arriving: Vec::new(),
             ends: VecDeque::new(),
             whole: 0,
@@ -321,6 +329,7 @@ impl Model {
             || (self.phase != Phase::Running
                 && self.config.mark.is_some()
                 && !self.items.is_empty())
+            || (self.unmarked != (0, 0) && self.next_mark().is_some())
     }
 
     // ---- arrival ----------------------------------------------------------------------------
@@ -851,6 +860,7 @@ impl Model {
     /// A turn begins.
     pub fn turn(&mut self, now: Duration) {
         self.observe(now);
+        self.rests_until = self.rests_until.filter(|until| now < *until);
         if self.window_end().is_some_and(|end| now >= end) {
             self.end_window(now);
         }
@@ -935,7 +945,7 @@ impl Model {
         for _ in 0..count {
             assert!(self.may_go(), "demand: more than was asked for (1.1)");
             let (held, records) = (self.held(), self.output.1 + self.marks.1);
-            out.push(self.send_byte());
+            out.push(self.send_byte(now));
             self.give(self.output.1 + self.marks.1 - records);
             if self.held() < held {
                 self.shrank(now);
@@ -1002,26 +1012,42 @@ impl Model {
     }
 
     /// The next `count` bytes are handed to a thread.
-    pub fn hand_over(&mut self, count: usize) {
-        self.begin_mark();
+    pub fn hand_over(&mut self, count: usize, now: Duration) {
+        self.begin_mark(now);
         self.under_way = count.saturating_sub(self.mark_left.len());
+        self.pass_gaps_under_way();
         let whole = self.held() - self.arriving.len() - self.plain.len();
         self.arrival_begun |= self.may_lose() && self.under_way > whole;
     }
 
     /// A gap is passed when what follows it begins to go out: its mark, or the next record.
-    fn begin_mark(&mut self) {
-        if !self.mark_left.is_empty() {
-            return;
-        }
-        let Some(Item::Gap { records, bytes }) = self.items.front() else {
-            return;
-        };
-        if self.config.mark.is_some() {
+    fn begin_mark(&mut self, now: Duration) {
+        if let Some((mark, is_of_gap)) = self.next_mark() {
+            self.mark_left = mark;
+            self.rests_until = self.config.mark_every.map(|every| now + every);
+            let (mut bytes, mut records) = std::mem::take(&mut self.unmarked);
+            if let Some(Item::Gap {
+                records: r,
+                bytes: b,
+            }) = self.items.front()
+                && is_of_gap
+            {
+                (bytes, records) = (bytes + b, records + r);
+                self.claimed = true;
+                self.pass_first_gap();
+            }
             self.marked = (self.marked.0 + bytes, self.marked.1 + records);
-            self.claimed = true;
-            self.mark_left = self.first_mark();
+        } else if let Some(Item::Gap { records, bytes }) = self.items.front()
+            && self.mark_left.is_empty()
+        {
+            if self.config.mark.is_some() {
+                self.unmarked = (self.unmarked.0 + bytes, self.unmarked.1 + records);
+            }
+            self.pass_first_gap();
         }
+    }
+
+    fn pass_first_gap(&mut self) {
         self.items.pop_front();
         if self.items.is_empty() && !self.arriving.is_empty() {
             self.claimed = false;
@@ -1029,34 +1055,73 @@ impl Model {
         }
     }
 
-    /// The mark for the first gap, if that is what comes next.
-    fn first_mark(&self) -> Vec<u8> {
-        let (Some(mark), Some(Item::Gap { records, bytes })) =
-            (&self.config.mark, self.items.front())
-        else {
-            return Vec::new();
+    /// With a time between marks there may be gaps among the bytes that a thread is writing.
+    fn pass_gaps_under_way(&mut self) {
+        if self.config.mark.is_none() {
+            return;
+        }
+        let mut before = 0;
+        let mut sent = self.sent_of_first;
+        let mut at = 0;
+        while before < self.under_way && at < self.items.len() {
+            match &self.items[at] {
+                Item::Record(record) => {
+                    before += record.len() - std::mem::take(&mut sent);
+                    at += 1;
+                }
+                Item::Gap { records, bytes } => {
+                    self.unmarked = (self.unmarked.0 + bytes, self.unmarked.1 + records);
+                    self.items.remove(at);
+                }
+            }
+        }
+    }
+
+    /// The mark that goes out before anything else, if one does, and whether it stands for the first gap,
+    /// too.
+    fn next_mark(&self) -> Option<(Vec<u8>, bool)> {
+        let mark = self.config.mark.as_ref()?;
+        let is_last = self.ended() && self.held() == 0;
+        let rests = self.rests_until.is_some() && !is_last;
+        if rests || !self.mark_left.is_empty() || self.under_way > 0 {
+            return None;
+        }
+        let follows = self.items.len() > 1 || (self.sends_arriving() && !self.arriving.is_empty());
+        let gap = match self.items.front() {
+            Some(Item::Gap { records, bytes }) if follows || self.ended() => (*bytes, *records),
+            _ => (0, 0),
         };
+        let is_of_gap = gap != (0, 0);
+        if !is_of_gap && (self.unmarked == (0, 0) || (self.within && !is_last)) {
+            return None;
+        }
+        let (bytes, records) = (self.unmarked.0 + gap.0, self.unmarked.1 + gap.1);
         let text = mark.0.iter().map(|piece| match piece {
             MarkPiece::Text(text) => text.clone(),
             MarkPiece::Records => records.to_string(),
             MarkPiece::Bytes => bytes.to_string(),
             MarkPiece::Size => panic!("the simulator uses exact marks"),
         });
-        let mut mark = text.collect::<String>().into_bytes();
-        mark.push(self.config.delimiter);
-        mark
+        let text = text.collect::<String>().into_bytes();
+        // A record that the input did not end.
+        let before = (is_last && self.within).then_some(self.config.delimiter);
+        let whole = before
+            .into_iter()
+            .chain(text)
+            .chain([self.config.delimiter]);
+        Some((whole.collect(), is_of_gap))
     }
 
     /// Bytes that wait to go out, the next mark among them.
     pub fn waiting(&self) -> usize {
         let mark = match self.mark_left.len() {
-            0 if self.has_output() => self.first_mark().len(),
+            0 if self.has_output() => self.next_mark().map_or(0, |(mark, _)| mark.len()),
             left => left,
         };
         self.held() + mark
     }
 
-    fn send_byte(&mut self) -> u8 {
+    fn send_byte(&mut self, now: Duration) -> u8 {
         if let Some(byte) = self.plain.pop_front() {
             self.output.0 += 1;
             self.is_torn = byte != self.config.delimiter;
@@ -1064,7 +1129,7 @@ impl Model {
             self.output.1 += u64::from(ends && self.counts_records());
             return byte;
         }
-        self.begin_mark();
+        self.begin_mark(now);
         if !self.mark_left.is_empty() {
             self.marks.0 += 1;
             let byte = self.mark_left.remove(0);
@@ -1074,6 +1139,7 @@ impl Model {
         if self.items.is_empty() && self.sends_arriving() && !self.arriving.is_empty() {
             self.arrival_begun = true;
             self.is_torn = true;
+            self.within = true;
             self.under_way = self.under_way.saturating_sub(1);
             self.output.0 += 1;
             return self.arriving.remove(0);
@@ -1083,6 +1149,7 @@ impl Model {
         };
         self.claimed = false;
         let byte = record[self.sent_of_first];
+        self.within = byte != self.config.delimiter;
         self.sent_of_first += 1;
         self.under_way = self.under_way.saturating_sub(1);
         self.output.0 += 1;
@@ -1232,6 +1299,7 @@ impl Model {
 
     pub fn consumer_gone(&mut self, now: Duration) {
         let owes_mark = self.config.mark.is_some() && !self.items.is_empty();
+        let owes_mark = owes_mark || self.unmarked != (0, 0);
         let owes = self.held() > 0 || self.doomed.is_some() || owes_mark;
         if self.phase == Phase::Running && !owes {
             self.farewell.get_or_insert(now + FAREWELL);
@@ -1332,7 +1400,10 @@ impl Model {
         let idle = self.idle_deadline();
         let age = self.age_deadline();
         let window = self.window_end();
-        let all = [stall, idle, farewell, drain, age, window, self.fills_until];
+        let is_owed = self.unmarked != (0, 0) && self.phase != Phase::Ended;
+        let mark = self.rests_until.filter(|_| is_owed);
+        let fills = self.fills_until;
+        let all = [stall, idle, farewell, drain, age, window, fills, mark];
         all.into_iter().flatten().collect()
     }
 

@@ -81,6 +81,11 @@ impl Scenario {
         if dice.one_in(5) {
             prioritize(&mut dice, &mut scenario);
         }
+        let mut dice = Dice(Rng::new(seed ^ 0x4d41_524b));
+        if dice.one_in(3) {
+            let every = dice.of(&[1, 1_000, 20_000, 300_000]);
+            scenario.config.mark_every = Some(Duration::from_micros(dice.between(1, every)));
+        }
         scenario
     }
 }
@@ -176,6 +181,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
             0 => LossLimit::Records(dice.between(1, 20)),
             _ => LossLimit::Percent(dice.below(101) as f64),
         }),
+        mark_every: None,
         mark: dice.maybe(2, |_| {
             Mark(vec![
                 MarkPiece::Text("~".into()),

@@ -16,8 +16,8 @@ impl Relay {
         earliest(self.deadline(), self.credit_at(now))
     }
 
-    /// When the run ends, or stops reading, or what is set aside comes out, unless something happens
-    /// before.
+    /// When the run ends, or stops reading, or what is set aside or a mark comes out, unless something
+    /// happens before.
     pub fn deadline(&self) -> Option<Duration> {
         let drained = match self.phase {
             Phase::Draining { until } => until,
@@ -31,6 +31,7 @@ impl Relay {
             self.age_deadline(),
             self.start_deadline(),
             self.aside.until(),
+            self.mark_deadline(),
         ]
         .into_iter()
         .fold(None, earliest)

@@ -106,7 +106,7 @@ impl Relay {
     pub(super) fn evict_lowest(&mut self, most: usize, now: Duration) -> bool {
         self.queue.set_begun_aside();
         // As in an eviction from the head.
-        self.gaps.passed(self.queue.head());
+        self.pass_gaps();
         let (spill, delimiter) = (&mut self.spill, self.config.delimiter);
         let keep = |record: &[u8]| {
             if let Some(spill) = spill {
@@ -157,7 +157,7 @@ impl Relay {
     pub(super) fn evict(&mut self, bytes: u64, reason: Reason, now: Duration) {
         let from = self.queue.head();
         // A gap before a begun record that was set aside is history.
-        self.gaps.passed(from);
+        self.pass_gaps();
         self.spill_head(bytes);
         let lost = self.queue.evict(bytes);
         self.meter.lost[reason] += lost;

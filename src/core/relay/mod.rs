@@ -179,7 +179,7 @@ impl Relay {
                 .mark
                 .clone()
                 .filter(|_| config.may_lose())
-                .map(|mark| Marker::new(mark, config.delimiter)),
+                .map(|mark| Marker::new(mark, config.mark_every, config.delimiter)),
             spill: config.keeps_lost.then(|| Spill::new(config.delimiter)),
             meter: Meter::default(),
             start: config.start.map_or(Start::Over, |_| Start::AwaitsInput),
@@ -291,6 +291,7 @@ impl Relay {
         if self.aside.until().is_some_and(|until| now >= until) {
             self.end_window(now);
         }
+        self.wake_marker(now);
     }
 
     /// The loop is about to wait.
@@ -375,7 +376,7 @@ impl Relay {
 
     /// The consumer is gone. Nothing may be written any more.
     pub fn output_gone(&mut self, now: Duration) {
-        let owes_mark = self.marker.is_some() && self.gaps.first().is_some();
+        let owes_mark = self.owes_mark();
         let owes_nothing = self.held() == 0 && self.doomed.is_none() && !owes_mark;
         let owes_nothing = owes_nothing && !self.has_output();
         if self.phase == Phase::Running && owes_nothing {

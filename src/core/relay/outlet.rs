@@ -3,6 +3,10 @@
 //! A mark takes its text from a gap and may still change while none of its bytes went out: losses
 //! next to each other share one mark. It never splits a record, and it waits until a whole
 //! record follows it or the input has ended.
+//!
+//! With `--mark-every` a mark rests for so long after it began to go out. Records do not wait for that: what
+//! is missing between them meanwhile is summed up for the next mark, which then goes out between any
+//! two records, also where none follows. At the end the rest is marked whatever the time.
 
 use std::io::IoSlice;
 use std::time::Duration;
@@ -17,22 +21,40 @@ use crate::units;
 /// The marks of a relay.
 pub(super) struct Marker {
     template: Mark,
+    every: Option<Duration>,
     delimiter: u8,
     /// The mark that goes out next, from `written` on; empty when there is none.
     text: Vec<u8>,
     written: usize,
     /// A byte of `text` went out or is under way: it can't change any more, and its gap is gone.
     is_begun: bool,
+    /// `text` tells of the gap at the head, too.
+    is_of_gap: bool,
+    /// What is missing at gaps that were passed without a mark.
+    unmarked: Tally,
+    /// No mark begins before that.
+    rests_until: Option<Duration>,
+}
+
+/// The mark that comes next, as far as is known.
+struct Due {
+    lost: Tally,
+    /// The gap at the head is part of it.
+    is_of_gap: bool,
 }
 
 impl Marker {
-    pub(super) fn new(template: Mark, delimiter: u8) -> Self {
+    pub(super) fn new(template: Mark, every: Option<Duration>, delimiter: u8) -> Self {
         Self {
             template,
+            every,
             delimiter,
             text: Vec::new(),
             written: 0,
             is_begun: false,
+            is_of_gap: false,
+            unmarked: Tally::default(),
+            rests_until: None,
         }
     }
 
@@ -40,10 +62,12 @@ impl Marker {
         &self.text[self.written..]
     }
 
-    /// Writes the text for what is missing.
-    fn compose(&mut self, lost: Tally) {
+    /// Writes the text for what is missing; behind a record without its delimiter it needs one.
+    fn compose(&mut self, Due { lost, is_of_gap }: Due, behind_bare_tail: bool) {
         self.text.clear();
         self.written = 0;
+        self.is_of_gap = is_of_gap;
+        self.text.extend(behind_bare_tail.then_some(self.delimiter));
         for piece in &self.template.0 {
             match piece {
                 MarkPiece::Text(text) => self.text.extend_from_slice(text.as_bytes()),
@@ -138,7 +162,7 @@ impl Relay {
         let before = self.meter.output.records + self.meter.marks.records;
         let of_mark = self.mark_left().min(count);
         if of_mark > 0 {
-            self.begin_mark();
+            self.begin_mark(now);
             self.meter.marks.bytes += of_mark as u64;
             if let Some(marker) = &mut self.marker
                 && marker.advance(of_mark)
@@ -148,7 +172,7 @@ impl Relay {
         }
         self.meter.output.bytes += (count - of_mark) as u64;
         self.queue.advance(count - of_mark);
-        self.gaps.passed(self.queue.head());
+        self.pass_gaps();
         if self.config.capacity_records.is_some() {
             self.settle();
         }
@@ -183,12 +207,13 @@ impl Relay {
     }
 
     /// The first `count` offered bytes can't be taken back, but are not accepted yet.
-    pub fn under_way(&mut self, count: usize) {
+    pub fn under_way(&mut self, count: usize, now: Duration) {
         let of_mark = self.mark_left().min(count);
         if of_mark > 0 {
-            self.begin_mark();
+            self.begin_mark(now);
         }
         self.queue.hand_over(count - of_mark);
+        self.pass_gaps_among((count - of_mark) as u64);
     }
 
     /// The output took not all of what was offered: nothing is written before
@@ -252,40 +277,109 @@ impl Relay {
 
     /// Brings the text of a mark that has not begun up to date.
     fn compose_mark(&mut self) {
-        let missing = self.gaps.first_lost().filter(|_| self.mark_is_due());
-        match (&mut self.marker, missing) {
-            (Some(marker), Some(lost)) => marker.compose(lost),
+        let due = self.due_mark();
+        let behind_bare_tail = self.is_last_chance() && self.queue.is_torn();
+        match (&mut self.marker, due) {
+            (Some(marker), Some(due)) => marker.compose(due, behind_bare_tail),
             (Some(marker), None) if !marker.is_begun => marker.text.clear(),
             _ => {}
         }
     }
 
     /// The mark on offer can't change any more: what is lost from here on is another gap.
-    fn begin_mark(&mut self) {
+    fn begin_mark(&mut self, now: Duration) {
         if let Some(marker) = &mut self.marker
             && !marker.is_begun
         {
             marker.is_begun = true;
-            self.gaps.take_first();
-            // The mark promises that a record follows; were it lost, a mark would follow the mark.
-            self.queue.claim_head();
+            marker.unmarked = Tally::default();
+            marker.rests_until = marker.every.map(|every| now.saturating_add(every));
+            if marker.is_of_gap {
+                self.gaps.take_first();
+                // The mark promises that a record follows; were it lost, a mark would follow the mark.
+                self.queue.claim_head();
+            }
         }
     }
 
-    /// Whether the next thing to go out is a mark that has not begun.
     fn mark_is_due(&self) -> bool {
-        let Some(marker) = &self.marker else {
-            return false;
-        };
-        let is_at_head = self.gaps.first() == Some(self.queue.head());
-        let behind_begun = self.queue.begun() > 0;
+        self.due_mark().is_some()
+    }
+
+    /// The mark that has not begun and is the next thing to go out.
+    fn due_mark(&self) -> Option<Due> {
+        let marker = self.marker.as_ref()?;
+        let rests = marker.rests_until.is_some() && !self.is_last_chance();
+        let behind_begun = self.queue.begun() > 0 || self.queue.is_handed_over();
+        if marker.is_begun || rests || behind_begun {
+            return None;
+        }
+        let mut lost = marker.unmarked;
+        let gap = self.gaps.first_lost().filter(|_| self.gap_is_due());
+        lost += gap.unwrap_or_default();
+        let fits_here = !self.queue.is_torn() || self.is_last_chance();
+        let is_owed = gap.is_some() || (marker.unmarked != Tally::default() && fits_here);
+        let is_of_gap = gap.is_some();
+        is_owed.then_some(Due { lost, is_of_gap })
+    }
+
+    /// Whether records are missing right at the head, and as many as it will be.
+    fn gap_is_due(&self) -> bool {
         // What comes in while it blocks will go out, however much of it is missing yet.
         let record_follows = match self.sheds() {
             true => self.queue.complete() > 0,
             false => !self.queue.is_empty(),
         };
         let input_ended = self.phase != Phase::Running;
-        !marker.is_begun && is_at_head && !behind_begun && (record_follows || input_ended)
+        self.gaps.first() == Some(self.queue.head()) && (record_follows || input_ended)
+    }
+
+    /// Whether nothing but a mark can go out any more.
+    fn is_last_chance(&self) -> bool {
+        self.phase != Phase::Running && self.queue.is_empty()
+    }
+
+    /// Whether the consumer lacks a mark that need not wait for its time.
+    pub(super) fn owes_mark(&self) -> bool {
+        let unmarked = |marker: &Marker| marker.unmarked != Tally::default();
+        self.marker
+            .as_ref()
+            .is_some_and(|marker| self.gaps.first().is_some() || unmarked(marker))
+    }
+
+    /// The time between two marks may be over.
+    pub(super) fn wake_marker(&mut self, now: Duration) {
+        if let Some(marker) = &mut self.marker
+            && marker.rests_until.is_some_and(|until| now >= until)
+        {
+            marker.rests_until = None;
+        }
+    }
+
+    /// When a mark may go out for what was passed without one.
+    pub(super) fn mark_deadline(&self) -> Option<Duration> {
+        let marker = self.marker.as_ref()?;
+        let waits = marker.unmarked != Tally::default() && self.phase != Phase::Ended;
+        marker.rests_until.filter(|_| waits)
+    }
+
+    /// The head has moved. Where marks go out at once, none is missing there.
+    pub(super) fn pass_gaps(&mut self) {
+        let passed = self.gaps.passed(self.queue.head());
+        if let Some(marker) = &mut self.marker {
+            marker.unmarked += passed;
+        }
+    }
+
+    /// The first `bytes` bytes can't be taken back: a mark comes behind them at the soonest.
+    fn pass_gaps_among(&mut self, bytes: u64) {
+        let Some(marker) = &mut self.marker else {
+            return;
+        };
+        let before = |position| self.queue.begun() + self.queue.bytes_before(position, bytes);
+        while self.gaps.first().is_some_and(|first| before(first) < bytes) {
+            marker.unmarked += self.gaps.take_first();
+        }
     }
 
     /// Bytes that may go out before the next mark must.
@@ -293,6 +387,13 @@ impl Relay {
         let Some(marker) = &self.marker else {
             return u64::MAX;
         };
+        if marker.rests_until.is_some() {
+            return u64::MAX;
+        }
+        if marker.unmarked != Tally::default() && self.mark_left() == 0 {
+            // It waits for the end of the record that has begun.
+            return self.queue.bytes_of_records(1, CHUNK as u64);
+        }
         let head = self.queue.head();
         // A gap at the head that is being offered now does not count, unless a begun record must go
         // out before its mark can.

@@ -119,8 +119,7 @@ impl Relay {
         let goes_out = !self.is_blocked && self.pacer.is_none() && self.held() <= least;
         let goes_out = goes_out && self.demand.is_none() && self.start == Start::Over;
         let is_seen = self.config.splice && self.counts_records && !self.judges();
-        let owes_mark = self.marker.is_some() && self.gaps.first().is_some();
-        if !(is_dense && goes_out && is_seen) || owes_mark {
+        if !(is_dense && goes_out && is_seen) || self.owes_mark() {
             return None;
         }
         let ReadWish::UpTo(most) = self.read_wish() else {
