@@ -23,7 +23,7 @@ _hwm() {
 
     case "${cmd}" in
         hwm)
-            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -p -t -e -I -r -a -b -T -A -F -n -8 -k -g -u -m -W -D -w -H -c -o -X -E -Z -Y -P -h -V --buffer-size --buffer-records --high-water --low-water --start-fill --start-timeout --no-splice --overflow --when-full --sample --red-max --priority --seed --max-age --mark --mark-every --lost-to --fail-on-loss --rate-limit --burst --demand --line-mode --null --size --stop-at-size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --report --report-to --events --on-pressure --on-flow --interval --name --force --quiet --stats --metrics-file --progress --timer --eta --fineta --rate --average-rate --bytes --buffer-percent --last-written --format --numeric --bits --si --gauge --bar-style --average-rate-window --wait --delay-start --width --height --cursor --output --discard --skip-errors --error-skip-block --sync --pidfile --help --version"
+            opts="-B -C -L -l -0 -s -S -i -N -f -q -v -p -t -e -I -r -a -b -T -A -F -n -8 -k -g -u -m -W -D -w -H -c -o -X -E -Z -Y -P -h -V --buffer-size --buffer-records --high-water --low-water --start-fill --start-timeout --no-splice --overflow --policy --when-full --sample --red-max --priority --seed --max-age --mark --mark-every --lost-to --fail-on-loss --rate-limit --burst --demand --line-mode --null --size --stop-at-size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --report --report-to --events --on-pressure --on-flow --interval --name --force --quiet --stats --metrics-file --progress --timer --eta --fineta --rate --average-rate --bytes --buffer-percent --last-written --format --numeric --bits --si --gauge --bar-style --average-rate-window --wait --delay-start --width --height --cursor --output --discard --skip-errors --error-skip-block --sync --pidfile --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -62,6 +62,10 @@ _hwm() {
                     return 0
                     ;;
                 --overflow)
+                    COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red priority fail" -- "${cur}"))
+                    return 0
+                    ;;
+                --policy)
                     COMPREPLY=($(compgen -W "block drop-newest drop-oldest drop-buffer latest sample red priority fail" -- "${cur}"))
                     return 0
                     ;;

@@ -1,50 +1,50 @@
-complete -c hwm -s B -l buffer-size -d 'Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]' -r
+complete -c hwm -s B -l buffer-size -d 'Hold at most SIZE bytes [default: 4M, lossy 16M]' -r
 complete -c hwm -l buffer-records -d 'Hold at most N records, too' -r
 complete -c hwm -l high-water -d 'Become pressured when so much is held [default: 100%; 80% with sample, priority and red]' -r
 complete -c hwm -l low-water -d 'Flow again when no more is held [default: 75% of the high-water mark]' -r
 complete -c hwm -l start-fill -d 'Write nothing before so much is held' -r
 complete -c hwm -l start-timeout -d 'With --start-fill: begin to write at the latest so long after the first byte came [default: 10s]' -r
-complete -c hwm -l when-full -l overflow -d 'What happens when an arriving record does not fit [default: block]' -r -f -a "block\t'stop reading until there is room; nothing is lost'
+complete -c hwm -l when-full -l overflow -l policy -d 'What to do when the buffer is full [default: block]' -r -f -a "block\t'stop reading until there is room; nothing is lost'
 drop-newest\t'lose the arriving record'
 drop-oldest\t'lose the records that waited longest'
 drop-buffer\t'lose everything that waits and start over'
 latest\t'let only the newest record wait'
 sample\t'while pressured let only some records pass'
 red\t'lose more arrivals the more is held on average'
-priority\t'lose the records that --priority says are worth least'
+priority\t'lose what --priority says is worth least'
 fail\t'stop reading, write what was accepted, exit 4'"
 complete -c hwm -l sample -d 'With sample: which records pass, 1/N, P% and so on [default: adaptive]' -r
 complete -c hwm -l red-max -d 'With red: the chance to lose an arrival right below the high-water mark [default: 10%]' -r
 complete -c hwm -l priority -d 'With priority: records that match are worth more than others; repeatable, best first' -r
 complete -c hwm -l seed -d 'Make random choices repeatable' -r
-complete -c hwm -l max-age -d 'Lose what has waited for longer, with a policy that loses records' -r
-complete -c hwm -l mark -d 'Put a record into the output where records are missing' -r
-complete -c hwm -l mark-every -d 'Put in at most one mark every DUR, for all that was lost since the last; implies --mark' -r
+complete -c hwm -l max-age -d 'With a lossy policy: lose what waited for longer' -r
+complete -c hwm -l mark -d 'Say in the output where records are missing' -r
+complete -c hwm -l mark-every -d 'Mark at most every DUR; implies --mark' -r
 complete -c hwm -l lost-to -d 'Append the lost records themselves to FILE' -r -F
-complete -c hwm -l fail-on-loss -d 'Exit 3 when N records (default 1) or P% of them were lost' -r
-complete -c hwm -s L -l rate-limit -d 'Write at most RATE bytes a second, or records with -l' -r
+complete -c hwm -l fail-on-loss -d 'Exit 3 if N records [default: 1] or P% were lost' -r
+complete -c hwm -s L -l rate-limit -d 'Write at most RATE bytes/s, or records/s with -l' -r
 complete -c hwm -l burst -d 'With -L: save up at most so much credit [default: a tenth of a second]' -r
 complete -c hwm -l demand -d 'Write only what the consumer asks for by lines in PATH' -r -F
-complete -c hwm -s s -l size -d 'Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has' -r
-complete -c hwm -l block-timeout -d 'With block: end with exit status 5 when a stall lasts longer, or see --then' -r
-complete -c hwm -l then -d 'With --block-timeout: lose records by POLICY when a stall lasts longer' -r -f -a "drop-newest\t'lose the arriving record'
+complete -c hwm -s s -l size -d 'Expect SIZE bytes, records with -l; or as @FILE has' -r
+complete -c hwm -l block-timeout -d 'With block: exit 5 if a stall lasts longer; --then' -r
+complete -c hwm -l then -d 'After --block-timeout: lose records by POLICY' -r -f -a "drop-newest\t'lose the arriving record'
 drop-oldest\t'lose the records that waited longest'
 drop-buffer\t'lose everything that waits and start over'
 latest\t'let only the newest record wait'
 sample\t'while pressured let only some records pass'
 red\t'lose more arrivals the more is held on average'
-priority\t'lose the records that --priority says are worth least'"
-complete -c hwm -l idle-timeout -d 'End with exit status 6 when no input came for so long' -r
+priority\t'lose what --priority says is worth least'"
+complete -c hwm -l idle-timeout -d 'Exit 6 when no input came for so long' -r
 complete -c hwm -l drain-timeout -d 'After SIGINT, SIGTERM or SIGHUP write for at most so long' -r
 complete -c hwm -l broken-pipe -d 'What it means when the consumer is gone' -r -f -a "signal\t'die by SIGPIPE, like cat'
 ok\t'a normal ending, exit 0'"
-complete -c hwm -l report -d 'The form of the report [default: bar on a terminal, else summary]' -r -f -a "bar\t'a live line, and a summary at the end'
+complete -c hwm -l report -d 'How to report' -r -f -a "bar\t'a live line, and a summary at the end'
 plain\t'a line of key=value each interval, and a summary'
 json\t'a JSON object a line: each interval, each event, a summary'
 summary\t'a line when a loss episode begins, and a summary'
 none\t'nothing but errors'"
 complete -c hwm -l report-to -d 'Append the report to PATH instead of writing it to standard error' -r -F
-complete -c hwm -l events -d 'Append each change of state to PATH, a JSON object a line' -r -F
+complete -c hwm -l events -d 'Append each change of state to PATH as JSON lines' -r -F
 complete -c hwm -l on-pressure -d 'Run CMD by sh -c each time the state becomes pressured' -r -f -a "(__fish_complete_command)"
 complete -c hwm -l on-flow -d 'Run CMD by sh -c each time the state is flowing again' -r -f -a "(__fish_complete_command)"
 complete -c hwm -s i -l interval -d 'Report every SEC seconds, as in 0.5, or DUR' -r
@@ -87,5 +87,5 @@ complete -c hwm -s c -l cursor -d 'Share the terminal with others: a row for eac
 complete -c hwm -s X -l discard -d 'Write to nowhere'
 complete -c hwm -s E -l skip-errors -d 'Go on behind what cannot be read, and write null bytes instead'
 complete -c hwm -s Y -l sync -d 'Wait for the disk after every write'
-complete -c hwm -s h -l help -d 'Print help; --help says more than -h'
+complete -c hwm -s h -l help -d 'Print what most people need, with --help all'
 complete -c hwm -s V -l version -d 'Print the version'

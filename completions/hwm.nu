@@ -22,39 +22,40 @@ module completions {
 
   # relay standard input to standard output through a bounded buffer with watermarks
   export extern hwm [
-    --buffer-size(-B): string # Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]
+    --buffer-size(-B): string # Hold at most SIZE bytes [default: 4M, lossy 16M]
     --buffer-records: string  # Hold at most N records, too
     --high-water: string      # Become pressured when so much is held [default: 100%; 80% with sample, priority and red]
     --low-water: string       # Flow again when no more is held [default: 75% of the high-water mark]
     --start-fill: string      # Write nothing before so much is held
     --start-timeout: string   # With --start-fill: begin to write at the latest so long after the first byte came [default: 10s]
     --no-splice(-C)           # Copy all data through memory
-    --when-full: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
-    --overflow: string@"nu-complete hwm when_full" # What happens when an arriving record does not fit [default: block]
+    --when-full: string@"nu-complete hwm when_full" # What to do when the buffer is full [default: block]
+    --overflow: string@"nu-complete hwm when_full" # What to do when the buffer is full [default: block]
+    --policy: string@"nu-complete hwm when_full" # What to do when the buffer is full [default: block]
     --sample: string          # With sample: which records pass, 1/N, P% and so on [default: adaptive]
     --red-max: string         # With red: the chance to lose an arrival right below the high-water mark [default: 10%]
     --priority: string        # With priority: records that match are worth more than others; repeatable, best first
     --seed: string            # Make random choices repeatable
-    --max-age: string         # Lose what has waited for longer, with a policy that loses records
-    --mark: string            # Put a record into the output where records are missing
-    --mark-every: string      # Put in at most one mark every DUR, for all that was lost since the last; implies --mark
+    --max-age: string         # With a lossy policy: lose what waited for longer
+    --mark: string            # Say in the output where records are missing
+    --mark-every: string      # Mark at most every DUR; implies --mark
     --lost-to: path           # Append the lost records themselves to FILE
-    --fail-on-loss: string    # Exit 3 when N records (default 1) or P% of them were lost
-    --rate-limit(-L): string  # Write at most RATE bytes a second, or records with -l
+    --fail-on-loss: string    # Exit 3 if N records [default: 1] or P% were lost
+    --rate-limit(-L): string  # Write at most RATE bytes/s, or records/s with -l
     --burst: string           # With -L: save up at most so much credit [default: a tenth of a second]
     --demand: path            # Write only what the consumer asks for by lines in PATH
     --line-mode(-l)           # Count records (lines) instead of bytes
     --null(-0)                # Records end with a null byte instead of a newline; implies -l
-    --size(-s): string        # Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has
+    --size(-s): string        # Expect SIZE bytes, records with -l; or as @FILE has
     --stop-at-size(-S)        # Stop after the size of -s, or that of the files
-    --block-timeout: string   # With block: end with exit status 5 when a stall lasts longer, or see --then
-    --then: string@"nu-complete hwm then" # With --block-timeout: lose records by POLICY when a stall lasts longer
-    --idle-timeout: string    # End with exit status 6 when no input came for so long
+    --block-timeout: string   # With block: exit 5 if a stall lasts longer; --then
+    --then: string@"nu-complete hwm then" # After --block-timeout: lose records by POLICY
+    --idle-timeout: string    # Exit 6 when no input came for so long
     --drain-timeout: string   # After SIGINT, SIGTERM or SIGHUP write for at most so long
     --broken-pipe: string@"nu-complete hwm broken_pipe" # What it means when the consumer is gone
-    --report: string@"nu-complete hwm report" # The form of the report [default: bar on a terminal, else summary]
+    --report: string@"nu-complete hwm report" # How to report
     --report-to: path         # Append the report to PATH instead of writing it to standard error
-    --events: path            # Append each change of state to PATH, a JSON object a line
+    --events: path            # Append each change of state to PATH as JSON lines
     --on-pressure: string     # Run CMD by sh -c each time the state becomes pressured
     --on-flow: string         # Run CMD by sh -c each time the state is flowing again
     --interval(-i): string    # Report every SEC seconds, as in 0.5, or DUR
@@ -90,7 +91,7 @@ module completions {
     --error-skip-block(-Z): string # With -E: go on at the next multiple of SIZE; implies -E
     --sync(-Y)                # Wait for the disk after every write
     --pidfile(-P): path       # Write the process's number to FILE, and remove it at the end
-    --help(-h)                # Print help; --help says more than -h
+    --help(-h)                # Print what most people need, with --help all
     --version(-V)             # Print the version
     ...files: path            # Read these files instead of standard input; - is standard input
   ]

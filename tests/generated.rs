@@ -74,7 +74,7 @@ fn man_page() -> String {
     let here = |text: String| text.replace(" in hwm(1)", "");
     let command: Command = highwater::cli::command().mut_arg("when_full", |arg| {
         arg.hide_possible_values(true)
-            .long_help("What happens when an arriving record does not fit [default: block]\n\nSee POLICIES. --overflow is another name of this option.")
+            .long_help("What happens when an arriving record does not fit [default: block]\n\nSee POLICIES. --overflow and --policy are other names of this option.")
     });
     let man = Man::new(command).title("HWM").manual("User Commands");
     // An empty date is dropped by the generator, which would shift what follows it.

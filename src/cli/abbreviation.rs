@@ -10,6 +10,8 @@ use std::ffi::OsString;
 
 use clap::{Arg, Command, Id};
 
+use super::hints;
+
 /// Teaches the parser those that are typed and clear. That one may be the value of another option does
 /// no harm: then the parser never looks it up.
 pub(super) fn teach(command: Command, args: &[OsString]) -> Command {
@@ -58,6 +60,8 @@ fn meanings(command: &Command, short: &str) -> Vec<(Id, String)> {
     let pvs: Vec<(Id, String)> = of(|arg| arg.get_short().is_some());
     match only(&pvs) {
         Some(_) => pvs,
+        // `--fail` is not `--fail-on-loss`: who types it means what to do when the buffer is full.
+        None if hints::is_policy(short) => Vec::new(),
         None => of(|_| true),
     }
 }

@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{EnumValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::ContextKind;
 use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
 use super::display::{DisplayArgs, TransferArgs};
 use super::watermark::{self, Watermark};
-use super::{duration, loss_limit, mark, number, percent, rate, sample, size};
+use super::{duration, hints, loss_limit, mark, number, percent, rate, sample, size};
 use crate::classes::Classes;
 use crate::config::{LossLimit, Mark, Sample};
 
@@ -38,9 +39,9 @@ use crate::config::{LossLimit, Mark, Sample};
                   hwm(1) has more of them, and what is different from pv."
 )]
 pub(super) struct Args {
-    /// Hold at most SIZE bytes [default: 4M; 16M with a policy that loses records]
+    /// Hold at most SIZE bytes [default: 4M, lossy 16M]
     ///
-    /// The capacity: hwm never holds more payload than this in its own memory and in pipes it
+    /// By default 4M, and 16M with a policy that loses records. The capacity: hwm never holds more payload than this in its own memory and in pipes it
     /// made itself. Memory is taken as it is needed.
     #[arg(help_heading = "Buffer", short = 'B', long, value_name = "SIZE",
           allow_hyphen_values = true, value_parser = size::parse_positive)]
@@ -91,8 +92,10 @@ pub(super) struct Args {
     #[arg(help_heading = "Buffer", short = 'C', long)]
     pub(super) no_splice: bool,
 
-    /// What happens when an arriving record does not fit [default: block]
-    #[arg(help_heading = "Overflow policy", long, visible_alias = "overflow",
+    /// What to do when the buffer is full [default: block]
+    ///
+    /// It decides who gives way when an arriving record does not fit. See POLICIES in hwm(1).
+    #[arg(help_heading = "Overflow policy", long, visible_aliases = ["overflow", "policy"],
           value_name = "POLICY", default_value = "block", hide_default_value = true,
           allow_hyphen_values = true, value_parser = PolicyParser { only_lossy: false })]
     pub(super) when_full: PolicyName,
@@ -131,7 +134,7 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = parse_seed)]
     pub(super) seed: Option<u64>,
 
-    /// Lose what has waited for longer, with a policy that loses records
+    /// With a lossy policy: lose what waited for longer
     ///
     /// What is too old is lost with the reason expired as soon as it is, also while the consumer takes
     /// nothing, and at most a thousandth of DUR later.
@@ -139,19 +142,19 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = duration::parse_positive)]
     pub(super) max_age: Option<Duration>,
 
-    /// Put a record into the output where records are missing
+    /// Say in the output where records are missing
     ///
-    /// In TEXT, {records}, {bytes} and {size} stand for what is missing there, and {{ and }} for
+    /// One record stands for those that are missing at its place. In TEXT, {records}, {bytes} and {size} stand for what is missing there, and {{ and }} for
     /// braces. See MARKS in hwm(1).
     #[arg(help_heading = "Overflow policy", long, value_name = "TEXT", num_args = 0..=1,
           require_equals = true, default_missing_value = mark::DEFAULT,
           value_parser = mark::parse)]
     pub(super) mark: Option<Mark>,
 
-    /// Put in at most one mark every DUR, for all that was lost since the last; implies --mark
+    /// Mark at most every DUR; implies --mark
     ///
-    /// No record waits for it: those that go out meanwhile have no mark between them, and the next one
-    /// stands for all that was lost before it. At the end the rest is marked whatever the time.
+    /// A mark stands for all that was lost since the last one. No record waits for it: those that go out
+    /// meanwhile have no mark between them. At the end the rest is marked whatever the time.
     #[arg(help_heading = "Overflow policy", long, value_name = "DUR",
           allow_hyphen_values = true, value_parser = duration::parse_positive)]
     pub(super) mark_every: Option<Duration>,
@@ -164,7 +167,7 @@ pub(super) struct Args {
           value_hint = clap::ValueHint::FilePath)]
     pub(super) lost_to: Option<PathBuf>,
 
-    /// Exit 3 when N records (default 1) or P% of them were lost
+    /// Exit 3 if N records [default: 1] or P% were lost
     ///
     /// At the end of input, and when at least N records were lost, or at least P percent of those
     /// that came in and at least one.
@@ -173,9 +176,9 @@ pub(super) struct Args {
           value_parser = loss_limit::parse)]
     pub(super) fail_on_loss: Option<LossLimit>,
 
-    /// Write at most RATE bytes a second, or records with -l
+    /// Write at most RATE bytes/s, or records/s with -l
     ///
-    /// RATE is a SIZE, and may end in /s. Time in which nothing came earns no credit beyond
+    /// RATE is a SIZE, and may end in /s; 0 is no limit. Time in which nothing came earns no credit beyond
     /// --burst.
     #[arg(help_heading = "Output rate", short = 'L', long, value_name = "RATE",
           allow_hyphen_values = true, value_parser = rate::parse)]
@@ -214,9 +217,9 @@ pub(super) struct Args {
     #[arg(help_heading = "Input", short = '0', long)]
     pub(super) null: bool,
 
-    /// Expect SIZE bytes of input (records with -l) or, with @FILE, as much as FILE has
+    /// Expect SIZE bytes, records with -l; or as @FILE has
     ///
-    /// This is for the share done and the time left. A directory as FILE stands for all files
+    /// This is for the share done and the time left. With @FILE it is as much as FILE has. A directory as FILE stands for all files
     /// below it. Without -s, and without -l, it is the sum of the sizes of the inputs, if all are
     /// known. 0 stands for unknown.
     #[arg(help_heading = "Input", short = 's', long, value_name = "SIZE",
@@ -230,14 +233,14 @@ pub(super) struct Args {
     #[arg(help_heading = "Input", short = 'S', long)]
     pub(super) stop_at_size: bool,
 
-    /// With block: end with exit status 5 when a stall lasts longer, or see --then
+    /// With block: exit 5 if a stall lasts longer; --then
     ///
-    /// A stall counts while reading is paused. See POLICIES in hwm(1).
+    /// With --then records are lost instead. A stall counts while reading is paused. See POLICIES in hwm(1).
     #[arg(help_heading = "Endings", long, value_name = "DUR",
           allow_hyphen_values = true, value_parser = duration::parse_positive)]
     pub(super) block_timeout: Option<Duration>,
 
-    /// With --block-timeout: lose records by POLICY when a stall lasts longer
+    /// After --block-timeout: lose records by POLICY
     ///
     /// A circuit breaker: POLICY takes over from block until the state is flowing again. A record that
     /// has begun to go out by then goes out whole.
@@ -245,7 +248,7 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = PolicyParser { only_lossy: true })]
     pub(super) then: Option<PolicyName>,
 
-    /// End with exit status 6 when no input came for so long
+    /// Exit 6 when no input came for so long
     ///
     /// What is held is written first.
     #[arg(help_heading = "Endings", long, value_name = "DUR",
@@ -269,9 +272,9 @@ pub(super) struct Args {
     )]
     pub(super) broken_pipe: BrokenPipeName,
 
-    /// The form of the report [default: bar on a terminal, else summary]
+    /// How to report
     ///
-    /// With -f the default is bar in any case; with --report-to and without -f it is summary.
+    /// The default is bar on a terminal, else summary. With -f the default is bar in any case; with --report-to and without -f it is summary.
     /// Switches such as -p give the display pv's form instead.
     #[arg(help_heading = "Report", long, value_name = "MODE", value_enum)]
     pub(super) report: Option<ReportName>,
@@ -281,7 +284,7 @@ pub(super) struct Args {
           value_hint = clap::ValueHint::FilePath)]
     pub(super) report_to: Option<PathBuf>,
 
-    /// Append each change of state to PATH, a JSON object a line
+    /// Append each change of state to PATH as JSON lines
     ///
     /// One line for each time the state becomes pressured or flowing and for each loss episode that
     /// begins, as it happens. The data never waits for it: who reads too slowly loses events, and
@@ -350,7 +353,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) transfer: TransferArgs,
 
-    /// Print help; --help says more than -h
+    /// Print what most people need, with --help all
     #[arg(help_heading = "Other", short = 'h', long, action = ArgAction::Help)]
     help: Option<bool>,
 
@@ -380,7 +383,7 @@ pub(super) enum PolicyName {
     Sample,
     /// lose more arrivals the more is held on average
     Red,
-    /// lose the records that --priority says are worth least
+    /// lose what --priority says is worth least
     Priority,
     /// stop reading, write what was accepted, exit 4
     #[value(alias = "error")]
@@ -463,14 +466,12 @@ fn parse_command(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// Knows more names than it accepts: those that mean two things. Where only policies that lose records
-/// are offered, that the others do not is said where they are judged.
+/// Knows more names than it accepts: those that [`hints`] have something to say of. Where only policies
+/// that lose records are offered, that the others do not is said where they are judged.
 #[derive(Debug, Clone, Copy)]
 struct PolicyParser {
     only_lossy: bool,
 }
-
-const AMBIGUOUS: [&str; 2] = ["drop-latest", "drop-tail"];
 
 impl PolicyParser {
     fn names(self) -> impl Iterator<Item = PossibleValue> {
@@ -491,27 +492,24 @@ impl TypedValueParser for PolicyParser {
         arg: Option<&Arg>,
         value: &OsStr,
     ) -> Result<PolicyName, clap::Error> {
+        let only_lossy = self.only_lossy;
+        let refuse = move |name: &str| match hints::policy(name, only_lossy) {
+            Some(message) => Err(message),
+            None => Ok(()),
+        };
         refuse.parse_ref(command, arg, value)?;
         EnumValueParser::new()
             .parse_ref(command, arg, value)
             .map_err(|error| {
                 let names = PossibleValuesParser::new(self.names());
-                names.parse_ref(command, arg, value).err().unwrap_or(error)
+                let mut error = names.parse_ref(command, arg, value).err().unwrap_or(error);
+                // What clap takes for similar may lose more.
+                error.remove(ContextKind::SuggestedValue);
+                error
             })
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         Some(Box::new(self.names()))
     }
-}
-
-/// Refuses known names that are not accepted, saying why.
-fn refuse(name: &str) -> Result<(), &'static str> {
-    if AMBIGUOUS.contains(&name) {
-        return Err(
-            "some tools lose the arriving record under this name, others one that already waits; \
-             say drop-newest (lose the arrival) or drop-oldest (lose the longest waiting)",
-        );
-    }
-    Ok(())
 }

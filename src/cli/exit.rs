@@ -6,7 +6,7 @@
 use std::error::Error as _;
 use std::ffi::OsString;
 
-use super::{abbreviation, unbuilt};
+use super::{abbreviation, hints, unbuilt};
 use crate::units::one_line;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -27,7 +27,13 @@ pub struct Exit {
 impl Exit {
     /// Wrong usage: one line, whatever control characters the user typed.
     pub(super) fn usage(message: &str) -> Self {
-        let text = format!("hwm: {}; try 'hwm --help'\n", one_line(message));
+        let message = one_line(message);
+        // Who is told what to type need not look for it.
+        let hint = match message.ends_with('?') {
+            true => "",
+            false => "; try 'hwm --help'",
+        };
+        let text = format!("hwm: {message}{hint}\n");
         Exit {
             text,
             to_stdout: false,
@@ -78,16 +84,18 @@ fn fold(error: &clap::Error) -> String {
     match error.kind() {
         ErrorKind::UnknownArgument => unknown(argument, text_of(error, ContextKind::SuggestedArg)),
         ErrorKind::InvalidValue if value.is_empty() => format!("{argument} needs a value"),
-        ErrorKind::InvalidValue => format!(
-            "invalid value '{value}' for {argument}: {}",
-            possible_values(error)
-        ),
+        ErrorKind::InvalidValue => {
+            let reason = match hints::value(argument, value) {
+                Some(hint) => hint.to_owned(),
+                None => possible_values(error),
+            };
+            format!("invalid value '{value}' for {argument}: {reason}")
+        }
         ErrorKind::ValueValidation => {
             let reason = error.source().map(ToString::to_string);
-            format!(
-                "invalid value '{value}' for {argument}: {}",
-                reason.as_deref().unwrap_or("not understood")
-            )
+            let reason = reason.as_deref().unwrap_or("not understood");
+            let reason = hints::value(argument, value).unwrap_or(reason);
+            format!("invalid value '{value}' for {argument}: {reason}")
         }
         ErrorKind::TooManyValues => format!("{argument} takes no value, but got '{value}'"),
         kind => format!("{} {argument}", kind.as_str().unwrap_or("wrong usage")),
@@ -102,10 +110,11 @@ fn unknown(argument: &str, close: &str) -> String {
             names.join(", ")
         );
     }
-    if close.is_empty() || unbuilt::has(close) {
-        return format!("unknown option '{argument}'");
+    let close = if unbuilt::has(close) { "" } else { close };
+    match hints::option(argument, close) {
+        Some(hint) => format!("unknown option '{argument}'; {hint}"),
+        None => format!("unknown option '{argument}'"),
     }
-    format!("unknown option '{argument}'; did you mean '{close}'?")
 }
 
 fn possible_values(error: &clap::Error) -> String {

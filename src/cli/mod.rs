@@ -14,6 +14,7 @@
 //! decimal, percent     the numbers in them, exact
 //! validate   rules between options     -> config::Config
 //! expected   how much input there is, from the file system; asked by validate
+//! help       what -h chooses of all this       hints      wrong words, and what to type instead
 //! exit       help, version, and every error on one line
 //! ```
 
@@ -26,6 +27,8 @@ mod exit;
 mod expected;
 mod format;
 pub mod grant;
+mod help;
+mod hints;
 mod loss_limit;
 mod mark;
 mod number;
@@ -62,11 +65,14 @@ pub fn command() -> clap::Command {
 /// An [`Exit`] with status 0 for help and version, and with status 2 and one line for wrong
 /// usage.
 pub fn parse(args: impl IntoIterator<Item = OsString>, terminal: bool) -> Result<Config, Exit> {
-    let args: Vec<OsString> = args.into_iter().collect();
+    let words: &[OsString] = &args.into_iter().collect::<Vec<_>>();
     let matches = command()
-        .try_get_matches_from(&args)
-        .or_else(|_| known_to_pv(&args))?;
+        .try_get_matches_from(words)
+        .or_else(|_| known_to_pv(words))?;
     let mut args = args::Args::from_arg_matches(&matches)?;
+    if let Some(message) = hints::value_of_a_letter(words, &args.files) {
+        return Err(Exit::usage(&message));
+    }
     si::reinterpret(&mut args, &matches).map_err(|message| Exit::usage(&message))?;
     validate::validate(args, terminal).map_err(|message| Exit::usage(&message))
 }
@@ -76,10 +82,10 @@ fn pvs_command() -> clap::Command {
     unbuilt::teach(command())
 }
 
-/// Reads the command line again, with all of pv's options, and with abbreviations: so many definitions
-/// are not made for a command line that does without them.
+/// Reads the command line again, with all of pv's options, with abbreviations, and with what -h says: so
+/// many definitions are not made for a command line that does without them.
 fn known_to_pv(args: &[OsString]) -> Result<clap::ArgMatches, Exit> {
-    let command = abbreviation::teach(pvs_command(), args);
+    let command = help::teach(abbreviation::teach(pvs_command(), args));
     let read = |args: &[OsString]| command.clone().try_get_matches_from(args);
     let matches = read(args).map_err(|error| match error.kind() {
         ErrorKind::InvalidUtf8 => Exit::no_text(args, |args| Some(read(args).err()?.kind())),

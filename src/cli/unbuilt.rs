@@ -3,6 +3,7 @@
 //! Refuses them by name, so that none is ever taken for something else. They are known to the
 //! parser only, not to help, man page and completions. Names are those of pv 1.11.
 
+use super::hints;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// Letter, long name, and whether pv takes a value there. The long name is the id.
@@ -49,7 +50,13 @@ pub(super) fn first_used(matches: &ArgMatches) -> Option<String> {
             typed.then_some((index, letter, long))
         })
         .min()?;
-    Some(format!("pv's -{letter} (--{long}) is not built yet in hwm"))
+    let said = format!("pv's -{letter} (--{long}) is not built yet in hwm");
+    let mut values = matches.get_raw(long).into_iter().flatten();
+    let hint = values.find_map(|value| hints::value(&format!("--{long}"), value.to_str()?));
+    Some(match hint {
+        Some(hint) => format!("{said}; {hint}"),
+        None => said,
+    })
 }
 
 /// Whether a long option, dashes included, is one of them: no suggestion worth making.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
 use super::watermark::Watermark;
-use super::{expected, format, mark};
+use super::{expected, format, hints, mark};
 use crate::classes::Classes;
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
@@ -404,6 +404,9 @@ fn transfer(args: &Args) -> Result<TransferConfig, String> {
         (None, true) => Sink::Nowhere,
         (None, false) => Sink::Stdout,
     };
+    if let Some(message) = typed.pidfile.as_deref().and_then(hints::pid_file) {
+        return Err(message);
+    }
     let block = typed.error_skip_block.filter(|block| *block > 0);
     let skips = typed.skip_errors > 0 || block.is_some();
     Ok(TransferConfig {
