@@ -129,8 +129,8 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('--skip-errors', '--skip-errors', [CompletionResultType]::ParameterName, 'Go on behind what cannot be read, and write null bytes instead')
             [CompletionResult]::new('-Y', '-Y ', [CompletionResultType]::ParameterName, 'Wait for the disk after every write')
             [CompletionResult]::new('--sync', '--sync', [CompletionResultType]::ParameterName, 'Wait for the disk after every write')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print what most people need, with --help all')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print what most people need, with --help all')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help; --help says all')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help; --help says all')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print the version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print the version')
             break

@@ -126,8 +126,8 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand --skip-errors 'Go on behind what cannot be read, and write null bytes instead'
             cand -Y 'Wait for the disk after every write'
             cand --sync 'Wait for the disk after every write'
-            cand -h 'Print what most people need, with --help all'
-            cand --help 'Print what most people need, with --help all'
+            cand -h 'Print help; --help says all'
+            cand --help 'Print help; --help says all'
             cand -V 'Print the version'
             cand --version 'Print the version'
         }

@@ -87,5 +87,5 @@ complete -c hwm -s c -l cursor -d 'Share the terminal with others: a row for eac
 complete -c hwm -s X -l discard -d 'Write to nowhere'
 complete -c hwm -s E -l skip-errors -d 'Go on behind what cannot be read, and write null bytes instead'
 complete -c hwm -s Y -l sync -d 'Wait for the disk after every write'
-complete -c hwm -s h -l help -d 'Print what most people need, with --help all'
+complete -c hwm -s h -l help -d 'Print help; --help says all'
 complete -c hwm -s V -l version -d 'Print the version'

@@ -91,7 +91,7 @@ module completions {
     --error-skip-block(-Z): string # With -E: go on at the next multiple of SIZE; implies -E
     --sync(-Y)                # Wait for the disk after every write
     --pidfile(-P): path       # Write the process's number to FILE, and remove it at the end
-    --help(-h)                # Print what most people need, with --help all
+    --help(-h)                # Print help; --help says all
     --version(-V)             # Print the version
     ...files: path            # Read these files instead of standard input; - is standard input
   ]

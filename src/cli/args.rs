@@ -353,7 +353,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) transfer: TransferArgs,
 
-    /// Print what most people need, with --help all
+    /// Print help; --help says all
     #[arg(help_heading = "Other", short = 'h', long, action = ArgAction::Help)]
     help: Option<bool>,
 
