@@ -6,15 +6,14 @@ use highwater::exit::{self, Exit};
 use highwater::{cli, engine, report, sys, units};
 
 fn main() {
+    sys::outlive_size_limit();
     let terminal = std::io::stderr().is_terminal();
     let config = match cli::parse(std::env::args_os(), terminal) {
         Ok(config) => config,
         Err(exit) => say(exit),
     };
-    let mut reporter = match report::start(&config) {
-        Ok(reporter) => reporter,
-        Err(error) => give_up(&error.to_string()),
-    };
+    let files = sys::Files::of(&config).unwrap_or_else(|error| give_up(&error));
+    let mut reporter = report::start(&config, &files).unwrap_or_else(|error| give_up(&error));
     let patience = match config.relay.may_lose() {
         true => sys::Patience::NeverWaits,
         false => sys::Patience::WaitsForDisk,
@@ -24,22 +23,17 @@ fn main() {
         parse: cli::grant::parse,
     });
     let (sources, capacity) = (config.sources, config.relay.capacity);
-    let system = sys::RealSystem::new(sources, &config.transfer, capacity, patience, demand);
-    let mut system = match system {
-        Ok(system) => system,
-        Err(error) => give_up(&error.to_string()),
-    };
-    let pid_file = config.transfer.pid_file.map(|path| {
-        sys::PidFile::write(&path).unwrap_or_else(|error| {
-            give_up(&format!(
-                "cannot write {} (-P): {}",
-                path.display(),
-                units::reason(&error)
-            ))
-        })
-    });
+    let system = sys::RealSystem::new(
+        sources,
+        &config.transfer,
+        capacity,
+        patience,
+        demand,
+        &files,
+    );
+    let mut system = system.unwrap_or_else(|error| give_up(&error));
     let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
-    drop(pid_file);
+    system.remove_pid_file();
     match exit {
         Exit::Status(status) => std::process::exit(status.into()),
         Exit::Signal(number) => {
@@ -64,7 +58,7 @@ fn say(exit: cli::Exit) -> ! {
 }
 
 /// One line, for what went wrong before the first byte.
-fn give_up(message: &str) -> ! {
-    report::say_and_end(format!("hwm: {}\n", units::one_line(message)));
+fn give_up(error: &dyn std::error::Error) -> ! {
+    report::say_and_end(format!("hwm: {}\n", units::one_line(&error.to_string())));
     std::process::exit(exit::FAILED.into());
 }

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// See the module's header.
@@ -49,34 +50,44 @@ impl Replacing {
         fs::remove_file(&self.draft)
     }
 
-    /// Replaces the file.
+    /// Replaces the file, and returns the new one.
     ///
     /// # Errors
     ///
     /// The system's; then the file is as before.
-    pub fn write(&self, text: &str) -> io::Result<()> {
-        let written = self
-            .make_draft(text)
-            .and_then(|()| fs::rename(&self.draft, &self.path));
+    pub fn write(&self, text: &str) -> io::Result<File> {
+        let written = self.make_draft(text).and_then(|file| {
+            fs::rename(&self.draft, &self.path)?;
+            Ok(file)
+        });
         if written.is_err() {
             let _ = fs::remove_file(&self.draft);
         }
         written
     }
 
-    /// Removes the file.
-    pub fn remove(&self) {
-        let _ = fs::remove_file(&self.path);
+    /// Removes the file if it is still the one that was `written`: somebody else may have replaced it.
+    pub fn remove(&self, written: &File) {
+        let id = |at: &fs::Metadata| (at.dev(), at.ino());
+        // As long as it is open, no other file is given its number.
+        let is_ours = match (fs::symlink_metadata(&self.path), written.metadata()) {
+            (Ok(there), Ok(ours)) => id(&there) == id(&ours),
+            _ => false,
+        };
+        if is_ours {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 
     /// Makes the draft anew: what else might be there, such as a link, is not written to.
-    fn make_draft(&self, text: &str) -> io::Result<()> {
+    fn make_draft(&self, text: &str) -> io::Result<File> {
         let _ = fs::remove_file(&self.draft);
         let mut draft = File::options()
             .write(true)
             .create_new(true)
             .open(&self.draft)?;
-        draft.write_all(text.as_bytes())
+        draft.write_all(text.as_bytes())?;
+        Ok(draft)
     }
 }
 
@@ -96,7 +107,11 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        file.remove();
+        let written = file.write("mine").unwrap();
+        let theirs = Replacing::at(&path).unwrap().write("theirs").unwrap();
+        file.remove(&written);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
+        file.remove(&theirs);
         assert!(!path.exists());
     }
 

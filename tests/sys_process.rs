@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use highwater::config::{Source, TransferConfig};
 use highwater::engine::{Interest, Read, Ready, Signal, System, Write};
-use highwater::sys::{Patience, RealSystem, die_by};
+use highwater::sys::{Files, Patience, RealSystem, die_by};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal as Kill, kill_process};
@@ -45,12 +45,14 @@ fn child() {
             .collect(),
         Err(_) => vec![Source::Stdin],
     };
+    let files = Files::default();
     let mut system = match RealSystem::new(
         sources,
         &TransferConfig::default(),
         1 << 20,
         Patience::WaitsForDisk,
         None,
+        &files,
     ) {
         Ok(system) => system,
         Err(error) => {

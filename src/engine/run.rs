@@ -280,13 +280,15 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             }
             Read::End => self.relay.input_ended(now),
             Read::Failed(problem) => {
-                let after = self.relay.input_bytes();
-                self.reporter.message(format!(
-                    "cannot {} {}: {} (after {after} bytes of input)",
-                    problem.verb,
-                    problem.name,
-                    reason(&problem.error)
-                ));
+                let (verb, name) = (problem.verb, &problem.name);
+                let after = match verb {
+                    // None of its bytes could have been read.
+                    "open" => String::new(),
+                    _ => format!(" (after {} bytes of input)", self.relay.input_bytes()),
+                };
+                let why = reason(&problem.error);
+                self.reporter
+                    .message(format!("cannot {verb} {name}: {why}{after}"));
                 self.relay.source_failed();
             }
         }

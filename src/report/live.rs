@@ -19,6 +19,7 @@ use super::format::{clipped, visible};
 use super::output::{Descriptor, say};
 use super::rows::Rows;
 use crate::config::{ReportMode, ScreenConfig};
+use crate::sys::Files;
 
 /// Wipes the line, and what a narrower window made of it.
 pub const WIPE: &str = "\r\x1b[J";
@@ -62,13 +63,14 @@ impl Live {
         dumb: bool,
         mode: ReportMode,
         screen: &ScreenConfig,
+        files: &Files,
     ) -> Live {
         let is_pv = mode == ReportMode::Pv;
         let is_numeric = screen.display.as_ref().is_some_and(|pv| pv.numeric);
         let moves = terminal.as_ref().filter(|_| !dumb);
         let row = moves
             .filter(|_| screen.rows)
-            .and_then(|terminal| Rows::on(terminal.clone()));
+            .and_then(|terminal| Rows::on(terminal.clone(), files));
         let style = match (row, moves) {
             _ if is_pv && is_numeric => Style::Listed,
             (Some(row), _) => Style::Row(row),
@@ -324,7 +326,13 @@ mod tests {
     }
 
     fn live(terminal: Option<Descriptor>, dumb: bool, mode: ReportMode) -> Live {
-        Live::new(terminal, dumb, mode, &ScreenConfig::default())
+        Live::new(
+            terminal,
+            dumb,
+            mode,
+            &ScreenConfig::default(),
+            &Files::default(),
+        )
     }
 
     #[test]

@@ -1,23 +1,35 @@
 //! `--metrics-file`: the account as a Prometheus text file, for node_exporter's textfile collector.
 //!
 //! The file is replaced as a whole, so that whoever reads it sees one moment. Refuses to stop a run:
-//! where a file cannot be written once it could be at the start, the last one stays.
+//! where a file cannot be written once it could be at the start, the last one stays. A descriptor gets
+//! one text behind the other.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use super::name;
+use super::output::Descriptor;
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::{Snapshot, State};
 use crate::core::spill::Spilled;
 use crate::replacing::Replacing;
+use crate::sys::path;
 use crate::units::seconds;
 
 /// The place of the file.
 #[derive(Debug, Clone)]
-pub struct Metrics(Replacing);
+pub struct Metrics {
+    name: String,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    File(Replacing),
+    Descriptor(Descriptor),
+}
 
 impl Metrics {
     /// A file at `path`, which need not be there yet.
@@ -26,15 +38,36 @@ impl Metrics {
     ///
     /// The system's, when no file can be made in its folder, and when what is there is none.
     pub fn at(path: &Path) -> io::Result<Metrics> {
-        let file = Replacing::at(path)?;
-        file.try_it()?;
-        Ok(Metrics(file))
+        let place = match path::descriptor(path) {
+            Some(_) => Place::Descriptor(Descriptor::open(path)?.0),
+            None => {
+                let file = Replacing::at(path)?;
+                file.try_it()?;
+                Place::File(file)
+            }
+        };
+        Ok(Metrics {
+            name: path.display().to_string(),
+            place,
+        })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Replaces the file.
-    pub fn write(&self, snapshot: &Snapshot, config: &ReportConfig) {
-        // Where that fails, the last one stays.
-        let _ = self.0.write(&text(snapshot, config));
+    ///
+    /// # Errors
+    ///
+    /// The system's; then the last one stays.
+    pub fn write(&mut self, snapshot: &Snapshot, config: &ReportConfig) -> io::Result<()> {
+        let text = text(snapshot, config);
+        match &mut self.place {
+            Place::File(file) => file.write(&text).map(drop),
+            Place::Descriptor(out) => out.write_all(text.as_bytes()),
+        }
     }
 }
 
@@ -382,10 +415,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hwm.prom");
         fs::write(&path, "old").unwrap();
-        let metrics = Metrics::at(&path).unwrap();
+        let mut metrics = Metrics::at(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        metrics.write(&quiet(), &config());
-        metrics.write(&lossy(), &config());
+        metrics.write(&quiet(), &config()).unwrap();
+        metrics.write(&lossy(), &config()).unwrap();
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             text(&lossy(), &config())

@@ -15,6 +15,8 @@
 //! rows                   many such lines on one terminal (`-c`)
 //! metrics                a Prometheus text file
 //! output                 descriptors
+//! log                    a file that is appended to, while others rename it or fill its disk
+//! reports                where the reports go, and what went wrong there
 //! thread                 who writes what where
 //! end                    a thread, and its end
 //! sideways               the others who are told, each by a thread of its own
@@ -29,9 +31,11 @@ mod end;
 mod format;
 mod json;
 mod live;
+mod log;
 mod metrics;
 mod output;
 mod plain;
+mod reports;
 mod rows;
 #[cfg(test)]
 mod screens;
@@ -56,12 +60,15 @@ use std::time::{Duration, Instant};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::snapshot::Snapshot;
 use crate::engine::{Event, Reporter};
+use crate::sys::{Files, Role};
 use crate::units::{one_line, reason};
 pub use sideways::{Reporters, start};
 
 use end::End;
+use log::{Log, Way};
 use metrics::Metrics;
 use output::Descriptor;
+use reports::Reports;
 use statistics::Statistics;
 use thread::{LastWord, Message, Scribe};
 
@@ -87,30 +94,31 @@ const EVENTS_APART: Duration = Duration::from_secs(1);
 /// Prepares the reports that `config` asks for: opens `--report-to`, creating it or appending to
 /// it. What is said regularly has its thread from the start; the others start it with the first
 /// thing they have to say, and do without where that is the summary and nothing has to wait for it.
-fn start_report(config: &ReportConfig) -> Result<ThreadedReporter, StartError> {
+fn start_report(config: &ReportConfig, files: &Files) -> Result<ThreadedReporter, StartError> {
     let elsewhere = config
         .to
         .as_ref()
         .filter(|_| config.mode != ReportMode::None);
-    let reports = match elsewhere {
-        None => Descriptor::Stderr,
-        Some(path) => {
-            Descriptor::open(path).map_err(StartError::path("report", "--report-to", path))?
-        }
+    let log = elsewhere.map(|path| {
+        // They go straight to stderr, where no live line is.
+        let complaints = Complaints::default();
+        Log::open(path, Role::Report, Way::Lines, files, complaints).map_err(StartError::path(
+            "report",
+            "--report-to",
+            path,
+        ))
+    });
+    let reports = match log.transpose()? {
+        None => Reports::on_stderr(),
+        Some(log) => Reports::to(log),
     };
     let metrics = config.metrics_file.as_ref().map(|path| {
         Metrics::at(path).map_err(StartError::path("write metrics", "--metrics-file", path))
     });
     let metrics = metrics.transpose()?;
     let has_metrics = metrics.is_some();
-    let scribe = Scribe::new(
-        config.clone(),
-        reports.clone(),
-        elsewhere.is_some(),
-        metrics,
-    );
+    let scribe = Scribe::new(config.clone(), reports, metrics, files);
     let mut reporter = ThreadedReporter::new(config, scribe);
-    reporter.reports = Some(reports);
     if config.mode.is_periodic() || has_metrics {
         reporter.link();
     }
@@ -159,8 +167,6 @@ pub struct ThreadedReporter {
     has_statistics: bool,
     is_numeric: bool,
     thread: Thread,
-    /// Where the summary goes if it can be said without the thread.
-    reports: Option<Descriptor>,
     /// Whether the statistics are of records.
     counts_records: bool,
     statistics: Statistics,
@@ -231,7 +237,6 @@ impl ThreadedReporter {
             has_statistics: config.statistics,
             is_numeric: thread::is_numeric(config),
             thread: Thread::Unborn(Box::new(scribe)),
-            reports: None,
             counts_records: config.records,
             statistics: Statistics::new(config.records),
             told: Told::default(),
@@ -268,13 +273,13 @@ impl ThreadedReporter {
 
     /// Says the summary here and now where nobody had anything to say before, and nobody has to be
     /// waited for. A thread would take longer to start than a short run takes.
-    fn says_at_once(&self, snapshot: &Snapshot, closing: &Closing) -> bool {
-        let (Thread::Unborn(scribe), Some(reports)) = (&self.thread, &self.reports) else {
+    fn says_at_once(&mut self, snapshot: &Snapshot, closing: &Closing) -> bool {
+        let Thread::Unborn(scribe) = &mut self.thread else {
             return false;
         };
         let lines = scribe.summary(snapshot, closing);
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        text.is_empty() || reports.write_at_once(text.as_bytes())
+        text.is_empty() || scribe.says_at_once(text.as_bytes())
     }
 
     /// The rate that the statistics are made of.

@@ -16,33 +16,36 @@ use rustix::termios::{self, LocalModes};
 
 use super::end::End;
 use crate::job;
+use crate::sys::path;
 
 /// An open place to write to; clones share it.
 #[derive(Debug, Clone)]
 pub enum Descriptor {
     /// The process's stderr, which may be closed: then nothing is written.
     Stderr,
-    /// `--report-to`.
+    /// What an option named.
     Own(Arc<OwnedFd>),
 }
 
 impl Descriptor {
     /// Opens `path` for appending, so that several runs may share a log, and creates it where
-    /// there is none. A FIFO that nobody reads is an error (ENXIO), not a wait.
-    pub fn open(path: &Path) -> io::Result<Descriptor> {
-        let file = Descriptor::open_non_blocking(path)?;
-        // Only the open had to return at once. The description is our own, so its flags may change.
-        rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
-        Ok(file)
+    /// there is none. A FIFO that nobody reads is an error (ENXIO), not a wait. A descriptor that it
+    /// names is taken as it is. Returns also whether it was opened by its name.
+    pub fn open(path: &Path) -> io::Result<(Descriptor, bool)> {
+        let (file, is_own) = Descriptor::open_non_blocking(path)?;
+        if is_own {
+            // Only the open had to return at once.
+            rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+        }
+        Ok((file, is_own))
     }
 
     /// The same, to be written as far as there is room: [`Write::write`] waits until there is any,
-    /// and then tells how much went.
-    pub fn open_non_blocking(path: &Path) -> io::Result<Descriptor> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
-        let careful = OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let file = rustix::fs::open(path, flags | careful, Mode::from_raw_mode(0o666))?;
-        Ok(Descriptor::Own(Arc::new(file)))
+    /// and then tells how much went. A descriptor that others share may wait for more.
+    pub fn open_non_blocking(path: &Path) -> io::Result<(Descriptor, bool)> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NONBLOCK;
+        let opened = path::open(path, flags, Mode::from_raw_mode(0o666))?;
+        Ok((Descriptor::Own(Arc::new(opened.fd)), opened.is_own))
     }
 
     /// Whether it is a terminal.
@@ -177,7 +180,7 @@ mod tests {
     use super::*;
 
     fn append(path: &Path, line: &str) {
-        say(&mut Descriptor::open(path).unwrap(), line.to_owned());
+        say(&mut Descriptor::open(path).unwrap().0, line.to_owned());
     }
 
     #[test]

@@ -16,17 +16,27 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
 use unicode_width::UnicodeWidthChar as _;
 
 use super::bar::DEFAULT_WIDTH;
 use super::format::clipped;
 use super::live::{WIPE, in_one_row};
 use super::output::{Descriptor, say};
+use crate::sys::{Files, Role};
 
 /// No ledger of ours is larger.
 const LARGEST: u64 = 1 << 20;
+
+/// How long to wait for another process to be done with the ledger. It has it for no longer than it
+/// takes to draw, unless it was stopped meanwhile.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The same once that was in vain.
+const LITTLE_PATIENCE: Duration = Duration::from_millis(10);
 
 /// A row among those of a terminal.
 #[derive(Debug)]
@@ -48,11 +58,11 @@ struct Entry {
 }
 
 impl Rows {
-    /// A row on `terminal`, taken when it is first drawn in; None without a ledger. Nobody is waited
-    /// for.
-    pub fn on(terminal: Descriptor) -> Option<Rows> {
+    /// A row on `terminal`, taken when it is first drawn in; None without a ledger, which is none of
+    /// `files`. Nobody is waited for.
+    pub fn on(terminal: Descriptor, files: &Files) -> Option<Rows> {
         let path = ledger_of(&terminal)?;
-        let ledger = Ledger::open(&path).ok()?;
+        let ledger = Ledger::open(&path, files).ok()?;
         Some(Rows {
             path,
             ledger,
@@ -252,30 +262,50 @@ fn ledger_of(terminal: &Descriptor) -> Option<PathBuf> {
 #[derive(Debug)]
 struct Ledger {
     file: File,
+    files: Files,
+    patience: Duration,
 }
 
 impl Ledger {
-    fn open(path: &Path) -> io::Result<Ledger> {
-        // Not by a link that somebody laid in a folder that all may write to.
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    /// Whatever somebody laid there in a folder that all may write to, a link to another file of ours
+    /// above all, is left as it is.
+    fn open(path: &Path, files: &Files) -> io::Result<Ledger> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW;
+        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file: OwnedFd = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?;
         let stat = rustix::fs::fstat(&file)?;
-        if stat.st_uid != rustix::process::geteuid().as_raw() {
+        let is_ours = stat.st_uid == rustix::process::geteuid().as_raw();
+        // None, where the last of the others has just taken it away.
+        let is_only_here = stat.st_nlink <= 1;
+        if !is_ours || !is_only_here || !FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        Ok(Ledger { file: file.into() })
+        files.opened(Role::Rows, &file)?;
+        Ok(Ledger {
+            file: file.into(),
+            files: files.clone(),
+            patience: PATIENCE,
+        })
     }
 
-    /// Waits for the others to close it, and reads it. Where the last of them took it away, a new one
-    /// is begun.
+    /// Waits for the others to close it, though not for ever, and reads it. Where the last of them took
+    /// it away, a new one is begun.
     fn turn(&mut self, path: &Path) -> io::Result<Vec<Entry>> {
+        let deadline = Instant::now() + self.patience;
         loop {
-            flock(&self.file, FlockOperation::LockExclusive)?;
-            if rustix::fs::fstat(&self.file)?.st_nlink > 0 {
-                break;
+            match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if rustix::fs::fstat(&self.file)?.st_nlink > 0 => break,
+                Ok(()) => *self = Ledger::open(path, &self.files)?,
+                Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => {
+                    self.patience = LITTLE_PATIENCE;
+                    return Err(error.into());
+                }
             }
-            *self = Ledger::open(path)?;
         }
+        self.patience = PATIENCE;
         let mut text = String::new();
         self.file.seek(SeekFrom::Start(0))?;
         Read::by_ref(&mut self.file)
@@ -306,7 +336,7 @@ mod tests {
     fn rows(path: &Path, terminal: &Descriptor, number: u32) -> Rows {
         Rows {
             path: path.to_owned(),
-            ledger: Ledger::open(path).unwrap(),
+            ledger: Ledger::open(path, &Files::default()).unwrap(),
             terminal: terminal.clone(),
             number,
         }
@@ -470,10 +500,46 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_behind_a_link_is_none() {
+    fn a_ledger_that_is_something_else_as_well_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("link");
-        std::os::unix::fs::symlink(folder.path().join("target"), &link).unwrap();
-        assert!(Ledger::open(&link).is_err());
+        let at = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink(at("target"), at("link")).unwrap();
+        std::fs::write(at("mine"), "text").unwrap();
+        std::fs::hard_link(at("mine"), at("hard link")).unwrap();
+        let fifo = crate::sys::testing::Fifo::new();
+        for path in [&at("link"), &at("hard link"), fifo.path()] {
+            let ledger = Ledger::open(path, &Files::default());
+            assert!(ledger.is_err(), "{}", path.display());
+        }
+        assert_eq!(std::fs::read_to_string(at("mine")).unwrap(), "text");
+        // Nor is one that is also read or written by this run.
+        std::fs::write(at("input"), "text").unwrap();
+        let files = Files::default();
+        let input = File::open(at("input")).unwrap();
+        files.opened(Role::Input, &input).unwrap();
+        assert!(Ledger::open(&at("input"), &files).is_err());
+        assert!(Ledger::open(&at("other"), &files).is_ok());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_peer_that_was_stopped_with_the_ledger_in_its_hands() {
+        let (_folder, path, _master, terminal) = place(20);
+        let [one, own] = numbers();
+        let mut rows = rows(&path, &terminal, one);
+        let mut out = Vec::new();
+        rows.draw("a", &mut out);
+        let peer = File::open(&path).unwrap();
+        flock(&peer, FlockOperation::LockExclusive).unwrap();
+        out.clear();
+        rows.draw("b", &mut out);
+        assert_eq!(out, b"", "the page is the peer's");
+        rows.end(vec!["the end".to_owned()], false, &mut out);
+        assert_eq!(out, b"the end\n");
+        drop(rows);
+        drop(peer);
+        let mut rows = self::rows(&path, &terminal, own);
+        out.clear();
+        rows.draw("c", &mut out);
+        assert!(String::from_utf8(out).unwrap().contains('c'));
     }
 }

@@ -348,11 +348,15 @@ fn reports_elsewhere_leave_a_log_and_a_path_that_cannot_be_opened_is_named() {
         ..mode(ReportMode::Json)
     };
     for _ in 0..2 {
-        start_report(&config).unwrap().finish(&quiet());
+        start_report(&config, &Files::default())
+            .unwrap()
+            .finish(&quiet());
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
     config.to = Some(path.join("below a file"));
-    let error = start_report(&config).err().expect("it opens");
+    let error = start_report(&config, &Files::default())
+        .err()
+        .expect("it opens");
     let text = error.to_string();
     assert!(text.starts_with("cannot report to "), "{text}");
     assert!(

@@ -13,11 +13,14 @@ use super::format::{Abilities, Format};
 use super::live::Live;
 use super::metrics::Metrics;
 use super::output::{Descriptor, say};
+use super::reports::Reports;
 use super::{Closing, error_line, json, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::account::Reason;
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
+use crate::sys::Files;
+use crate::units::reason;
 
 /// What the thread is told while the run goes on.
 pub enum Message {
@@ -61,6 +64,7 @@ pub fn run(inbox: Receiver<Message>, last: Receiver<LastWord>, mut scribe: Scrib
                 let _ = answer.try_send(());
             }
         }
+        scribe.tell_trouble();
     }
     if let Some(last_word) = last_word.or_else(|| last.recv().ok()) {
         scribe.end(last_word);
@@ -76,15 +80,24 @@ fn hurries(last_word: &Option<LastWord>) -> bool {
 /// Puts reports into words, and words where they belong.
 pub struct Scribe {
     config: ReportConfig,
-    reports: Box<dyn Write + Send>,
+    reports: Reports,
     /// Where errors go if not to the same place as the reports.
     errors: Option<Box<dyn Write + Send>>,
     live: Option<(Live, Face)>,
     metrics: Option<Metrics>,
+    /// What could not be written, and was told.
+    told: Told,
     /// Whether the live line was drawn at least once.
     shown: bool,
     /// Whether it was drawn for the last time.
     is_retired: bool,
+}
+
+/// Of what could not be written it was told that it could not.
+#[derive(Default)]
+struct Told {
+    reports: bool,
+    metrics: bool,
 }
 
 /// What composes the live line.
@@ -114,14 +127,14 @@ impl Face {
 }
 
 impl Scribe {
-    /// A scribe that writes to `reports`, which is stderr unless `elsewhere`.
+    /// A scribe that writes to `reports`. The rows that several share are none of `files`.
     pub fn new(
         config: ReportConfig,
-        reports: Descriptor,
-        elsewhere: bool,
+        reports: Reports,
         metrics: Option<Metrics>,
+        files: &Files,
     ) -> Scribe {
-        let terminal = reports.is_terminal().then(|| reports.clone());
+        let terminal = reports.terminal().cloned();
         // Unknown terminals are dumb, for indicatif as well.
         let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         let shows_colour = terminal.is_some() && !dumb;
@@ -131,16 +144,17 @@ impl Scribe {
             colour: (shows_colour || is_forced) && !is_set("NO_COLOR"),
         };
         let live = Face::of(&config, abilities).map(|face| {
-            let live = Live::new(terminal, dumb, config.mode, &config.screen);
+            let live = Live::new(terminal, dumb, config.mode, &config.screen, files);
             (live, face)
         });
         let stderr = || Box::new(Descriptor::Stderr) as Box<dyn Write + Send>;
         Scribe {
             config,
-            reports: Box::new(reports),
-            errors: elsewhere.then(stderr),
+            errors: reports.is_elsewhere().then(stderr),
+            reports,
             live,
             metrics,
+            told: Told::default(),
             shown: false,
             is_retired: false,
         }
@@ -148,14 +162,18 @@ impl Scribe {
 
     #[cfg(test)]
     pub fn onto(config: ReportConfig, reports: Box<dyn Write + Send>) -> Scribe {
-        let live = Face::of(&config, Abilities::default())
-            .map(|face| (Live::new(None, false, config.mode, &config.screen), face));
+        let live = Face::of(&config, Abilities::default()).map(|face| {
+            let files = Files::default();
+            let live = Live::new(None, false, config.mode, &config.screen, &files);
+            (live, face)
+        });
         Scribe {
             config,
-            reports,
+            reports: Reports::onto(reports),
             errors: None,
             live,
             metrics: None,
+            told: Told::default(),
             shown: false,
             is_retired: false,
         }
@@ -163,15 +181,13 @@ impl Scribe {
 
     fn begin(&mut self) {
         if let Some((live, _)) = &mut self.live {
-            live.begin(&mut *self.reports);
+            live.begin(&mut self.reports);
         }
     }
 
     fn report(&mut self, event: Event, snapshot: &Snapshot) {
-        if event == Event::Interval
-            && let Some(metrics) = &self.metrics
-        {
-            metrics.write(snapshot, &self.config);
+        if event == Event::Interval {
+            self.write_metrics(snapshot);
         }
         let config = &self.config;
         let line = match (config.mode, event) {
@@ -199,6 +215,40 @@ impl Scribe {
         self.say(line);
     }
 
+    /// Where that fails, it is told once: the next interval tries again.
+    fn write_metrics(&mut self, snapshot: &Snapshot) {
+        let Some(metrics) = &mut self.metrics else {
+            return;
+        };
+        if let Err(error) = metrics.write(snapshot, &self.config)
+            && !std::mem::replace(&mut self.told.metrics, true)
+        {
+            let name = metrics.name();
+            let line = format!(
+                "cannot write metrics to {name} (--metrics-file): {}",
+                reason(&error)
+            );
+            self.error(line);
+        }
+    }
+
+    /// Tells once of reports that could not be written to where they were to go.
+    fn tell_trouble(&mut self) {
+        if let Some(error) = self.reports.take_trouble()
+            && !std::mem::replace(&mut self.told.reports, true)
+            && let Some(path) = &self.config.to
+        {
+            let name = path.display();
+            let line = format!("cannot report to {name} (--report-to): {}", reason(&error));
+            self.error(line);
+        }
+    }
+
+    /// As [`Reports::write_at_once`].
+    pub fn says_at_once(&mut self, text: &[u8]) -> bool {
+        self.reports.write_at_once(text)
+    }
+
     /// Whether the live line is to be seen yet: `-W` and `-D`.
     fn shows(&self, snapshot: &Snapshot) -> bool {
         let screen = &self.config.screen;
@@ -209,7 +259,7 @@ impl Scribe {
     fn draw(&mut self, snapshot: &Snapshot, last: bool) {
         if let Some((live, face)) = &mut self.live {
             let line = face.line(snapshot, &self.config, live.width(), last);
-            live.draw(&line, &mut *self.reports);
+            live.draw(&line, &mut self.reports);
             self.shown = true;
         }
     }
@@ -217,8 +267,8 @@ impl Scribe {
     /// A line among the reports, above the live one if there is one.
     fn say(&mut self, line: String) {
         match &mut self.live {
-            Some((live, _)) => live.around(&mut *self.reports, |out| say(out, line)),
-            None => say(&mut *self.reports, line),
+            Some((live, _)) => live.around(&mut self.reports, |out| say(out, line)),
+            None => say(&mut self.reports, line),
         }
     }
 
@@ -233,7 +283,7 @@ impl Scribe {
 
     fn suspend(&mut self) {
         if let Some((live, _)) = &mut self.live {
-            live.suspend(&mut *self.reports);
+            live.suspend(&mut self.reports);
         }
     }
 
@@ -248,7 +298,7 @@ impl Scribe {
         }
         let stays = self.stays();
         if let Some((live, _)) = &mut self.live {
-            live.retire(stays, &mut *self.reports);
+            live.retire(stays, &mut self.reports);
         }
     }
 
@@ -259,13 +309,11 @@ impl Scribe {
 
     fn end(&mut self, last_word: LastWord) {
         if let Some((snapshot, _)) = &last_word.summary {
-            if let Some(metrics) = &self.metrics {
-                metrics.write(snapshot, &self.config);
-            }
+            self.write_metrics(snapshot);
             self.retire(snapshot);
         }
         if let Some((live, _)) = &mut self.live {
-            live.clear(&mut *self.reports);
+            live.clear(&mut self.reports);
         }
         for line in last_word.errors {
             self.error(line);
@@ -273,7 +321,15 @@ impl Scribe {
         let lines = last_word
             .summary
             .map(|(snapshot, closing)| self.summary(&snapshot, &closing));
-        self.say_last(lines.unwrap_or_default());
+        let lines = lines.unwrap_or_default();
+        self.say_last(lines.clone());
+        self.tell_trouble();
+        if self.told.reports
+            && let Some(errors) = &mut self.errors
+        {
+            // Or nobody would ever see it.
+            lines.into_iter().for_each(|line| say(errors, line));
+        }
         // Here rather than later: nobody waits for what comes after the thread's last word.
         self.live = None;
     }
@@ -281,7 +337,7 @@ impl Scribe {
     fn say_last(&mut self, lines: Vec<String>) {
         let stays = self.stays();
         match &mut self.live {
-            Some((live, _)) => live.end(lines, stays, &mut *self.reports),
+            Some((live, _)) => live.end(lines, stays, &mut self.reports),
             None => lines.into_iter().for_each(|line| self.say(line)),
         }
     }

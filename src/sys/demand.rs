@@ -7,16 +7,15 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use rustix::event::PollFlags;
-use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-use crate::config::{Sink, Source};
 use crate::core::demand::Grant;
 use crate::engine::Granted;
 use crate::units::reason;
 
+use super::files::{Files, Role};
 use super::input::Input;
-use super::sources::open_file;
+use super::sources::{input_over, open_file};
 
 /// No grant is longer, in bytes.
 const LONGEST: usize = 64;
@@ -40,46 +39,16 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// Refuses what the data comes from or goes to. Nothing is opened: the open of a FIFO could wait for
-    /// somebody else.
-    ///
-    /// # Errors
-    ///
-    /// Which of them it is. That there is nothing is left to the open.
-    pub(super) fn check(source: &DemandSource, sources: &[Source], sink: &Sink) -> io::Result<()> {
-        let Ok(own) = rustix::fs::stat(&source.path) else {
-            return Ok(());
-        };
-        let is_same = |other: rustix::io::Result<Stat>| {
-            other.is_ok_and(|other| (other.st_dev, other.st_ino) == (own.st_dev, own.st_ino))
-        };
-        let is_input = sources.iter().any(|source| match source {
-            Source::Stdin => is_same(rustix::fs::fstat(rustix::stdio::stdin())),
-            Source::File(path) => is_same(rustix::fs::stat(path)),
-        });
-        if is_input {
-            return Err(io::Error::other("it is also the input"));
-        }
-        let is_output = match sink {
-            Sink::Stdout => is_same(rustix::fs::fstat(rustix::stdio::stdout())),
-            Sink::File(path) => is_same(rustix::fs::stat(path)),
-            Sink::Nowhere => false,
-        };
-        // A terminal may well show the data and be where more is asked for.
-        if is_output && !FileType::from_raw_mode(own.st_mode).is_char_device() {
-            return Err(io::Error::other("it is also the output"));
-        }
-        Ok(())
-    }
-
     /// Opens it.
     ///
     /// # Errors
     ///
-    /// The system's.
-    pub(super) fn open(source: &DemandSource) -> io::Result<Demand> {
+    /// The system's, and where the data comes from there or goes there as well.
+    pub(super) fn open(source: &DemandSource, files: &Files) -> io::Result<Demand> {
+        let opened = open_file(&source.path)?;
+        files.opened(Role::Demand, &opened.fd)?;
         Ok(Demand {
-            input: Input::over_own(open_file(&source.path)?)?,
+            input: input_over(opened)?,
             parse: source.parse,
             unread: Vec::new(),
             lines: 0,

@@ -82,25 +82,6 @@ fn is_made_up(fd: BorrowedFd<'_>) -> bool {
         .is_ok_and(|stat| matches!(stat.f_type as u64, PROC | SYS | DEBUG | TRACE))
 }
 
-/// Which regular file something is; equal for two names of the same file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileId {
-    device: u64,
-    inode: u64,
-}
-
-impl FileId {
-    /// The identity in `stat`, or `None` if it is not a regular file.
-    pub(super) fn of(stat: &Stat) -> Option<FileId> {
-        FileType::from_raw_mode(stat.st_mode)
-            .is_file()
-            .then_some(FileId {
-                device: stat.st_dev,
-                inode: stat.st_ino,
-            })
-    }
-}
-
 /// Another descriptor of the same description, closed in children. It is what lets the channels
 /// own what they use while 0 and 1 stay where they are.
 ///
@@ -117,7 +98,7 @@ pub(super) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// # Errors
 ///
 /// The system's: it belongs to another user, /proc is not mounted, or it is gone.
-pub(super) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> {
+pub(crate) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     rustix::io::retry_on_intr(|| rustix::fs::open(path.as_str(), flags, Mode::empty()))

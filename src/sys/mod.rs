@@ -11,6 +11,8 @@
 //! pipes        our own, for bytes that need not be seen
 //! skip         going on behind what cannot be read
 //! pid_file     our number in a file
+//! path         what a PATH names: /dev/fd/N is the descriptor itself
+//! files        none of a run's files may be two of them
 //! splice       moving bytes between pipes and the rest
 //! kept         what was read, kept as pages for the output
 //! flow         how long a dense stream may be left alone
@@ -27,10 +29,12 @@ mod clock;
 mod demand;
 mod descriptor;
 mod ferry;
+mod files;
 mod flow;
 mod input;
 mod kept;
 mod output;
+pub(crate) mod path;
 mod pid_file;
 mod pipes;
 mod poll;
@@ -58,6 +62,7 @@ use flow::Flows;
 use input::Input;
 use kept::Kept;
 use output::{Output, Watch};
+use pid_file::PidFile;
 use pipes::Pipes;
 use poll::PollSet;
 use signals::Signals;
@@ -65,8 +70,8 @@ use sources::Sources;
 use splice::Scratch;
 
 pub use demand::DemandSource;
-pub use pid_file::PidFile;
-pub use signals::die_by;
+pub use files::{Clash, Files, Role};
+pub use signals::{die_by, hear_children, outlive_size_limit};
 pub use startup::StartError;
 
 /// How long to sleep where poll cannot be trusted: short for a person at the terminal in question,
@@ -90,6 +95,8 @@ pub struct RealSystem {
     flows: Flows,
     reads_stdin: bool,
     sink: Sink,
+    writes_stdout: bool,
+    pid_file: Option<PidFile>,
     demand: Option<Demand>,
     /// `None` once closed.
     output: Option<Output>,
@@ -120,16 +127,25 @@ impl RealSystem {
         pipe_bound: u64,
         patience: Patience,
         demand: Option<DemandSource>,
+        files: &Files,
     ) -> Result<RealSystem, StartError> {
-        let no_demand = |source: &DemandSource| {
-            let path = source.path.display().to_string();
-            |error| StartError::Demand(path, error)
+        let output = startup::check(&sources, &transfer.sink, files)?;
+        let open_demand = |source: DemandSource| {
+            let opened = Demand::open(&source, files);
+            opened.map_err(|error| StartError::Demand(source.path.display().to_string(), error))
         };
-        // Before the output is opened, and so emptied.
-        if let Some(source) = &demand {
-            Demand::check(source, &sources, &transfer.sink).map_err(no_demand(source))?;
-        }
-        let (output, output_file) = startup::check(&sources, &transfer.sink)?;
+        let demand = demand.map(open_demand).transpose()?;
+        let signals = Signals::listen().map_err(|error| StartError::System {
+            what: "listen for signals",
+            error,
+        })?;
+        // Who reads the number may send a signal.
+        let pid_file = transfer.pid_file.as_ref().map(|path| {
+            PidFile::write(path)
+                .map_err(|error| StartError::PidFile(path.display().to_string(), error))
+        });
+        let pid_file = pid_file.transpose()?;
+        let output = output.empty()?;
         let over = match (transfer.sync, patience) {
             (true, _) => Output::synced,
             (false, Patience::WaitsForDisk) => Output::over,
@@ -137,19 +153,14 @@ impl RealSystem {
         };
         let output = over(output).map_err(StartError::system("write to stdout"))?;
         output.grow(pipe_bound);
-        let demand = demand
-            .map(|source| Demand::open(&source).map_err(no_demand(&source)))
-            .transpose()?;
-        let signals = Signals::listen().map_err(|error| StartError::System {
-            what: "listen for signals",
-            error,
-        })?;
         Ok(RealSystem {
             clock: Clock::start(),
             signals,
-            reads_stdin: sources.contains(&Source::Stdin),
-            sources: Sources::new(sources, output_file, pipe_bound, transfer.skip_errors),
+            reads_stdin: sources.iter().any(startup::is_stdin),
+            sources: Sources::new(sources, files.clone(), pipe_bound, transfer.skip_errors),
             sink: transfer.sink.clone(),
+            writes_stdout: startup::is_stdout(&transfer.sink),
+            pid_file,
             pipes: Pipes::new(pipe_bound),
             scratch: None,
             kept: None,
@@ -158,6 +169,11 @@ impl RealSystem {
             demand,
             output: Some(output),
         })
+    }
+
+    /// Takes away what is there only for as long as the run lasts.
+    pub fn remove_pid_file(&mut self) {
+        self.pid_file = None;
     }
 
     /// How long a wait may last: not at all if something can be done at once.
@@ -402,7 +418,7 @@ impl System for RealSystem {
 
     fn close_output(&mut self) {
         self.output = None;
-        if self.sink == Sink::Stdout {
+        if self.writes_stdout {
             let _ = open_null(OFlags::WRONLY).and_then(rustix::stdio::dup2_stdout);
         }
     }

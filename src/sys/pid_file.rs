@@ -1,30 +1,49 @@
 //! `-P FILE`: our process's number in a file, for as long as we run.
+//!
+//! Refuses to remove what is not ours any more: another process may have put its own number there.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
+
+use super::path;
 use crate::replacing::Replacing;
 
 /// The file. Dropped, it is removed.
 #[derive(Debug)]
-pub struct PidFile(Replacing);
+pub struct PidFile {
+    /// None where the number went to a descriptor, which is nothing that could be removed.
+    place: Option<(Replacing, File)>,
+}
 
 impl PidFile {
     /// Writes the number, and a newline, to `path`.
     ///
     /// # Errors
     ///
-    /// The system's, and when what is there is no regular file.
+    /// The system's, and when what is there is neither a regular file nor a descriptor of ours.
     pub fn write(path: &Path) -> io::Result<PidFile> {
+        let number = format!("{}\n", std::process::id());
+        if path::descriptor(path).is_some() {
+            let opened = path::open(path, OFlags::WRONLY, Mode::empty())?;
+            File::from(opened.fd).write_all(number.as_bytes())?;
+            return Ok(PidFile { place: None });
+        }
         let file = Replacing::at(path)?;
-        file.write(&format!("{}\n", std::process::id()))?;
-        Ok(PidFile(file))
+        let written = file.write(&number)?;
+        Ok(PidFile {
+            place: Some((file, written)),
+        })
     }
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        self.0.remove();
+        if let Some((file, written)) = &self.place {
+            file.remove(written);
+        }
     }
 }
 

@@ -7,11 +7,11 @@
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGXFSZ};
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::engine::Signal;
@@ -118,8 +118,35 @@ pub fn die_by(signal: i32) {
     }
 }
 
-/// The signals ignored when asked, as a bit mask; none where it cannot be known.
+/// From now on a write beyond the limit on the size of a file (`ulimit -f`) fails, and does not end the
+/// process: not every file is one without which the relay cannot go on. Children have the signal as
+/// before, since what is handled is not inherited, and what was ignored stays so.
+pub fn outlive_size_limit() {
+    if !is_in(ignored_at_start(), SIGXFSZ) {
+        handle_by_nothing(SIGXFSZ);
+    }
+}
+
+/// From now on it is known how a child ended: where SIGCHLD was ignored when the process began, nobody
+/// is told. Children have it as every program expects it.
+pub fn hear_children() {
+    if is_in(ignored_at_start(), SIGCHLD) {
+        handle_by_nothing(SIGCHLD);
+    }
+}
+
+/// Where that fails, things are as they were.
+fn handle_by_nothing(signal: i32) {
+    let _ = signal_hook::flag::register(signal, Arc::default());
+}
+
+/// The signals ignored when first asked, as a bit mask; none where it cannot be known.
 fn ignored_at_start() -> u64 {
+    static IGNORED: OnceLock<u64> = OnceLock::new();
+    *IGNORED.get_or_init(ignored_now)
+}
+
+fn ignored_now() -> u64 {
     // More than it has: it tells no size, and growing to meet it takes eight reads.
     let mut status = String::with_capacity(4096);
     let read =

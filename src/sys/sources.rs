@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -15,12 +15,14 @@ use rustix::io::Errno;
 use crate::config::{SkipErrors, Source};
 use crate::engine::{Read, SourceError, Splice};
 
-use super::descriptor::{FileId, duplicate, grow_pipe};
+use super::descriptor::{duplicate, grow_pipe};
+use super::files::{Files, Role};
 use super::input::Input;
 use super::kept::Kept;
+use super::path::{self, Opened};
 use super::skip::{Gap, Skipper};
 use super::splice::{self, Scratch};
-use super::startup::{SAME_FILE, source_name};
+use super::startup::source_name;
 
 /// What is still to be read.
 #[derive(Debug)]
@@ -31,7 +33,7 @@ pub(super) struct Sources {
     /// A source that could not be opened, and nobody was told yet.
     failed: Option<SourceError>,
     rest: VecDeque<Source>,
-    output: Option<FileId>,
+    files: Files,
     pipe_bound: u64,
     skip: Option<SkipErrors>,
     /// Where errors of the current source are skipped.
@@ -41,11 +43,11 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Nothing is opened yet. `output` is the regular file that no source may be; pipes are grown
-    /// to at most `pipe_bound` bytes. With `skip`, what cannot be read becomes null bytes.
+    /// Nothing is opened yet. None may be one of `files` that is written; pipes are grown to at most
+    /// `pipe_bound` bytes. With `skip`, what cannot be read becomes null bytes.
     pub(super) fn new(
         sources: Vec<Source>,
-        output: Option<FileId>,
+        files: Files,
         pipe_bound: u64,
         skip: Option<SkipErrors>,
     ) -> Sources {
@@ -54,7 +56,7 @@ impl Sources {
             pipe_size: 0,
             failed: None,
             rest: sources.into(),
-            output,
+            files,
             pipe_bound,
             skip,
             skipper: None,
@@ -214,12 +216,9 @@ impl Sources {
         let input = match source {
             Source::Stdin => Input::over(duplicate(rustix::stdio::stdin())?)?,
             Source::File(path) => {
-                let fd = open_file(path)?;
-                let file = FileId::of(&rustix::fs::fstat(&fd)?);
-                if file.is_some() && file == self.output {
-                    return Err(io::Error::other(SAME_FILE));
-                }
-                Input::over_own(fd)?
+                let opened = open_file(path)?;
+                self.files.opened(Role::Input, &opened.fd)?;
+                input_over(opened)?
             }
         };
         self.pipe_size = match input.pipe() {
@@ -282,18 +281,29 @@ fn skipped(source: &Source, gap: Gap, errno: Errno) -> SourceError {
 
 /// Opens a FILE. Without blocking, so that a FIFO that no one writes to yet does not keep us from
 /// hearing signals; where that is refused for the moment (a lease on the file), as usual.
-pub(super) fn open_file(path: &Path) -> rustix::io::Result<OwnedFd> {
-    let usual = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let open = |flags| rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
-    match open(usual | OFlags::NONBLOCK) {
-        Err(Errno::AGAIN) => open(usual),
+pub(super) fn open_file(path: &Path) -> io::Result<Opened> {
+    let open = |flags| path::open(path, OFlags::RDONLY | flags, Mode::empty());
+    match open(OFlags::NONBLOCK) {
+        Err(error) if error.raw_os_error() == Some(Errno::AGAIN.raw_os_error()) => {
+            open(OFlags::empty())
+        }
         result => result,
     }
+}
+
+/// An input over what was opened by [`open_file`].
+pub(super) fn input_over(opened: Opened) -> io::Result<Input> {
+    let over = match opened.is_own {
+        true => Input::over_own,
+        false => Input::over,
+    };
+    Ok(over(opened.fd)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::startup::SAME_FILE;
     use crate::sys::testing::Fifo;
     use std::io::Write as _;
 
@@ -304,7 +314,7 @@ mod tests {
     }
 
     fn sources(list: Vec<Source>) -> Sources {
-        Sources::new(list, None, 0, None)
+        Sources::new(list, Files::default(), 0, None)
     }
 
     /// Everything up to the end, with failures in brackets.
@@ -357,18 +367,26 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_became_the_output_is_refused_at_its_turn() {
+    fn a_file_that_became_one_that_is_written_is_refused_at_its_turn() {
         let directory = tempfile::tempdir().unwrap();
         let source = file_with(&directory, "a", "x");
         let Source::File(path) = &source else {
             unreachable!()
         };
-        let output = FileId::of(&rustix::fs::stat(path).unwrap());
-        let mut sources = Sources::new(vec![source], output, 0, None);
-        let Read::Failed(error) = sources.read(&mut [0; 9]) else {
-            panic!("was read")
-        };
-        assert_eq!(error.error.to_string(), SAME_FILE);
+        for (role, why) in [
+            (Role::Output, SAME_FILE),
+            (Role::Lost, "the lost records go there too"),
+        ] {
+            let files = Files::default();
+            files
+                .opened(role, std::fs::File::open(path).unwrap())
+                .unwrap();
+            let mut sources = Sources::new(vec![source.clone()], files, 0, None);
+            let Read::Failed(error) = sources.read(&mut [0; 9]) else {
+                panic!("was read")
+            };
+            assert_eq!(error.error.to_string(), why);
+        }
     }
 
     #[test]
@@ -396,7 +414,7 @@ mod tests {
                 tells_once,
                 block: Some(64),
             };
-            let mut sources = Sources::new(vec![memory.clone()], None, 0, Some(skip));
+            let mut sources = Sources::new(vec![memory.clone()], Files::default(), 0, Some(skip));
             let (mut bytes, mut errors) = (Vec::new(), Vec::new());
             while bytes.len() < 640 {
                 let mut room = [b'x'; 50];

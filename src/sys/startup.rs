@@ -4,16 +4,18 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use rustix::fs::{Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::config::{Sink, Source};
 use crate::units::reason;
 
-use super::descriptor::{FileId, Kind, duplicate};
+use super::descriptor::{Kind, duplicate};
+use super::files::{Files, Role};
+use super::path;
 
 /// Which of descriptors 0 and 1 were closed when the process began, bit 0 and bit 1.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
@@ -42,12 +44,12 @@ pub enum StartError {
     WrongWay(&'static str),
     /// Stdin is a directory.
     Directory,
-    /// The named input is the file that the output goes to.
-    SameFile(String),
     /// The named output cannot be opened.
     Output(String, io::Error),
     /// The named source of `--demand` cannot be had.
     Demand(String, io::Error),
+    /// The file for the process's number, by its name, cannot be written.
+    PidFile(String, io::Error),
     /// The system refused what is named.
     System {
         /// What was tried, for people.
@@ -79,12 +81,14 @@ impl fmt::Display for StartError {
                 write!(f, "{name} is not open for {way}; {}", way_out(name))
             }
             StartError::Directory => write!(f, "stdin is a directory; name the files in it"),
-            StartError::SameFile(name) => write!(f, "{name}: {SAME_FILE}"),
             StartError::Output(name, error) => {
                 write!(f, "cannot open {name} for writing (-o): {}", reason(error))
             }
             StartError::Demand(name, error) => {
                 write!(f, "cannot open --demand {name}: {}", reason(error))
+            }
+            StartError::PidFile(name, error) => {
+                write!(f, "cannot write {name} (-P): {}", reason(error))
             }
             StartError::System { what, error } => write!(f, "cannot {what}: {}", reason(error)),
         }
@@ -104,9 +108,8 @@ fn way_out(name: &str) -> &'static str {
 /// What is wrong with an input that is also the output.
 pub(super) const SAME_FILE: &str = "input and output are the same file; write to another one";
 
-/// Checks descriptors 0 and 1 as far as they are used, and the sources; opens the output. Answers with
-/// it which regular file it is, if it is one: sources that appear or change later are compared with
-/// it again when they are opened.
+/// Checks descriptors 0 and 1 as far as they are used, and the sources; opens the output, and leaves it
+/// as it is: it is emptied when nothing can fail any more.
 ///
 /// # Errors
 ///
@@ -114,10 +117,11 @@ pub(super) const SAME_FILE: &str = "input and output are the same file; write to
 pub(super) fn check(
     sources: &[Source],
     sink: &Sink,
-) -> Result<(OwnedFd, Option<FileId>), StartError> {
+    files: &Files,
+) -> Result<OutputFile, StartError> {
     let closed = CLOSED.load(Ordering::Relaxed);
-    let stdin = rustix::stdio::stdin();
-    if sources.contains(&Source::Stdin) {
+    if sources.iter().any(is_stdin) {
+        let stdin = rustix::stdio::stdin();
         if closed & 1 != 0 {
             return Err(StartError::Closed("stdin"));
         }
@@ -126,45 +130,75 @@ pub(super) fn check(
         }
         check_way(stdin, OFlags::WRONLY, "stdin")?;
     }
+    if is_stdout(sink) && closed & 2 != 0 {
+        return Err(StartError::Closed("stdout"));
+    }
     match sink {
         Sink::Stdout => {
-            if closed & 2 != 0 {
-                return Err(StartError::Closed("stdout"));
-            }
             let stdout = rustix::stdio::stdout();
             check_way(stdout, OFlags::RDONLY, "stdout")?;
-            let stat = rustix::fs::fstat(stdout).map_err(StartError::system("examine stdout"))?;
-            let file = check_same_file(sources, stdin, &stat)?;
             let output = duplicate(stdout).map_err(StartError::system("write to stdout"))?;
-            Ok((output, file))
+            Ok(OutputFile(output, None))
         }
-        Sink::File(path) => open_output(sources, stdin, path),
+        Sink::File(path) => open_output(path, files)
+            .map_err(|error| StartError::Output(path.display().to_string(), error)),
         Sink::Nowhere => {
-            let null = rustix::fs::open("/dev/null", WRITING, Mode::empty());
-            Ok((null.map_err(StartError::system("open /dev/null"))?, None))
+            let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+            let null = rustix::fs::open("/dev/null", flags, Mode::empty());
+            let null = null.map_err(StartError::system("open /dev/null"))?;
+            Ok(OutputFile(null, None))
         }
     }
 }
 
-const WRITING: OFlags = OFlags::WRONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
-
-/// Opens `-o FILE`, as pv does for the user alone, and empties it; not one that is also an input.
-fn open_output(
-    sources: &[Source],
-    stdin: impl AsFd,
-    path: &Path,
-) -> Result<(OwnedFd, Option<FileId>), StartError> {
-    if let Ok(stat) = rustix::fs::stat(path) {
-        check_same_file(sources, &stdin, &stat)?;
+/// Whether it is descriptor 0, by whatever name.
+pub(super) fn is_stdin(source: &Source) -> bool {
+    match source {
+        Source::Stdin => true,
+        Source::File(path) => path::descriptor(path) == Some(0),
     }
-    let flags = WRITING | OFlags::CREATE | OFlags::TRUNC;
-    let mode = Mode::from_raw_mode(0o600);
-    let opened = rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, mode));
-    let failed =
-        |errno: rustix::io::Errno| StartError::Output(path.display().to_string(), errno.into());
-    let output = opened.map_err(failed)?;
-    let stat = rustix::fs::fstat(&output).map_err(failed)?;
-    Ok((output, FileId::of(&stat)))
+}
+
+/// Whether it is descriptor 1, by whatever name.
+pub(super) fn is_stdout(sink: &Sink) -> bool {
+    match sink {
+        Sink::Stdout => true,
+        Sink::File(path) => path::descriptor(path) == Some(1),
+        Sink::Nowhere => false,
+    }
+}
+
+/// The output, open. With its name where it is one of ours that is still to be emptied.
+#[derive(Debug)]
+pub(super) struct OutputFile(OwnedFd, Option<String>);
+
+impl OutputFile {
+    /// Empties it, if it is a file that `-o` named.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(super) fn empty(self) -> Result<OwnedFd, StartError> {
+        let OutputFile(output, name) = self;
+        if let Some(name) = name {
+            rustix::io::retry_on_intr(|| rustix::fs::ftruncate(&output, 0))
+                .map_err(|errno| StartError::Output(name, errno.into()))?;
+        }
+        Ok(output)
+    }
+}
+
+/// Opens `-o FILE`, as pv does for the user alone. What else it is than the output is looked for when it
+/// is open, and before it is emptied: until then its name may be given to another file.
+fn open_output(path: &Path, files: &Files) -> io::Result<OutputFile> {
+    let flags = OFlags::WRONLY | OFlags::CREATE;
+    let opened = path::open(path, flags, Mode::from_raw_mode(0o600))?;
+    files.opened(Role::Output, &opened.fd)?;
+    let stat = rustix::fs::fstat(&opened.fd)?;
+    // What the shell opened it also emptied, if it was to.
+    let is_to_be_emptied = opened.is_own && FileType::from_raw_mode(stat.st_mode).is_file();
+    let name = is_to_be_emptied.then(|| path.display().to_string());
+    Ok(OutputFile(opened.fd, name))
 }
 
 /// `wrong` is the one access mode that the descriptor must not have.
@@ -175,27 +209,6 @@ fn check_way(fd: BorrowedFd<'_>, wrong: OFlags, name: &'static str) -> Result<()
         return Err(StartError::WrongWay(name));
     }
     Ok(())
-}
-
-/// `output` is the file written to; which regular file that is, if it is one.
-fn check_same_file(
-    sources: &[Source],
-    stdin: impl AsFd,
-    output: &Stat,
-) -> Result<Option<FileId>, StartError> {
-    let Some(output) = FileId::of(output) else {
-        return Ok(None);
-    };
-    for source in sources {
-        let stat = match source {
-            Source::Stdin => rustix::fs::fstat(&stdin),
-            Source::File(path) => rustix::fs::stat(path),
-        };
-        if stat.is_ok_and(|stat| FileId::of(&stat) == Some(output)) {
-            return Err(StartError::SameFile(source_name(source)));
-        }
-    }
-    Ok(Some(output))
 }
 
 /// What people call a source.
@@ -210,54 +223,26 @@ pub(super) fn source_name(source: &Source) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fs::File;
+    use std::os::fd::AsFd as _;
+
+    use super::*;
 
     #[test]
-    fn the_output_may_not_be_an_input_by_any_name() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("data");
-        let link = directory.path().join("link");
-        let output = File::create(&path).unwrap();
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        let other = tempfile::tempfile().unwrap();
-        let check = |source, stdin: &File| {
-            check_same_file(&[source], stdin, &rustix::fs::fstat(&output).unwrap())
-        };
-        let same = |result| matches!(result, Err(StartError::SameFile(_)));
-
-        assert!(same(check(Source::File(link), &other)));
-        assert!(same(check(Source::Stdin, &output)));
-        assert!(check(Source::Stdin, &other).unwrap().is_some());
-        let missing = directory.path().join("missing");
-        assert!(check(Source::File(missing), &other).unwrap().is_some());
-    }
-
-    #[test]
-    fn an_output_that_is_an_input_is_not_emptied() {
+    fn an_output_is_left_as_it_is_until_nothing_can_fail() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("data");
         std::fs::write(&path, "text").unwrap();
-        let stdin = tempfile::tempfile().unwrap();
-        let open = |source| open_output(&[Source::File(source)], &stdin, &path);
-        assert!(matches!(open(path.clone()), Err(StartError::SameFile(_))));
+        let files = Files::default();
+        let input = File::open(&path).unwrap();
+        files.opened(Role::Input, &input).unwrap();
+        let refused = open_output(&path, &files).unwrap_err();
+        assert_eq!(refused.to_string(), SAME_FILE);
+        let output = open_output(&path, &Files::default()).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "text");
-        assert!(open("/dev/null".into()).unwrap().1.is_some());
+        output.empty().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
-        let folder = open_output(&[], &stdin, directory.path());
-        assert!(matches!(folder, Err(StartError::Output(..))));
-    }
-
-    #[test]
-    fn a_device_may_be_input_and_output() {
-        let null = File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/null")
-            .unwrap();
-        let sources = [Source::Stdin, Source::File("/dev/null".into())];
-        let stat = rustix::fs::fstat(&null).unwrap();
-        assert_eq!(check_same_file(&sources, &null, &stat).unwrap(), None);
+        assert!(open_output(directory.path(), &files).is_err());
     }
 
     #[test]

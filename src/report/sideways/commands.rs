@@ -16,6 +16,7 @@ use crate::core::snapshot::{Snapshot, State};
 use crate::engine::Event;
 use crate::report::thread::event_name;
 use crate::report::{Complaints, StartError};
+use crate::sys;
 use crate::units::{reason, seconds};
 
 /// The relay's side.
@@ -41,6 +42,7 @@ impl Commands {
         if on_pressure.is_none() && on_flow.is_none() {
             return Ok(None);
         }
+        sys::hear_children();
         let desk = Arc::new(Desk::default());
         let mut runner = Runner {
             on_pressure,
@@ -189,7 +191,6 @@ impl Runner {
                 Ok(status) => {
                     failure(status).map(|how| format!("{option} '{words}' failed: {how}"))
                 }
-                // Where SIGCHLD is ignored nobody learns how a child ended.
                 Err(_) => None,
             },
         };

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use super::{End, shared};
+use super::End;
 use crate::config::{Config, ReportConfig};
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
-use crate::report::output::Descriptor;
+use crate::report::log::{Log, Way};
 use crate::report::thread::event_name;
 use crate::report::{Complaints, StartError, json};
+use crate::sys::{Files, Role};
 use crate::units::reason;
 
 /// Events under way to the thread: with their accounts about half a megabyte. Several turns' worth of
@@ -65,15 +66,16 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// The system's: as for `--report-to`, a FIFO that nobody reads is one; and where it is the input or
-    /// the output as well.
+    /// The system's: as for `--report-to`, a FIFO that nobody reads is one; and where it is another one
+    /// of the run's files as well.
     pub fn start(
         path: &Path,
         config: &Config,
+        files: &Files,
         complaints: Complaints,
     ) -> Result<Events, StartError> {
-        let opened = Descriptor::open(path).and_then(|out| {
-            shared::refuse(&out, config)?;
+        let opened = Log::open(path, Role::Events, Way::Lines, files, complaints.clone());
+        let opened = opened.and_then(|out| {
             let name = format!("{} (--events)", path.display());
             Events::onto(out, name, config.report.clone(), complaints)
         });

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::{End, shared};
+use super::End;
 use crate::config::Config;
 use crate::core::account::Tally;
 use crate::core::spill::{Batch, Spilled};
-use crate::report::output::Descriptor;
+use crate::report::log::{Log, Way};
 use crate::report::{Complaints, StartError};
+use crate::sys::{Files, Role};
 use crate::units::reason;
 
 /// The most bytes that wait to be written: enough for some hundred milliseconds of a flood while a
@@ -44,16 +45,19 @@ impl Lost {
     ///
     /// # Errors
     ///
-    /// The system's, as for `--report-to`; and where the FILE is the input or the output as well, or
-    /// is told something else.
-    pub fn start(config: &Config, complaints: Complaints) -> Result<Option<Lost>, StartError> {
+    /// The system's, as for `--report-to`; and where the FILE is another one of the run as well.
+    pub fn start(
+        config: &Config,
+        files: &Files,
+        complaints: Complaints,
+    ) -> Result<Option<Lost>, StartError> {
         let Some(path) = &config.sideways.lost_to else {
             return Ok(None);
         };
         let delimiter = config.relay.delimiter;
-        let opened = Descriptor::open_non_blocking(path).and_then(|file| {
-            shared::refuse(&file, config)?;
-            shared::refuse_told(&file, config)?;
+        let way = Way::Records(delimiter);
+        let opened = Log::open(path, Role::Lost, way, files, complaints.clone());
+        let opened = opened.and_then(|file| {
             let name = format!("{} (--lost-to)", path.display());
             Lost::onto(file, name, delimiter, complaints)
         });

@@ -13,7 +13,6 @@
 mod commands;
 mod events;
 mod lost;
-mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -21,12 +20,12 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::end::End;
-use super::output::Descriptor;
 use super::{Complaints, LAST_WORD, StartError, ThreadedReporter, start_report};
 use crate::config::Config;
 use crate::core::snapshot::Snapshot;
 use crate::core::spill::Batch;
 use crate::engine::{Event, Reporter};
+use crate::sys::Files;
 use commands::Commands;
 use events::{Events, Untold};
 use lost::Lost;
@@ -41,22 +40,19 @@ const LOST_RECORDS: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// The first that cannot be opened, as a FIFO that nobody reads, or started.
-pub fn start(config: &Config) -> Result<Reporters, StartError> {
-    let mut report = start_report(&config.report)?;
-    if let (Some(place @ Descriptor::Own(_)), Some(path)) = (&report.reports, &config.report.to) {
-        shared::refuse(place, config).map_err(StartError::path("report", "--report-to", path))?;
-    }
+pub fn start(config: &Config, files: &Files) -> Result<Reporters, StartError> {
+    let mut report = start_report(&config.report, files)?;
     let asked = &config.sideways;
     let is_alone = *asked == Default::default();
     let complaints = match is_alone {
         true => Complaints::default(),
         false => Complaints::to(&mut report),
     };
-    let start_events = |path| Events::start(path, config, complaints.clone());
+    let start_events = |path| Events::start(path, config, files, complaints.clone());
     Ok(Reporters {
         events: asked.events.as_deref().map(start_events).transpose()?,
         commands: Commands::start(asked, &config.report, complaints.clone())?,
-        lost: Lost::start(config, complaints.clone())?,
+        lost: Lost::start(config, files, complaints.clone())?,
         report,
         complaints,
     })

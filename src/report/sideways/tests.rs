@@ -18,7 +18,7 @@ fn quiet() -> ReportConfig {
 }
 
 fn reporters(events: Option<Events>, asked: &Sideways) -> Reporters {
-    let report = start_report(&quiet()).unwrap();
+    let report = start_report(&quiet(), &Files::default()).unwrap();
     let complaints = Complaints::default();
     Reporters {
         report,
