@@ -259,6 +259,32 @@ fn the_default_mark_says_how_much() {
 }
 
 #[test]
+fn a_mark_may_be_a_row_of_typed_columns() {
+    let rows: String = (1..=50_000).map(|id| format!("{id},row,1\n")).collect();
+    let args = [
+        "--mark=-1,MARK,{records}",
+        "-B",
+        "64k",
+        "--when-full",
+        "drop-oldest",
+    ];
+    let run = run_with_late_consumer(&args, rows.as_bytes());
+    let output = String::from_utf8(run.output).unwrap();
+    let (mut total, mut marks) = (0, 0);
+    for row in output.lines() {
+        let columns: Vec<&str> = row.split(',').collect();
+        let [id, what, count] = columns[..] else {
+            panic!("{row}");
+        };
+        id.parse::<i32>().unwrap();
+        marks += u32::from(what == "MARK");
+        total += count.parse::<u32>().unwrap();
+    }
+    assert!(marks > 0);
+    assert_eq!(total, 50_000, "each row or its mark");
+}
+
+#[test]
 fn a_mark_for_what_is_missing_at_the_end_comes_at_the_end() {
     let input = [b"one\n".as_slice(), &[b'x'; 500]].concat();
     let args = [

@@ -129,6 +129,8 @@ fn what_the_shell_made_one_and_what_nobody_can_destroy_is_let_be() {
         "-q >log 2>&1",
         ">log 2>&1",
         "--report-to /dev/stderr --events /dev/stderr 2>log",
+        "-q --when-full latest --lost-to /dev/stderr 2>log",
+        "-q -P /dev/stderr --metrics-file /dev/fd/4 2>log 4>&1 >out",
         "--report-to /dev/fd/2 2>&1 >log",
         "--report-to /dev/null --events /dev/null --when-full latest --lost-to /dev/null",
         "--events /dev/fd/3 --report-to /dev/fd/3 3>&2",

@@ -201,9 +201,9 @@ impl Place {
             (Output, _) => {
                 kind == Kind::Device || (self.standard, later.standard) == (Some(1), Some(2))
             }
+            // By one description nothing is written over.
+            (StandardError, _) => kind != Kind::Disk || both_standard,
             // All lines of ours, and each written as a whole.
-            (StandardError, Report | Events) => kind != Kind::Disk || both_standard,
-            (StandardError, _) => kind != Kind::Disk,
             (Report, Events) => kind != Kind::Disk || both_standard,
             // The user's bytes, which lines of ours among them would spoil.
             _ => kind == Kind::Device,
