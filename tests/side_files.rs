@@ -263,6 +263,22 @@ fn higher_descriptors_may_be_sockets_as_well() {
 }
 
 #[test]
+fn where_a_descriptor_may_not_be_duplicated_it_is_opened() {
+    if !common::can(&["strace", "-qq", "true"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("events"), "before\n").unwrap();
+    let text = r#"exec strace -qq -o /dev/null -e inject=pidfd_getfd:error=EPERM \
+        "$HWM" -q -B 1 --events /dev/fd/3 /dev/fd/4 3>>events 4< <(printf x)"#;
+    let done = finish(script(folder.path(), text).spawn().unwrap(), b"").expect(0);
+    assert_eq!((done.stdout, done.stderr.as_str()), (b"x".to_vec(), ""));
+    let events = fs::read_to_string(folder.path().join("events")).unwrap();
+    assert_eq!(events.lines().count(), 3, "{events}");
+    assert!(events.starts_with("before\n"), "{events}");
+}
+
+#[test]
 fn a_demand_and_an_input_may_be_sockets_by_their_descriptors() {
     let (theirs, mut ours) = socket();
     let folder = tempfile::tempdir().unwrap();

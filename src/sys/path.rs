@@ -119,12 +119,14 @@ pub(super) fn inherited(number: i32) -> io::Result<OwnedFd> {
         .and_then(|process| pidfd_getfd(process, number, PidfdGetfdFlags::empty()));
     match found {
         Ok(fd) => Ok(fd),
-        // An old kernel, or a container that refuses it. What is opened anew is at least not emptied.
+        // An old kernel, or a container that refuses it. What is opened anew is at least not emptied,
+        // and a FIFO that nobody reads is not waited for.
         Err(_) => {
             let access = OFlags::from_bits_retain(flags.unwrap_or(0)) & OFlags::RWMODE;
             let path = format!("/proc/self/fd/{number}");
-            let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::APPEND;
-            Ok(rustix::fs::open(path, flags, Mode::empty())?)
+            let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY;
+            let careful = OFlags::APPEND | OFlags::NONBLOCK;
+            Ok(rustix::fs::open(path, flags | careful, Mode::empty())?)
         }
     }
 }
