@@ -12,7 +12,7 @@
 //! sparkline, trend       the last minute and what comes next, for the bar
 //! format                 one line as pv's switches ask for it
 //! live                   the bar's line, or pv's, on a terminal
-//! rows                   many such lines on one terminal (`-c`)
+//! rows, ledger           many such lines on one terminal (`-c`)
 //! metrics                a Prometheus text file
 //! output                 descriptors
 //! log                    a file that is appended to, while others rename it or fill its disk
@@ -30,6 +30,7 @@ mod emulator;
 mod end;
 mod format;
 mod json;
+mod ledger;
 mod live;
 mod log;
 mod metrics;
