@@ -4,6 +4,7 @@
 //! The child is this test binary again, with only the test `child` to run. The test harness writes
 //! to stdout too, so the child gets its true stdout as stderr and moves it into place.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{IoSlice, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use highwater::config::{Source, TransferConfig};
+use highwater::cli;
 use highwater::engine::{Interest, Read, Ready, Signal, System, Write};
 use highwater::sys::{Files, Patience, RealSystem, die_by};
 use rustix::fs::OFlags;
@@ -38,28 +39,23 @@ fn child() {
         rustix::stdio::dup2_stdout(rustix::stdio::stderr()).unwrap();
         rustix::stdio::dup2_stderr(null).unwrap();
     }
-    let sources = match std::env::var(FILES) {
-        Ok(files) => files
-            .split(':')
-            .map(|file| Source::File(file.into()))
-            .collect(),
-        Err(_) => vec![Source::Stdin],
+    let files = std::env::var(FILES).unwrap_or("-".to_owned());
+    let words = ["hwm"].into_iter().chain(files.split(':'));
+    let config = cli::parse(words.map(Into::into), false).unwrap();
+    let mut give_up = |error: &dyn Error| -> ! {
+        write!(notes, "{error}").unwrap();
+        std::process::exit(1)
     };
-    let files = Files::default();
-    let mut system = match RealSystem::new(
-        sources,
-        &TransferConfig::default(),
+    let files = Files::of(&config).unwrap_or_else(|error| give_up(&error));
+    let system = RealSystem::new(
+        config.sources,
+        &config.transfer,
         1 << 20,
         Patience::WaitsForDisk,
         None,
         &files,
-    ) {
-        Ok(system) => system,
-        Err(error) => {
-            write!(notes, "{error}").unwrap();
-            std::process::exit(1)
-        }
-    };
+    );
+    let mut system = system.unwrap_or_else(|error| give_up(&error));
     match role.to_str().unwrap() {
         "relay" => relay(&mut system),
         "close" => close(&mut system, &mut notes),
