@@ -291,6 +291,8 @@ pub enum MarkPiece {
     Bytes,
     /// `{size}`: the same as a size for people, such as `1.5MiB`.
     Size,
+    /// `{s}`: an `s`, unless one record is missing here.
+    Plural,
 }
 
 /// A limit of the output.

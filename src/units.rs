@@ -116,6 +116,12 @@ pub fn percent(part: f64, whole: f64) -> u8 {
     }
 }
 
+/// So many of a thing, in the singular where it is one.
+pub fn counted(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// Seconds for machines: at most six decimals, cut, not rounded, so that no report claims a time
 /// that is still to come.
 pub fn seconds(time: Duration) -> String {

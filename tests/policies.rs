@@ -254,7 +254,7 @@ fn the_default_mark_says_how_much() {
     .expect(0);
     assert_eq!(
         String::from_utf8(done.stdout).unwrap(),
-        "one\nhwm: 1 records (2.00KiB) lost\nthree\n"
+        "one\nhwm: 1 record (2.00KiB) lost\nthree\n"
     );
 }
 

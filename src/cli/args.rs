@@ -144,8 +144,8 @@ pub(super) struct Args {
 
     /// Say in the output where records are missing
     ///
-    /// One record stands for those that are missing at its place. In TEXT, {records}, {bytes} and {size} stand for what is missing there, and {{ and }} for
-    /// braces. See MARKS in hwm(1).
+    /// One record stands for those that are missing at its place. In TEXT, {records}, {bytes} and {size} stand for what is missing there, {s} for the s of
+    /// more than one, and {{ and }} for braces. See MARKS in hwm(1).
     #[arg(help_heading = "Overflow policy", long, value_name = "TEXT", num_args = 0..=1,
           require_equals = true, default_missing_value = mark::DEFAULT,
           value_parser = mark::parse)]

@@ -1,13 +1,13 @@
-//! `--mark[=TEXT]`: the text of a mark, with `{records}`, `{bytes}` and `{size}` in it.
+//! `--mark[=TEXT]`: the text of a mark, with `{records}`, `{bytes}`, `{size}` and `{s}` in it.
 //!
 //! Refuses to look for the delimiter: which one it is, only `validate` knows.
 
 use crate::config::{Mark, MarkPiece};
 
 /// The text of a bare `--mark`.
-pub(super) const DEFAULT: &str = "hwm: {records} records ({size}) lost";
+pub(super) const DEFAULT: &str = "hwm: {records} record{s} ({size}) lost";
 
-const PLACEHOLDERS: &str = "{records}, {bytes} and {size}";
+const PLACEHOLDERS: &str = "{records}, {bytes}, {size} and {s}";
 
 /// Reads a template; `{{` and `}}` are literal braces.
 pub(super) fn parse(text: &str) -> Result<Mark, String> {
@@ -52,6 +52,7 @@ fn split_placeholder(text: &str) -> Result<(MarkPiece, &str), String> {
         "records" => MarkPiece::Records,
         "bytes" => MarkPiece::Bytes,
         "size" => MarkPiece::Size,
+        "s" => MarkPiece::Plural,
         _ => {
             return Err(format!(
                 "unknown placeholder '{{{name}}}'; there are {PLACEHOLDERS}"
@@ -78,14 +79,16 @@ mod tests {
 
     #[test]
     fn templates_are_cut_into_pieces() {
-        use MarkPiece::{Bytes, Records, Size};
+        use MarkPiece::{Bytes, Plural, Records, Size};
         for (template, pieces) in [
             (
                 DEFAULT,
                 vec![
                     text("hwm: "),
                     Records,
-                    text(" records ("),
+                    text(" record"),
+                    Plural,
+                    text(" ("),
                     Size,
                     text(") lost"),
                 ],
@@ -111,7 +114,7 @@ mod tests {
         for (template, error) in [
             (
                 "",
-                "the mark is empty; a bare --mark stands for 'hwm: {records} records ({size}) lost'",
+                "the mark is empty; a bare --mark stands for 'hwm: {records} record{s} ({size}) lost'",
             ),
             ("{", open),
             ("{records", open),
@@ -120,15 +123,15 @@ mod tests {
             ("{records}}", close),
             (
                 "{lines}",
-                "unknown placeholder '{lines}'; there are {records}, {bytes} and {size}",
+                "unknown placeholder '{lines}'; there are {records}, {bytes}, {size} and {s}",
             ),
             (
                 "{}",
-                "unknown placeholder '{}'; there are {records}, {bytes} and {size}",
+                "unknown placeholder '{}'; there are {records}, {bytes}, {size} and {s}",
             ),
             (
                 "{ size }",
-                "unknown placeholder '{ size }'; there are {records}, {bytes} and {size}",
+                "unknown placeholder '{ size }'; there are {records}, {bytes}, {size} and {s}",
             ),
         ] {
             assert_eq!(parse(template), Err(error.into()), "{template:?}");

@@ -519,12 +519,12 @@ fn each_wrong_usage_gets_its_line() {
         ),
         (
             "--mark={lines}",
-            "invalid value '{lines}' for --mark: unknown placeholder '{lines}'; there are {records}, {bytes} and {size}"
+            "invalid value '{lines}' for --mark: unknown placeholder '{lines}'; there are {records}, {bytes}, {size} and {s}"
                 .into(),
         ),
         (
             "--mark=",
-            "invalid value '' for --mark: the mark is empty; a bare --mark stands for 'hwm: {records} records ({size}) lost'"
+            "invalid value '' for --mark: the mark is empty; a bare --mark stands for 'hwm: {records} record{s} ({size}) lost'"
                 .into(),
         ),
         (

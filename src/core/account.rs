@@ -37,11 +37,13 @@ pub enum Reason {
     BrokenPipe,
     /// hwm ended before it could be written.
     Shutdown,
+    /// It was written, and the consumer went away without having read it.
+    Unread,
 }
 
 impl Reason {
     /// Every reason, in the order of the reports.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::QueueFull,
         Reason::Sampled,
         Reason::Priority,
@@ -50,6 +52,7 @@ impl Reason {
         Reason::Oversize,
         Reason::BrokenPipe,
         Reason::Shutdown,
+        Reason::Unread,
     ];
 
     /// The name in reports.
@@ -63,6 +66,7 @@ impl Reason {
             Reason::Oversize => "oversize",
             Reason::BrokenPipe => "broken_pipe",
             Reason::Shutdown => "shutdown",
+            Reason::Unread => "unread",
         }
     }
 }

@@ -115,9 +115,9 @@ impl Meter {
         self.longest_stall.max(current)
     }
 
-    /// Rates over the whole run.
-    pub fn rates_overall(&self, now: Duration) -> Rates {
-        self.rates_since(Totals::default(), now)
+    /// Rates over the whole run, in which so much of the output was `taken`.
+    pub fn rates_overall(&self, taken: Tally, now: Duration) -> Rates {
+        self.rates_since(Totals::default(), taken, now)
     }
 
     /// Rates since the last [`Meter::end_interval`]; None so shortly after it that a single read
@@ -126,7 +126,7 @@ impl Meter {
         if now.saturating_sub(self.last_interval.at) < LEAST_SPAN {
             return Rates::default();
         }
-        self.rates_since(self.last_interval, now)
+        self.rates_since(self.last_interval, self.output, now)
     }
 
     /// The next interval's rates start from here.
@@ -138,14 +138,14 @@ impl Meter {
         };
     }
 
-    fn rates_since(&self, then: Totals, now: Duration) -> Rates {
+    fn rates_since(&self, then: Totals, output: Tally, now: Duration) -> Rates {
         let seconds = now.saturating_sub(then.at).as_secs_f64();
         let rate = |amount: u64| (seconds > 0.0).then(|| amount as f64 / seconds);
         Rates {
             input: rate(self.input.bytes - then.input.bytes),
-            output: rate(self.output.bytes - then.output.bytes),
+            output: rate(output.bytes - then.output.bytes),
             input_records: rate(self.input.records.saturating_sub(then.input.records)),
-            output_records: rate(self.output.records.saturating_sub(then.output.records)),
+            output_records: rate(output.records.saturating_sub(then.output.records)),
         }
     }
 

@@ -23,7 +23,9 @@
 //! 9. `memory`: it is taken in proportion to what is held, and a few chunks.
 //! 10. `spill`: the lost records that are kept are those that were lost, whole and in that order; with
 //!     those counted as not kept they are the loss, but for a record whose end has not come.
-//! 11. `end`: at the end nothing is held, and the ending follows from the history.
+//! 11. `unread`: what went out and was left unread by a consumer that is gone is lost, to the byte, with each
+//!     record that was not read to its end.
+//! 12. `end`: at the end nothing is held, and the ending follows from the history.
 
 pub mod account;
 pub mod ages;
@@ -42,6 +44,7 @@ pub mod relay;
 pub mod reservoir;
 pub mod rng;
 mod runs;
+pub mod sent;
 pub mod snapshot;
 mod sorted;
 pub mod spill;

@@ -63,6 +63,8 @@ pub struct Queue {
     bare_tail: bool,
     /// The last byte that went out ended no record.
     is_torn: bool,
+    /// That byte was the last of a tail without a delimiter.
+    tail_is_out: bool,
 }
 
 /// Shows the first of these pieces that is not empty; returns its length.
@@ -146,6 +148,7 @@ impl Queue {
             open: false,
             bare_tail: false,
             is_torn: false,
+            tail_is_out: false,
         }
     }
 
@@ -495,6 +498,19 @@ impl Queue {
         }
     }
 
+    /// Shows the `bytes` bytes that go out next.
+    pub fn front(&self, bytes: usize, mut see: impl FnMut(&[u8])) {
+        let mut left = bytes;
+        for piece in self.pieces() {
+            if left == 0 {
+                break;
+            }
+            let here = left.min(piece.len());
+            see(&piece[..here]);
+            left -= here;
+        }
+    }
+
     /// Shows the admitted part of the arriving record.
     pub fn see_arriving(&self, mut see: impl FnMut(&[u8])) {
         let bytes = self.arriving;
@@ -601,6 +617,11 @@ impl Queue {
         self.is_torn
     }
 
+    /// Whether the last byte that went out was the input's last, and no delimiter. After [`Queue::settle`].
+    pub fn tail_is_out(&self) -> bool {
+        self.tail_is_out
+    }
+
     /// Whether the byte number `count` ends a record.
     fn is_boundary(&self, count: u64) -> bool {
         let mut left = count as usize;
@@ -659,6 +680,7 @@ impl Queue {
     fn take_bare_tail(&mut self) -> u64 {
         let gone = self.bare_tail && self.is_empty();
         self.bare_tail &= !gone;
+        self.tail_is_out |= gone;
         u64::from(gone)
     }
 }

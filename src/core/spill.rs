@@ -60,6 +60,8 @@ pub struct Spill {
 struct Adding {
     bytes: u64,
     is_cut: bool,
+    /// So much stands before those bytes that is no loss: the consumer had read it.
+    read: u64,
 }
 
 impl Spill {
@@ -106,7 +108,8 @@ impl Spill {
     /// Adds bytes of lost records: the next piece of a row of whole ones.
     pub fn add(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            if !self.adding.is_cut && self.fits(bytes.len()) {
+            let may_append = !self.adding.is_cut && self.adding.read == 0;
+            if may_append && self.fits(bytes.len()) {
                 return self.append(bytes);
             }
             let end = memchr::memchr(self.delimiter, bytes);
@@ -123,7 +126,7 @@ impl Spill {
     /// The record added last is complete, though it may have no delimiter.
     pub fn end(&mut self) {
         if self.adding.bytes == 0 {
-            self.adding.is_cut = false;
+            self.adding = Adding::default();
         } else if self.adding.is_cut || !self.fits(1) {
             self.pass_over(0, true);
         } else {
@@ -132,15 +135,38 @@ impl Spill {
                 bytes: self.adding.bytes,
                 records: 1,
             });
-            self.adding.bytes = 0;
+            self.adding = Adding::default();
             // So that only a batch's last delimiter may be one that did not come in.
             self.complete_batch();
         }
     }
 
-    /// What is added next begins with the rest of a record of which a part is gone.
-    pub fn add_no_more_of_the_first(&mut self) {
+    /// What is added next begins with the rest of a record of which a part is gone, and so many bytes of that
+    /// are lost.
+    pub fn add_no_more_of_the_first(&mut self, lost: u64) {
+        self.adding.bytes += lost;
         self.adding.is_cut = true;
+    }
+
+    /// What is added next begins with the rest of a record that began with these bytes, which the consumer
+    /// has read: they make it whole, and are no loss.
+    pub fn add_read(&mut self, bytes: &[u8]) {
+        // Alone in its batch, for there is more text than loss.
+        self.complete_batch();
+        if bytes.is_empty() || self.adding.is_cut {
+            return;
+        }
+        if self.fits(bytes.len()) {
+            self.batch.text.extend_from_slice(bytes);
+            self.adding.read = bytes.len() as u64;
+        } else {
+            self.adding.is_cut = true;
+        }
+    }
+
+    /// So many bytes are lost that nobody has seen.
+    pub fn add_unseen(&mut self, bytes: u64) {
+        self.spilled.unwritten.bytes += bytes;
     }
 
     /// A piece of the record that is lost while it arrives.
@@ -160,7 +186,7 @@ impl Spill {
     /// That record is complete.
     pub fn close_doomed(&mut self) {
         let record = std::mem::take(&mut self.doomed);
-        let Adding { bytes, is_cut } = std::mem::take(&mut self.doomed_as);
+        let Adding { bytes, is_cut, .. } = std::mem::take(&mut self.doomed_as);
         if is_cut {
             self.spilled.unwritten += Tally { bytes, records: 1 };
         } else {
@@ -189,25 +215,21 @@ impl Spill {
             bytes: begun + ended,
             records: memchr::memchr_iter(self.delimiter, bytes).count() as u64,
         });
+        let was_read = std::mem::take(&mut self.adding.read) > 0;
         self.adding.bytes = bytes.len() as u64 - ended;
-        if self.batch.text.len() >= BATCH {
+        if was_read || self.batch.text.len() >= BATCH {
             self.complete_batch();
         }
     }
 
     /// So many bytes of the record that is being added find no room; what was added of it goes.
     fn pass_over(&mut self, bytes: u64, is_end: bool) {
-        let Adding {
-            bytes: added,
-            is_cut,
-        } = self.adding;
-        if !is_cut {
-            let whole = self.batch.text.len() - added as usize;
-            self.batch.text.truncate(whole);
-        }
+        let whole = self.batch.text.len() - self.begun();
+        self.batch.text.truncate(whole);
         self.adding = Adding {
-            bytes: added + bytes,
+            bytes: self.adding.bytes + bytes,
             is_cut: true,
+            read: 0,
         };
         if is_end {
             self.spilled.unwritten += Tally {
@@ -216,6 +238,16 @@ impl Spill {
             };
             self.adding = Adding::default();
         }
+    }
+
+    /// How much text the batch in the making has of the record that is being added.
+    fn begun(&self) -> usize {
+        let Adding {
+            bytes,
+            is_cut,
+            read,
+        } = self.adding;
+        if is_cut { 0 } else { (read + bytes) as usize }
     }
 
     fn count(&mut self, lost: Tally) {
@@ -228,12 +260,7 @@ impl Spill {
         if self.batch.lost.records == 0 {
             return;
         }
-        let begun = if self.adding.is_cut {
-            0
-        } else {
-            self.adding.bytes
-        };
-        let whole = self.batch.text.len() - begun as usize;
+        let whole = self.batch.text.len() - self.begun();
         let rest = self.batch.text.split_off(whole);
         let batch = std::mem::take(&mut self.batch);
         self.batch.text = rest;
@@ -303,7 +330,7 @@ mod tests {
             ("", tally(0, 0), ""),
         ] {
             let mut spill = with_room(1000);
-            spill.add_no_more_of_the_first();
+            spill.add_no_more_of_the_first(0);
             spill.add(input.as_bytes());
             spill.end();
             assert_eq!(spill.spilled().unwritten, rest, "{input:?}");

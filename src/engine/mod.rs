@@ -12,6 +12,7 @@ use std::time::Duration;
 #[cfg(doc)]
 use crate::config::RelayConfig;
 use crate::core::demand::Grant;
+use crate::core::sent::Leftover;
 use crate::core::snapshot::Snapshot;
 use crate::core::spill::Batch;
 
@@ -51,7 +52,8 @@ pub trait System {
     fn drop_kept(&mut self);
 
     /// Waits until something of `interest` can be done, a signal came, the output's reader went
-    /// away, or the time is `until`; whichever is first. May return early with nothing ready.
+    /// away, or the time is `until`; whichever is first. May return early with nothing ready. What is
+    /// under way when the reader has gone is decided before this says so.
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready;
 
     /// The next signal that came, if any. Cheap when none came.
@@ -64,6 +66,15 @@ pub trait System {
     /// known. Cheap enough for each report, not for each write.
     fn output_unread(&mut self) -> u64 {
         0
+    }
+
+    /// What the output accepted and its reader, which is gone, has not read; with the bytes themselves if
+    /// these are `wanted`, where they can be had. Called once, before [`System::close_output`].
+    fn take_unread(&mut self, wanted: bool) -> Leftover;
+
+    /// Whether [`System::take_unread`] will give the bytes back where more than one may be unread.
+    fn gives_unread_back(&self) -> bool {
+        true
     }
 
     /// What people call the output.
@@ -98,6 +109,9 @@ pub enum Read {
 /// What went wrong with one source.
 #[derive(Debug)]
 pub struct SourceError {
+    /// So many bytes were taken from it before, and can't be had: they are lost, and nothing that follows may
+    /// be read as if it came next.
+    pub taken: u64,
     /// `stdin` or the file's name, for people.
     pub name: String,
     /// What was tried: `open` or `read`, or another verb for people.

@@ -17,7 +17,7 @@ use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay, earliest};
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
-use crate::units::reason;
+use crate::units::{counted, reason};
 
 /// Grants taken in one turn: who writes them without end does not keep data from moving.
 const GRANTS: usize = 64;
@@ -66,6 +66,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         reporter: &'a mut R,
     ) -> Self {
         let trail = report.screen.display.as_ref().map(Display::trail);
+        let mut relay = relay;
+        if !system.gives_unread_back() {
+            relay.keep_sent();
+        }
         Self {
             witness: Witness::new(trail.unwrap_or_default(), relay.config().delimiter),
             relay,
@@ -118,6 +122,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         };
         self.witness.note(self.relay.output_bytes(), now);
         self.drop_kept();
+        self.forget_read();
         self.relay.expire(now);
         self.close_unwanted_input();
         self.hand_lost_over();
@@ -132,6 +137,11 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
 
     /// The last word, after the last turn.
     pub fn finish(mut self, ending: Ending) -> Exit {
+        // Who left in the last moment has read no more than who left before it.
+        if self.relay.is_drained() && self.is_output_gone() {
+            self.take_unread();
+            self.hand_lost_over();
+        }
         let unread = self.system.output_unread();
         let now = self.system.now();
         self.relay.turn(now);
@@ -252,7 +262,8 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     pub(super) fn stop_without_memory(&mut self, now: Duration) {
         let after = self.relay.input_bytes();
         self.reporter.message(format!(
-            "cannot get more memory for the buffer; a smaller -B needs less (after {after} bytes of input)"
+            "cannot get more memory for the buffer; a smaller -B needs less (after {} of input)",
+            counted(after, "byte")
         ));
         self.relay.source_failed();
         self.relay.input_ended(now);
@@ -284,12 +295,18 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
                 let after = match verb {
                     // None of its bytes could have been read.
                     "open" => String::new(),
-                    _ => format!(" (after {} bytes of input)", self.relay.input_bytes()),
+                    _ => format!(
+                        " (after {} of input)",
+                        counted(self.relay.input_bytes(), "byte")
+                    ),
                 };
                 let why = reason(&problem.error);
                 self.reporter
                     .message(format!("cannot {verb} {name}: {why}{after}"));
                 self.relay.source_failed();
+                if problem.taken > 0 {
+                    self.relay.input_lost(problem.taken, now);
+                }
             }
         }
     }
@@ -351,8 +368,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
                 let at = self.relay.output_bytes();
                 let name = self.system.output_name();
                 self.reporter.message(format!(
-                    "cannot write {name}: {} (after {at} bytes of output)",
-                    reason(&error)
+                    "cannot write {name}: {} (after {} of output)",
+                    reason(&error),
+                    counted(at, "byte")
                 ));
                 self.relay.output_failed(now);
             }
@@ -420,9 +438,35 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     }
 
     pub(super) fn output_gone(&mut self, now: Duration) {
+        // What a helper thread could still write has gone out.
+        if self.under_way.take().is_some()
+            && let Write::Accepted(count) = self.system.write(&[])
+        {
+            self.relay.sent(count, now);
+        }
+        self.take_unread();
         // Closed, so that no further wait is ended by it.
         self.system.close_output();
         self.relay.output_gone(now);
+    }
+
+    fn take_unread(&mut self) {
+        let wanted = self.relay.wants_unread_text();
+        let leftover = self.system.take_unread(wanted);
+        self.relay.left_unread(leftover);
+    }
+
+    fn is_output_gone(&mut self) -> bool {
+        let now = self.system.now();
+        self.system.wait(Interest::default(), Some(now)).output_gone
+    }
+
+    /// What was read need not be remembered.
+    fn forget_read(&mut self) {
+        if self.relay.remembers_much() {
+            let unread = self.system.output_unread();
+            self.relay.forget_read(unread);
+        }
     }
 
     fn hand_lost_over(&mut self) {
@@ -519,6 +563,7 @@ fn event_of(change: Change) -> Event {
 mod tests {
     use super::*;
     use crate::config::{Policy, ScreenConfig};
+    use crate::core::sent::Leftover;
     use crate::engine::{Place, Ready, Splice};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -578,6 +623,9 @@ mod tests {
             Write::WouldBlock
         }
         fn drop_kept(&mut self) {}
+        fn take_unread(&mut self, _wanted: bool) -> Leftover {
+            Leftover::default()
+        }
         fn take_signal(&mut self) -> Option<Signal> {
             None
         }

@@ -8,7 +8,7 @@ use crate::config::ReportConfig;
 use crate::core::account::Tally;
 use crate::core::snapshot::{Bottleneck, Snapshot};
 use crate::core::spill::Spilled;
-use crate::units::{byte_rate, percent, record_rate, size, span};
+use crate::units::{byte_rate, counted, percent, record_rate, size, span};
 
 /// The last line of a run, without the newline.
 pub fn line(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> String {
@@ -179,11 +179,6 @@ fn ending(exit: i32) -> Option<String> {
         signal if signal > 128 => format!("ended by signal {}", signal - 128),
         other => format!("ended with status {other}"),
     })
-}
-
-fn counted(number: u64, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{plural}")
 }
 
 #[cfg(test)]

@@ -360,10 +360,10 @@ impl Scribe {
 }
 
 /// Whether a display of pv's form has to be followed by words: it has none for what only hwm does.
-/// What a consumer that left did not take is no news in pv either.
+/// What a consumer that left did not take, or not read, is no news in pv either.
 fn tells_of_losses(snapshot: &Snapshot) -> bool {
     let mut reasons = snapshot.lost.by_reason();
-    reasons.any(|(reason, _)| reason != Reason::BrokenPipe)
+    reasons.any(|(reason, _)| !matches!(reason, Reason::BrokenPipe | Reason::Unread))
 }
 
 /// Whether the display is a line of numbers at each interval (`-n`).

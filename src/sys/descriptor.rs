@@ -6,7 +6,7 @@
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, major, minor};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Stat, major, minor};
 use rustix::io::{self, Errno};
 
 /// No pipe is grown beyond this: a larger pipe behind us is data that no policy can reach.
@@ -102,6 +102,12 @@ pub(crate) fn reopen(fd: BorrowedFd<'_>, access: OFlags) -> io::Result<OwnedFd> 
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     rustix::io::retry_on_intr(|| rustix::fs::open(path.as_str(), flags, Mode::empty()))
+}
+
+/// Whether [`reopen`] may be asked for a description to read from, as far as can be told without asking.
+pub(super) fn may_be_read(fd: BorrowedFd<'_>) -> bool {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    rustix::fs::accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS).is_ok()
 }
 
 /// Another description, of our own, of a pipe: what is done to it leaves the shared one alone. Made when

@@ -15,6 +15,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags};
 use rustix::io::{self, Errno};
 
 use super::descriptor::duplicate;
+use super::poll::PollSet;
 
 /// The most that one read fetches: the size of a default pipe.
 const READ_MOST: usize = 64 * 1024;
@@ -30,6 +31,9 @@ pub(super) const WRITE_MOST: usize = 4 * 1024;
 
 /// The same for files, which are faster.
 pub(super) const FILE_WRITE_MOST: usize = 64 * 1024;
+
+/// How long a thread may take to say that its write met no reader: more than any machine needs, and a bound.
+const PARTING: Duration = Duration::from_millis(100);
 
 /// Threads here hold no more than a few frames.
 const STACK: usize = 128 * 1024;
@@ -292,6 +296,16 @@ impl WriteFerry {
     /// Becomes readable when a write under way has ended.
     pub(super) fn bell(&self) -> BorrowedFd<'_> {
         self.helper.bell.as_fd()
+    }
+
+    /// Waits until the write under way has ended, since its reader is gone: at once, but for the time that
+    /// the thread takes to say so.
+    pub(super) fn await_end(&self) {
+        if self.is_away() {
+            let mut set = PollSet::new();
+            set.add(self.bell(), PollFlags::IN);
+            let _ = set.wait(Some(PARTING));
+        }
     }
 }
 

@@ -104,11 +104,16 @@ impl Kept {
         self.in_ahead > 0
     }
 
+    /// How many bytes that is.
+    pub(super) fn ahead(&self) -> usize {
+        self.in_ahead
+    }
+
     /// Reads what was taken; the rest of a packet (`O_DIRECT` in pipe(2)) that is read in parts is not lost.
     ///
     /// # Errors
     ///
-    /// The system's; then nothing of it is left.
+    /// The system's; then nothing more of it can be had, and this must not be used any more.
     pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let most = room.len().min(self.in_ahead);
         let may_cut = most < self.in_ahead && most < PACKET;
@@ -129,9 +134,8 @@ impl Kept {
         Ok(count)
     }
 
-    fn read_ahead(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let result = io::retry_on_intr(|| io::read(self.ahead.reader(), &mut *room));
-        result.inspect_err(|_| self.in_ahead = 0)
+    fn read_ahead(&self, room: &mut [u8]) -> io::Result<usize> {
+        io::retry_on_intr(|| io::read(self.ahead.reader(), &mut *room))
     }
 
     /// Bytes that are kept.

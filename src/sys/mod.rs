@@ -54,7 +54,10 @@ use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 
 use crate::config::{Sink, Source, TransferConfig};
-use crate::engine::{Granted, Interest, Place, Read, Ready, Signal, Splice, System, Write};
+use crate::core::sent::Leftover;
+use crate::engine::{
+    Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
+};
 
 use clock::Clock;
 use demand::Demand;
@@ -227,6 +230,9 @@ impl RealSystem {
             output.trust_again();
         }
         let found = output.judge(wanted, fd, bell);
+        if found.gone {
+            output.await_end();
+        }
         (found.room || assumed, found.gone)
     }
 }
@@ -240,14 +246,24 @@ impl System for RealSystem {
         if let Some(Some(kept)) = &mut self.kept
             && kept.is_ahead()
         {
-            return match kept.read(room) {
-                Ok(count) => Read::Bytes(count),
-                Err(_) => Read::WouldBlock,
-            };
+            let taken = kept.ahead() as u64;
+            return kept.read(room).map_or_else(
+                |errno| {
+                    // What it still has must not come as something else.
+                    self.kept = Some(None);
+                    Read::Failed(own_pipe_failed(taken, errno))
+                },
+                Read::Bytes,
+            );
         }
-        let answer = self.sources.read(room);
-        if let Read::Bytes(count) = answer {
-            self.flows.input.moved(count as u64);
+        let mut answer = self.sources.read(room);
+        match &mut answer {
+            Read::Bytes(count) => self.flows.input.moved(*count as u64),
+            Read::Failed(problem) => {
+                let scratch = self.scratch.as_ref().and_then(Option::as_ref);
+                problem.taken = scratch.map_or(0, |scratch| scratch.take_lost());
+            }
+            _ => {}
         }
         answer
     }
@@ -427,6 +443,15 @@ impl System for RealSystem {
         self.output.as_ref().map_or(0, Output::untaken)
     }
 
+    fn take_unread(&mut self, wanted: bool) -> Leftover {
+        let output = self.output.as_mut();
+        output.map_or_else(Leftover::default, |output| output.take_unread(wanted))
+    }
+
+    fn gives_unread_back(&self) -> bool {
+        self.output.as_ref().is_none_or(Output::gives_back)
+    }
+
     fn output_name(&self) -> String {
         match &self.sink {
             Sink::File(path) => path.display().to_string(),
@@ -436,6 +461,16 @@ impl System for RealSystem {
 
     fn suspend(&mut self) {
         self.clock.hold_during(signals::stop);
+    }
+}
+
+/// Bytes that came in are in a pipe of our own, and cannot be read from it.
+fn own_pipe_failed(taken: u64, errno: rustix::io::Errno) -> SourceError {
+    SourceError {
+        taken,
+        name: "a pipe of its own".to_owned(),
+        verb: "read",
+        error: errno.into(),
     }
 }
 

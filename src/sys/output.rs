@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 use rustix::io::{self, Errno, ReadWriteFlags};
-use rustix::net::{SendAncillaryBuffer, SendFlags, SocketType};
+use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketType};
 
+use crate::core::sent::Leftover;
 use crate::engine::Write;
 
-use super::descriptor::{Kind, Twin, grow_pipe, is_on_disk, reopen};
+use super::descriptor::{Kind, Twin, grow_pipe, is_on_disk, may_be_read, reopen};
 use super::ferry::{Crossing, FILE_WRITE_MOST, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
 use super::poll::{Place, PollSet, look};
 use super::splice::{self, Scratch};
@@ -41,6 +42,8 @@ pub(super) struct Output {
     /// How to write a pipe that was spliced to.
     way_back: Option<Rc<Scratch>>,
     twin: Twin,
+    /// A socket whose other side closed before it had read everything.
+    was_reset: bool,
 }
 
 #[derive(Debug)]
@@ -162,6 +165,7 @@ impl Output {
             splices: None,
             way_back: None,
             twin: Twin::default(),
+            was_reset: false,
         }
     }
 
@@ -177,6 +181,47 @@ impl Output {
         match self.kind {
             Kind::Pipe => io::ioctl_fionread(&self.fd).unwrap_or(0),
             _ => 0,
+        }
+    }
+
+    /// What its reader, which is gone, has left; with the bytes, if they are `wanted`.
+    ///
+    /// A pipe still says how much that is, and gives it back. A socket has thrown it away, and tells at most
+    /// that there was something: then the last byte is what was surely not read. On TCP the reader's end comes
+    /// only as an answer to what it will not read; and what its system took in its name and it did not read
+    /// cannot be told from what it read.
+    pub(super) fn take_unread(&mut self, wanted: bool) -> Leftover {
+        let bytes = match self.kind {
+            Kind::Pipe => self.untaken(),
+            Kind::Socket => u64::from(self.has_left_something()),
+            _ => 0,
+        };
+        let may_take = wanted && self.kind == Kind::Pipe;
+        match may_take.then(|| take_back(self.fd.as_fd(), bytes)) {
+            Some(Ok(text)) => Leftover {
+                bytes: text.len() as u64,
+                text: Some(text),
+            },
+            _ => Leftover { bytes, text: None },
+        }
+    }
+
+    /// Whether [`Output::take_unread`] will give the bytes back, where more than one may be left.
+    pub(super) fn gives_back(&self) -> bool {
+        self.kind != Kind::Pipe || may_be_read(self.fd.as_fd())
+    }
+
+    fn has_left_something(&mut self) -> bool {
+        let is_local = rustix::net::sockopt::socket_domain(&self.fd) == Ok(AddressFamily::UNIX);
+        let error = rustix::net::sockopt::socket_error(&self.fd);
+        self.was_reset |= error == Ok(Err(Errno::CONNRESET));
+        self.was_reset || !is_local
+    }
+
+    /// Waits, for a moment, until what a helper thread is writing has met that the reader is gone.
+    pub(super) fn await_end(&self) {
+        if let Way::Ferry(ferry) = &self.way {
+            ferry.await_end();
         }
     }
 
@@ -256,7 +301,8 @@ impl Output {
         self.answer(result)
     }
 
-    fn answer(&self, result: io::Result<usize>) -> Write {
+    fn answer(&mut self, result: io::Result<usize>) -> Write {
+        self.was_reset |= result == Err(Errno::CONNRESET);
         match result {
             // A device that takes nothing and calls it success would be asked for ever.
             Ok(0) => Write::Failed(Errno::IO.into()),
@@ -347,6 +393,25 @@ impl Watch {
     pub(super) fn found(&self, set: &PollSet<'_>) -> (PollFlags, PollFlags) {
         (set.found(self.fd), set.found(self.bell))
     }
+}
+
+/// Reads so many bytes back from a pipe that has no reader; fewer where it has one again, which takes the
+/// others.
+fn take_back(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<Vec<u8>> {
+    let reader = reopen(fd, OFlags::RDONLY)?;
+    let mut text = Vec::new();
+    let length = bytes as usize;
+    text.try_reserve_exact(length).map_err(|_| Errno::NOMEM)?;
+    text.resize(length, 0);
+    let mut taken = 0;
+    while taken < length {
+        match io::retry_on_intr(|| io::read(&reader, &mut text[taken..])) {
+            Ok(count) if count > 0 => taken += count,
+            _ => break,
+        }
+    }
+    text.truncate(taken);
+    Ok(text)
 }
 
 fn is_stream(fd: impl AsFd) -> bool {

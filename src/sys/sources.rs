@@ -158,6 +158,7 @@ impl Sources {
                         };
                     }
                     let error = SourceError {
+                        taken: 0,
                         name: source_name(source),
                         verb: "read",
                         error: errno.into(),
@@ -203,6 +204,7 @@ impl Sources {
             }
             Err(error) => {
                 self.failed = Some(SourceError {
+                    taken: 0,
                     name: source_name(&source),
                     verb: "open",
                     error,
@@ -270,6 +272,7 @@ fn skipped(source: &Source, gap: Gap, errno: Errno) -> SourceError {
     let Gap { at, length } = gap;
     let bytes = if length == 1 { "byte" } else { "bytes" };
     SourceError {
+        taken: 0,
         name: format!(
             "{}: {length} {bytes} at {at}, now null bytes",
             source_name(source)

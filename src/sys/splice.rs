@@ -3,6 +3,7 @@
 //! `SPLICE_F_NONBLOCK` keeps the call from waiting for either pipe, and touches no flag. Refuses
 //! sockets and terminals, for which it promises nothing, and to decide how much is moved where.
 
+use std::cell::Cell;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -98,6 +99,10 @@ pub(super) fn is_taken_by(output: BorrowedFd<'_>) -> bool {
 pub(super) struct Scratch {
     reader: OwnedFd,
     writer: OwnedFd,
+    /// Something could not be read from it, and would come as something else: it must not be used any more.
+    is_stuck: Cell<bool>,
+    /// So many bytes of the input are among that, and nobody was told yet.
+    lost: Cell<u64>,
 }
 
 impl Scratch {
@@ -105,7 +110,12 @@ impl Scratch {
     /// it cannot be had: too many descriptors.
     pub(super) fn new() -> Option<Scratch> {
         let (reader, writer) = spare_pipe(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        Some(Scratch { reader, writer })
+        Some(Scratch {
+            reader,
+            writer,
+            is_stuck: Cell::new(false),
+            lost: Cell::new(0),
+        })
     }
 
     /// Reads from a pipe, without waiting; 0 is the end.
@@ -114,8 +124,10 @@ impl Scratch {
     ///
     /// `AGAIN` when there is nothing now, else the system's.
     pub(super) fn read(&self, from: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
         let count = splice(from, self.writer.as_fd(), room.len())?;
-        self.take(&mut room[..count])?;
+        let taken = self.take(&mut room[..count]);
+        taken.inspect_err(|_| self.lost.set(count as u64))?;
         Ok(count)
     }
 
@@ -125,17 +137,33 @@ impl Scratch {
     ///
     /// `AGAIN` when there is no room now, else the system's.
     pub(super) fn write(&self, to: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.check()?;
         let count = io::retry_on_intr(|| io::writev(&self.writer, parts))?;
         let moved = splice(self.reader.as_fd(), to, count);
         let left = count - moved.unwrap_or(0);
-        // They are where they came from, too.
-        self.take(&mut vec![0; left])?;
-        moved
+        // They are where they came from, too. What went out did, whatever becomes of them.
+        match self.take(&mut vec![0; left]) {
+            Err(errno) if moved.is_err() => Err(errno),
+            _ => moved,
+        }
+    }
+
+    /// How many bytes of input were lost in it since this was last asked.
+    pub(super) fn take_lost(&self) -> u64 {
+        self.lost.take()
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.is_stuck.get() {
+            true => Err(Errno::IO),
+            false => Ok(()),
+        }
     }
 
     fn take(&self, mut room: &mut [u8]) -> io::Result<()> {
         while !room.is_empty() {
-            let count = io::retry_on_intr(|| io::read(&self.reader, &mut *room))?;
+            let read = io::retry_on_intr(|| io::read(&self.reader, &mut *room));
+            let count = read.inspect_err(|_| self.is_stuck.set(true))?;
             room = &mut room[count..];
         }
         Ok(())

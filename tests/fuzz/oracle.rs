@@ -148,6 +148,7 @@ pub fn mark(text: &str, delimiter: char) -> Option<Mark> {
                     "records" => MarkPiece::Records,
                     "bytes" => MarkPiece::Bytes,
                     "size" => MarkPiece::Size,
+                    "s" => MarkPiece::Plural,
                     _ => return None,
                 }
             }

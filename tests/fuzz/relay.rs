@@ -12,6 +12,7 @@ use highwater::config::{Amount, Mark, MarkPiece, Policy, RelayConfig, Sample};
 use highwater::core::account::{Reason, Tally};
 use highwater::core::ending::Ending;
 use highwater::core::relay::{ReadWish, Relay};
+use highwater::core::sent::Leftover;
 use highwater::core::snapshot::{Snapshot, State};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -37,6 +38,15 @@ struct Case {
     cut: usize,
     input: Bytes,
     script: Vec<Step>,
+    /// The consumer goes behind the script.
+    leaves: Option<Leaves>,
+}
+
+/// What a consumer leaves unread, at most, and whether it is given back.
+#[derive(Debug, Clone, Copy)]
+struct Leaves {
+    unread: usize,
+    gives_back: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,8 +83,12 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(case: &'a Case, chunk: usize, cut: usize) -> Self {
+        let mut relay = Relay::with_chunk_size(case.config.clone(), chunk);
+        if case.leaves.is_some_and(|leaves| !leaves.gives_back) {
+            relay.keep_sent();
+        }
         Self {
-            relay: Relay::with_chunk_size(case.config.clone(), chunk),
+            relay,
             model: Model::new(case.config.clone()),
             cut,
             left: &case.input.0,
@@ -212,6 +226,26 @@ impl<'a> Run<'a> {
         assert_eq!(self.model.held(), 0);
     }
 
+    /// The consumer goes, and the input ends behind that.
+    fn leave(&mut self, leaves: Leaves) {
+        let unread = leaves.unread.min(self.output.len());
+        let last = &self.output[self.output.len() - unread..];
+        self.relay.left_unread(Leftover {
+            bytes: unread as u64,
+            text: leaves.gives_back.then(|| last.to_vec()),
+        });
+        self.model.left_unread(unread);
+        self.relay.output_gone(NOW);
+        self.model.consumer_gone(NOW);
+        self.compare();
+        self.relay.input_ended(NOW);
+        self.model.end_input(NOW);
+        self.end_turn();
+        self.compare();
+        assert!(self.relay.ended().is_some());
+        assert_eq!(self.model.held(), 0);
+    }
+
     /// Changes happen in the same order; the relay remembers the first 16 between two looks.
     fn compare_changes(&mut self) {
         let mut expected = std::mem::take(&mut self.model.changes);
@@ -226,15 +260,14 @@ impl<'a> Run<'a> {
         let model = &self.model;
         let pair = |tally: Tally| (tally.bytes, tally.records);
         for reason in Reason::ALL {
-            let mut expected = model.lost.get(reason.name()).copied().unwrap_or_default();
-            expected.0 += model.doomed_so_far(reason.name());
+            let expected = model.lost_by(reason);
             assert_eq!(pair(snapshot.lost[reason]), expected, "{}", reason.name());
         }
         let held = (model.held() as u64, model.held_records());
         assert_eq!(pair(snapshot.input), model.input, "input");
-        assert_eq!(pair(snapshot.output), model.output, "output");
+        assert_eq!(pair(snapshot.output), model.taken(), "output");
         assert_eq!(pair(snapshot.held), held, "held");
-        assert_eq!(pair(snapshot.marks), model.marks, "marks");
+        assert_eq!(pair(snapshot.marks), model.marks_taken(), "marks");
         assert_eq!(snapshot.peak_held, model.peak as u64, "peak");
         assert_eq!(snapshot.state == State::Pressured, model.pressured, "state");
         assert_eq!(snapshot.loss_episodes, model.episodes, "episodes");
@@ -251,7 +284,10 @@ fn check(case: Case) {
     let run = |chunk, cut| {
         let mut run = Run::new(&case, chunk, cut);
         case.script.iter().for_each(|step| run.step(*step));
-        run.finish();
+        match case.leaves.filter(|_| run.relay.takes_input()) {
+            Some(leaves) => run.leave(leaves),
+            None => run.finish(),
+        }
         (run.output, run.trace)
     };
     let (output, trace) = run(case.chunk, case.cut);
@@ -395,8 +431,13 @@ fn scripts() -> impl Strategy<Value = Vec<Step>> {
 fn cases() -> impl Strategy<Value = Case> {
     let chunks = prop_oneof![1_usize..8, 1_usize..100, 1_usize..1_000];
     let cuts = prop_oneof![1_usize..8, 1_usize..100, Just(usize::MAX)];
-    (configs(), chunks, cuts, inputs(), scripts()).prop_map(
-        |(config, chunk, cut, input, script)| Case {
+    let unread = prop_oneof![0_usize..20, 0_usize..2_000];
+    let leaves =
+        (unread, any::<bool>()).prop_map(|(unread, gives_back)| Leaves { unread, gives_back });
+    let leaves = proptest::option::weighted(0.3, leaves);
+    (configs(), chunks, cuts, inputs(), scripts(), leaves).prop_map(
+        |(config, chunk, cut, input, script, leaves)| Case {
+            leaves,
             config,
             chunk,
             cut,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use highwater::config::{Amount, BrokenPipe, MarkPiece, Policy, RelayConfig, Sample};
+use highwater::core::account::Reason;
 use highwater::core::demand::Grant;
 use highwater::core::relay::Change;
 use highwater::core::rng::Rng;
@@ -17,6 +18,15 @@ const FAREWELL: Duration = Duration::from_millis(200);
 enum Item {
     Record(Vec<u8>),
     Gap { records: u64, bytes: u64 },
+}
+
+/// A byte that went out.
+#[derive(Clone, Copy)]
+struct Out {
+    byte: u8,
+    of_mark: bool,
+    /// It was the last of its record, or mark.
+    ends: bool,
 }
 
 /// Up to `position` records had come by `last`.
@@ -128,10 +138,15 @@ pub struct Model {
     arrival_begun: bool,
     /// Everything held, with `block` and `fail`, when nothing can be lost.
     doomed_text: Vec<u8>,
-    /// Every lost record, in that order, and whether no byte of it went out.
-    pub lost_records: Vec<(Vec<u8>, bool)>,
-    /// With `block` and `fail`: the last byte that went out ended no record.
-    is_torn: bool,
+    /// Every lost record, in that order, each whole.
+    pub lost_records: Vec<Vec<u8>>,
+    /// All that went out.
+    out: Vec<Out>,
+    /// What of that was not read, and what of the marks.
+    unread: (u64, u64),
+    unread_marks: (u64, u64),
+    /// The record that went out in part is one that was not read.
+    open_is_unread: bool,
     /// Everything held, with `block` and `fail`.
     plain: VecDeque<u8>,
     /// The last byte that came in ended no record.
@@ -152,6 +167,7 @@ pub struct Model {
     pub phase: Phase,
     pub end: End,
     was_signalled: bool,
+    was_abandoned: bool,
     pub idle_since: Duration,
     pub stalled_since: Option<Duration>,
     pub farewell: Option<Duration>,
@@ -196,7 +212,10 @@ impl Model {
             arrival_begun: false,
             doomed_text: Vec::new(),
             lost_records: Vec::new(),
-            is_torn: false,
+            out: Vec::new(),
+            unread: (0, 0),
+            unread_marks: (0, 0),
+            open_is_unread: false,
             plain: VecDeque::new(),
             open: false,
             pressured: false,
@@ -222,6 +241,7 @@ impl Model {
             },
             end: End::Input,
             was_signalled: false,
+            was_abandoned: false,
             idle_since: Duration::ZERO,
             stalled_since: None,
             farewell: None,
@@ -278,6 +298,98 @@ impl Model {
             "queue_full"
         };
         if reason == so_far { bytes } else { 0 }
+    }
+
+    /// What was lost for `reason` so far.
+    pub fn lost_by(&self, reason: Reason) -> (u64, u64) {
+        let lost = self.lost.get(reason.name()).copied().unwrap_or_default();
+        match reason {
+            Reason::Unread => self.unread,
+            _ => (lost.0 + self.doomed_so_far(reason.name()), lost.1),
+        }
+    }
+
+    /// What went out and was read, as far as is known.
+    pub fn taken(&self) -> (u64, u64) {
+        (self.output.0 - self.unread.0, self.output.1 - self.unread.1)
+    }
+
+    pub fn marks_taken(&self) -> (u64, u64) {
+        (
+            self.marks.0 - self.unread_marks.0,
+            self.marks.1 - self.unread_marks.1,
+        )
+    }
+
+    /// The consumer is gone and has not read the last `count` bytes.
+    pub fn left_unread(&mut self, count: usize) {
+        let read = self.out.len() - count;
+        let counts = self.counts_records();
+        for out in &self.out[read..] {
+            let sum = match out.of_mark {
+                true => &mut self.unread_marks,
+                false => &mut self.unread,
+            };
+            sum.0 += 1;
+            sum.1 += u64::from(out.ends && (counts || out.of_mark));
+        }
+        let mut record = Vec::new();
+        let mut is_unread = false;
+        for (at, out) in self.out.iter().enumerate().filter(|(_, out)| !out.of_mark) {
+            record.push(out.byte);
+            is_unread |= at >= read;
+            if out.ends {
+                if is_unread {
+                    self.lost_records.push(std::mem::take(&mut record));
+                }
+                record.clear();
+                is_unread = false;
+            }
+        }
+        self.open_is_unread = is_unread && counts;
+    }
+
+    pub fn has_unread(&self) -> bool {
+        self.unread.0 > 0
+    }
+
+    /// What went out of a record that has not ended.
+    fn open_part(&self) -> Vec<u8> {
+        let of_records = self.out.iter().rev().filter(|out| !out.of_mark);
+        let open = of_records.take_while(|out| !out.ends);
+        let mut part: Vec<u8> = open.map(|out| out.byte).collect();
+        part.reverse();
+        part
+    }
+
+    /// How many bytes of that are unread, while it is not known what becomes of the record.
+    pub fn unread_of_open(&self) -> u64 {
+        let open = self.open_part().len() as u64;
+        let is_pending = self.open_is_unread && self.phase == Phase::Running;
+        if is_pending {
+            open.min(self.unread.0)
+        } else {
+            0
+        }
+    }
+
+    /// All that came of a record went out, and it is one.
+    fn end_open(&mut self) {
+        if std::mem::take(&mut self.open_is_unread) {
+            self.unread.1 += 1;
+            self.lost_records.push(self.open_part());
+        }
+        if let Some(last) = self.out.iter_mut().rev().find(|out| !out.of_mark) {
+            last.ends = true;
+        }
+    }
+
+    fn went_out(&mut self, byte: u8, of_mark: bool, ends: bool) {
+        self.out.push(Out {
+            byte,
+            of_mark,
+            ends,
+        });
     }
 
     pub fn counts_records(&self) -> bool {
@@ -421,6 +533,7 @@ impl Model {
         self.idle_since = now;
         self.input.0 += count as u64;
         self.output.0 += count as u64;
+        (0..count).for_each(|_| self.went_out(0, false, false));
         match self.config.stop_after {
             Some(Amount::Bytes(end)) if self.input.0 >= end => {
                 assert_eq!(self.input.0, end, "end: more than -S passed");
@@ -473,7 +586,7 @@ impl Model {
         self.input.1 += 1;
         if let Some(reason) = reason {
             self.lose_at_tail(reason, length);
-            self.lost_records.push((record, true));
+            self.lost_records.push(record);
             if (self.held() as u64) < self.config.capacity {
                 self.shrank(now);
             }
@@ -625,7 +738,7 @@ impl Model {
             unreachable!()
         };
         let length = record.len() as u64;
-        self.lost_records.push((record.clone(), true));
+        self.lost_records.push(record.clone());
         self.lose(reason, length);
         let before = self.items.iter().take(at);
         let index = before
@@ -768,7 +881,7 @@ impl Model {
         let is_full = chosen.places.len() as u64 == keep;
         if is_full && chosen.seen as f64 != chosen.next {
             let length = place.1.len() as u64;
-            self.lost_records.push((place.1, true));
+            self.lost_records.push(place.1);
             self.lose_at_tail("sampled", length);
             return self.shrank(now);
         }
@@ -786,7 +899,7 @@ impl Model {
         }
         if let Some(left) = left {
             self.lose_at_tail("sampled", left.len() as u64);
-            self.lost_records.push((left, true));
+            self.lost_records.push(left);
             self.shrank(now);
         }
     }
@@ -905,7 +1018,7 @@ impl Model {
         let judged = judged.or(self.is_shed(&record).then_some("priority"));
         if let Some(reason) = judged {
             self.lose_at_tail(reason, record.len() as u64);
-            self.lost_records.push((record, true));
+            self.lost_records.push(record);
             self.shrank(now);
         } else {
             self.whole += record.len() as u64;
@@ -932,7 +1045,7 @@ impl Model {
             judged.unwrap_or("queue_full")
         };
         let record = std::mem::take(&mut self.doomed_text);
-        self.lost_records.push((record, true));
+        self.lost_records.push(record);
         self.lose_at_tail(reason, length as u64);
     }
 
@@ -1100,6 +1213,7 @@ impl Model {
             MarkPiece::Text(text) => text.clone(),
             MarkPiece::Records => records.to_string(),
             MarkPiece::Bytes => bytes.to_string(),
+            MarkPiece::Plural => if *records == 1 { "" } else { "s" }.to_string(),
             MarkPiece::Size => panic!("the simulator uses exact marks"),
         });
         let text = text.collect::<String>().into_bytes();
@@ -1124,8 +1238,8 @@ impl Model {
     fn send_byte(&mut self, now: Duration) -> u8 {
         if let Some(byte) = self.plain.pop_front() {
             self.output.0 += 1;
-            self.is_torn = byte != self.config.delimiter;
             let ends = byte == self.config.delimiter || (self.tail_is_next() && self.ended());
+            self.went_out(byte, false, ends);
             self.output.1 += u64::from(ends && self.counts_records());
             return byte;
         }
@@ -1134,15 +1248,17 @@ impl Model {
             self.marks.0 += 1;
             let byte = self.mark_left.remove(0);
             self.marks.1 += u64::from(self.mark_left.is_empty());
+            self.went_out(byte, true, self.mark_left.is_empty());
             return byte;
         }
         if self.items.is_empty() && self.sends_arriving() && !self.arriving.is_empty() {
             self.arrival_begun = true;
-            self.is_torn = true;
             self.within = true;
             self.under_way = self.under_way.saturating_sub(1);
             self.output.0 += 1;
-            return self.arriving.remove(0);
+            let byte = self.arriving.remove(0);
+            self.went_out(byte, false, false);
+            return byte;
         }
         let Some(Item::Record(record)) = self.items.front() else {
             panic!("order: hwm wrote what it cannot hold");
@@ -1153,11 +1269,12 @@ impl Model {
         self.sent_of_first += 1;
         self.under_way = self.under_way.saturating_sub(1);
         self.output.0 += 1;
-        if self.sent_of_first == record.len() {
+        let ends = self.sent_of_first == record.len();
+        self.went_out(byte, false, ends);
+        if ends {
             self.items.pop_front();
             self.ends.pop_front();
             self.sent_of_first = 0;
-            self.is_torn = false;
             self.output.1 += 1;
         }
         byte
@@ -1238,14 +1355,17 @@ impl Model {
         if !self.arriving.is_empty() {
             self.complete(now);
         } else if std::mem::take(&mut self.arrival_begun) {
-            self.is_torn = false;
             self.input.1 += 1;
             self.output.1 += 1;
+            self.end_open();
         }
         if !self.may_lose() && self.counts_records() && self.open {
             self.input.1 += 1;
             // With all its bytes out, the tail is out.
-            self.output.1 += u64::from(self.plain.is_empty());
+            if self.plain.is_empty() {
+                self.output.1 += 1;
+                self.end_open();
+            }
             if self.is_full_of_records() {
                 self.grew(now);
             }
@@ -1256,6 +1376,11 @@ impl Model {
         if matches!(self.phase, Phase::Draining(_)) && !self.has_output() {
             self.phase = Phase::Ended;
         }
+    }
+
+    /// Whether all went out that was to.
+    pub fn was_drained(&self) -> bool {
+        self.phase == Phase::Ended && !self.was_abandoned
     }
 
     fn decide(&mut self, end: End) {
@@ -1282,7 +1407,7 @@ impl Model {
             self.input.1 += 1;
             let record = std::mem::take(&mut self.arriving);
             self.lose_at_tail(reason, record.len() as u64);
-            self.lost_records.push((record, true));
+            self.lost_records.push(record);
             self.shrank(now);
         }
     }
@@ -1322,6 +1447,17 @@ impl Model {
         self.decide(End::Error);
     }
 
+    /// So much came and cannot be had: nothing that follows may stand behind what came before.
+    pub fn input_lost(&mut self, bytes: usize, now: Duration) {
+        self.decide(End::Error);
+        self.input.0 += bytes as u64;
+        self.lost.entry("shutdown").or_default().0 += bytes as u64;
+        if self.phase == Phase::Running && self.reads_beyond_room() {
+            self.lose_arriving("shutdown", now);
+        }
+        self.end_input(now);
+    }
+
     fn abandon(&mut self, reason: &'static str, now: Duration) {
         if self.phase == Phase::Ended {
             return;
@@ -1332,6 +1468,7 @@ impl Model {
             }
             self.close_tail(now);
         }
+        self.was_abandoned = true;
         let (bytes, records) = (self.held() as u64, self.held_records());
         if bytes + records > 0 {
             let entry = self.lost.entry(reason).or_default();
@@ -1346,17 +1483,18 @@ impl Model {
 
     fn lose_held_records(&mut self) {
         let mut begun = std::mem::take(&mut self.sent_of_first);
+        let mut sent = self.open_part();
         for item in std::mem::take(&mut self.items) {
             if let Item::Record(record) = item {
-                let is_whole = !std::mem::take(&mut self.is_torn) && begun == 0;
-                self.lost_records.push((record[begun..].to_vec(), is_whole));
+                let whole = [&std::mem::take(&mut sent)[..], &record[begun..]].concat();
+                self.lost_records.push(whole);
                 begun = 0;
             }
         }
         let plain: Vec<u8> = std::mem::take(&mut self.plain).into();
         for record in plain.split_inclusive(|byte| *byte == self.config.delimiter) {
-            let is_whole = !std::mem::take(&mut self.is_torn);
-            self.lost_records.push((record.to_vec(), is_whole));
+            let whole = [&std::mem::take(&mut sent)[..], record].concat();
+            self.lost_records.push(whole);
         }
     }
 
@@ -1458,7 +1596,7 @@ impl Model {
         let lost: (u64, u64) = self
             .lost
             .values()
-            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            .fold(self.unread, |sum, one| (sum.0 + one.0, sum.1 + one.1));
         let too_much = match self.config.fail_on_loss {
             None => false,
             Some(highwater::config::LossLimit::Records(n)) => lost.1 >= n,

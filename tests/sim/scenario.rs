@@ -10,7 +10,7 @@ use highwater::core::demand::Grant;
 use highwater::core::rng::Rng;
 use highwater::engine::Signal;
 
-use super::world::{Asks, Faults, Setting, Step};
+use super::world::{Asks, Faults, Remains, Setting, Step};
 
 /// A whole scenario.
 #[derive(Debug, Clone)]
@@ -86,8 +86,25 @@ impl Scenario {
             let every = dice.of(&[1, 1_000, 20_000, 300_000]);
             scenario.config.mark_every = Some(Duration::from_micros(dice.between(1, every)));
         }
+        let mut dice = Dice(Rng::new(seed ^ 0x554e_5245));
+        scenario.setting.remains =
+            dice.of(&[Remains::Text, Remains::Text, Remains::Count, Remains::Hint]);
+        scenario.setting.faults.failing_own_read = dice.maybe(12, |dice| dice.below(10));
+        if dice.one_in(4) {
+            leave(&mut dice, &mut scenario);
+        }
         scenario
     }
+}
+
+/// A consumer that goes after a part of what comes, while more waits for it.
+fn leave(dice: &mut Dice, scenario: &mut Scenario) {
+    let length = scenario.setting.source.len() as u64;
+    let script = &mut scenario.setting.consumer;
+    script.truncate(dice.below(4) as usize);
+    script.push(Step::Move(dice.below(length / 2 + 2) as usize));
+    script.push(Step::Sleep(dice.milliseconds(100)));
+    script.push(Step::End);
 }
 
 /// Classes by letters, as records have them, by length, and by nothing at all.
@@ -186,6 +203,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
             Mark(vec![
                 MarkPiece::Text("~".into()),
                 MarkPiece::Records,
+                MarkPiece::Plural,
                 MarkPiece::Text(",".into()),
                 MarkPiece::Bytes,
             ])
@@ -273,6 +291,7 @@ fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {
             .map(|_| dice.between(1, 6) as usize)
             .collect(),
         page: dice.of(&[1, 3, 16, 64]),
+        remains: Remains::Text,
         seed: dice.0.next_u64(),
         source,
     }
@@ -399,5 +418,6 @@ fn faults(dice: &mut Dice) -> Faults {
         failing_write: dice.maybe(12, |dice| dice.below(30)),
         unable: dice.of(&[0.0, 0.0, 0.2, 1.0]),
         ferry: dice.maybe(5, |dice| dice.milliseconds(20)),
+        failing_own_read: None,
     }
 }

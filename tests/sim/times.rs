@@ -89,7 +89,10 @@ impl Times {
     /// The picture of the end, with the rates of the whole run.
     pub fn compare_summary(&self, snapshot: &Snapshot, now: Duration, model: &Model) {
         let seconds = now.as_secs_f64();
-        let rates = (seconds > 0.0).then(|| amounts(model).map(|amount| amount as f64 / seconds));
+        let [input, _, input_records, _] = amounts(model);
+        let (output, output_records) = model.taken();
+        let amounts = [input, output, input_records, output_records];
+        let rates = (seconds > 0.0).then(|| amounts.map(|amount| amount as f64 / seconds));
         self.compare_all(snapshot, rates, now, model);
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use highwater::core::demand::Grant;
 use highwater::core::rng::Rng;
+use highwater::core::sent::Leftover;
 use highwater::engine::{
     Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
 };
@@ -186,6 +187,19 @@ pub struct Faults {
     pub failing_write: Option<u64>,
     /// Writes are done by a thread that takes so long.
     pub ferry: Option<Duration>,
+    /// The read of what was taken ahead that fails.
+    pub failing_own_read: Option<u64>,
+}
+
+/// What the output still tells when the consumer is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remains {
+    /// What was not read, itself.
+    Text,
+    /// How much that is.
+    Count,
+    /// Whether there is something.
+    Hint,
 }
 
 /// What hwm did or learnt, in order: all that the model hears.
@@ -200,7 +214,11 @@ pub enum Heard {
     Sent(Vec<u8>, usize),
     Blocked,
     UnderWay(usize),
+    /// So many bytes that were sent were not read, as far as hwm was told.
+    Unread(usize),
     ConsumerGone,
+    /// So much came in and cannot be read.
+    InputLost(usize),
     WriteFailed,
     Signal(Signal),
     Granted(Grant),
@@ -224,6 +242,14 @@ pub struct World {
     own: Vec<Pipe>,
     /// What was taken to be read next, and what is kept of it; None where hwm cannot have two pipes.
     ahead_and_kept: Option<(Pipe, Pipe)>,
+    remains: Remains,
+    /// What hwm took back of what the consumer had not read.
+    taken_back: Vec<u8>,
+    own_reads: u64,
+    /// Whether hwm asked what is unread, and whether it closed the output of a consumer that had gone without
+    /// that.
+    was_asked: bool,
+    pub was_not_asked: bool,
     producer: Actor,
     consumer: Actor,
     /// What the producer is still to write.
@@ -258,6 +284,11 @@ pub struct Roads {
     pub behind_pipes: u64,
     pub kept: u64,
     pub kept_written: u64,
+    /// How often a consumer that went left something, and that was given back; how often what was taken
+    /// ahead could not be read.
+    pub left_unread: u64,
+    pub given_back: u64,
+    pub lost_ahead: u64,
 }
 
 impl std::ops::AddAssign for Roads {
@@ -267,6 +298,9 @@ impl std::ops::AddAssign for Roads {
         self.behind_pipes += other.behind_pipes;
         self.kept += other.kept;
         self.kept_written += other.kept_written;
+        self.left_unread += other.left_unread;
+        self.given_back += other.given_back;
+        self.lost_ahead += other.lost_ahead;
     }
 }
 
@@ -284,6 +318,7 @@ pub struct Setting {
     pub page: usize,
     /// The slots of each pipe that hwm may make.
     pub own_pipes: Vec<usize>,
+    pub remains: Remains,
     pub seed: u64,
 }
 
@@ -299,6 +334,11 @@ impl World {
                 [ahead, kept, ..] => Some((pipe(ahead), pipe(kept))),
                 _ => None,
             },
+            remains: setting.remains,
+            taken_back: Vec::new(),
+            own_reads: 0,
+            was_asked: false,
+            was_not_asked: false,
             producer: Actor::new(setting.producer.clone()),
             consumer: Actor::new(setting.consumer.clone()),
             source: setting.source.clone().into(),
@@ -321,10 +361,11 @@ impl World {
         world
     }
 
-    /// What has come as far as the consumer's pipe.
+    /// What has come as far as the consumer's pipe, whether or not it is still there.
     pub fn arrived(&self) -> Vec<u8> {
         let waiting = self.output.segments.iter().flatten();
-        self.delivered.iter().chain(waiting).copied().collect()
+        let read = self.delivered.iter().chain(&self.taken_back);
+        read.chain(waiting).copied().collect()
     }
 
     pub fn input_is_closed(&self) -> bool {
@@ -488,6 +529,7 @@ impl World {
             self.source.clear();
         }
         Some(SourceError {
+            taken: 0,
             name: "stdin".into(),
             verb: "read",
             error: io::Error::other("simulated"),
@@ -500,14 +542,6 @@ impl World {
             self.heard.push(Heard::WriteFailed);
             io::Error::other("simulated")
         })
-    }
-
-    fn meets_no_consumer(&mut self) -> bool {
-        let is_gone = self.consumer_is_gone();
-        if is_gone {
-            self.heard.push(Heard::ConsumerGone);
-        }
-        is_gone
     }
 
     /// Each call that asks the input for something, with how much came of how much.
@@ -529,7 +563,7 @@ impl World {
             self.heard.push(Heard::InputEnded);
             return Splice::End;
         }
-        if self.meets_no_consumer() {
+        if self.consumer_is_gone() {
             return Splice::Gone;
         }
         if self.rng.chance(self.faults.would_block) {
@@ -595,7 +629,7 @@ impl World {
         if let Some(error) = self.next_write_fails() {
             return Splice::Failed(error);
         }
-        if self.meets_no_consumer() {
+        if self.consumer_is_gone() {
             return Splice::Gone;
         }
         if !self.output.has_free_slot() || self.rng.chance(self.faults.would_block) {
@@ -632,16 +666,39 @@ impl World {
         Splice::Moved(count as u64)
     }
 
-    fn read_ahead(&mut self, room: &mut [u8]) -> Option<usize> {
+    fn read_ahead(&mut self, room: &mut [u8]) -> Option<Read> {
         let (ahead, _) = self.ahead_and_kept.as_mut()?;
+        let taken = ahead.len();
         let bytes = ahead.pop(room.len());
         if bytes.is_empty() {
             return None;
         }
+        self.own_reads += 1;
+        if self.faults.failing_own_read == Some(self.own_reads - 1) {
+            self.ahead_and_kept = None;
+            self.roads.lost_ahead += 1;
+            self.heard.push(Heard::InputLost(taken));
+            return Some(Read::Failed(SourceError {
+                taken: taken as u64,
+                name: "a pipe of its own".into(),
+                verb: "read",
+                error: io::Error::other("simulated"),
+            }));
+        }
         let count = bytes.len();
         room[..count].copy_from_slice(&bytes);
         self.heard.push(Heard::Received(bytes));
-        Some(count)
+        Some(Read::Bytes(count))
+    }
+
+    /// What a thread was writing when the consumer went: as much as there was room for had gone out.
+    fn end_of_ferry(&mut self) -> Write {
+        let (bytes, done) = self.under_way.take().expect("something under way");
+        let room = self.output.room();
+        if done > self.now || room == 0 {
+            return Write::Gone;
+        }
+        self.accept(&bytes[..bytes.len().min(room)], bytes.len())
     }
 }
 
@@ -673,8 +730,8 @@ impl System for World {
     fn read(&mut self, room: &mut [u8]) -> Read {
         assert!(!self.input_closed, "hwm reads what it closed");
         assert!(!room.is_empty(), "hwm asks for nothing");
-        if let Some(count) = self.read_ahead(room) {
-            return Read::Bytes(count);
+        if let Some(answer) = self.read_ahead(room) {
+            return answer;
         }
         if let Some(error) = self.next_read_fails() {
             return Read::Failed(error);
@@ -700,11 +757,14 @@ impl System for World {
     fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
         assert!(!self.output_closed, "hwm writes what it closed");
         let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
+        if self.consumer_is_gone() && self.under_way.is_some() && bytes.is_empty() {
+            return self.end_of_ferry();
+        }
         assert!(!bytes.is_empty(), "hwm offers nothing");
         if let Some(error) = self.next_write_fails() {
             return Write::Failed(error);
         }
-        if self.meets_no_consumer() {
+        if self.consumer_is_gone() {
             return Write::Gone;
         }
         if let Some(takes) = self.faults.ferry {
@@ -780,7 +840,7 @@ impl System for World {
         if let Some(error) = self.next_write_fails() {
             return Write::Failed(error);
         }
-        if self.meets_no_consumer() {
+        if self.consumer_is_gone() {
             return Write::Gone;
         }
         if !self.output.has_free_slot() || self.rng.chance(self.faults.would_block) {
@@ -813,10 +873,44 @@ impl System for World {
         self.ran_dry &= !ready.input;
         self.heard.push(Heard::Time(self.now));
         self.heard.push(Heard::Found(ready));
-        if ready.output_gone {
-            self.heard.push(Heard::ConsumerGone);
-        }
         ready
+    }
+
+    fn output_unread(&mut self) -> u64 {
+        match self.remains {
+            Remains::Hint => 0,
+            _ => self.output.len() as u64,
+        }
+    }
+
+    fn take_unread(&mut self, wanted: bool) -> Leftover {
+        assert!(self.consumer_is_gone() && !self.output_closed);
+        if self.under_way.is_some() {
+            // It went out, whether or not anybody asked.
+            self.end_of_ferry();
+            self.heard.pop_if(|last| matches!(last, Heard::Sent(..)));
+        }
+        self.was_asked = true;
+        let unread = match self.remains {
+            Remains::Hint => self.output.len().min(1),
+            _ => self.output.len(),
+        };
+        self.heard.push(Heard::Unread(unread));
+        self.roads.left_unread += u64::from(unread > 0);
+        self.heard.push(Heard::ConsumerGone);
+        let gives_back = wanted && self.remains == Remains::Text;
+        if gives_back {
+            self.roads.given_back += u64::from(unread > 0);
+            self.taken_back = self.output.pop(unread);
+        }
+        Leftover {
+            bytes: unread as u64,
+            text: gives_back.then(|| self.taken_back.clone()),
+        }
+    }
+
+    fn gives_unread_back(&self) -> bool {
+        self.remains != Remains::Count
     }
 
     fn take_signal(&mut self) -> Option<Signal> {
@@ -842,6 +936,8 @@ impl System for World {
     }
 
     fn close_output(&mut self) {
+        let has_gone = self.consumer_is_gone() && !self.output_closed;
+        self.was_not_asked |= has_gone && !self.was_asked;
         self.output_closed = true;
         self.settle();
     }

@@ -386,6 +386,9 @@ impl Relay {
             }
         } else if self.queue.complete_tail() {
             self.meter.input.records += 1;
+            if self.queue.is_empty() {
+                self.close_unread_tail();
+            }
         }
         self.settle();
         self.one_more_stays(now);

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! `intake` judges what came, `losing` carries out who goes, `outlet` offers what may go, `passage` does
-//! both for bytes that nobody needs to see, `spilling` keeps what is lost for others, `deadlines` is what time
-//! decides; here are the states.
+//! both for bytes that nobody needs to see, `spilling` keeps what is lost for others, `unread` is what went
+//! out in vain, `deadlines` is what time decides; here are the states.
 
 mod deadlines;
 mod intake;
@@ -20,6 +20,7 @@ mod losing;
 mod outlet;
 mod passage;
 mod spilling;
+mod unread;
 
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
 use super::queue::{CHUNK, Queue};
 use super::reservoir::Reservoir;
+use super::sent::{Sent, Unread};
 use super::snapshot::{Seen, Snapshot};
 use super::spill::Spill;
 use crate::config::{Amount, Policy, RelayConfig};
@@ -63,6 +65,16 @@ pub struct Relay {
     chunk: u64,
     marker: Option<Marker>,
     spill: Option<Spill>,
+    /// What may still lie in the consumer's pipe.
+    sent: Sent,
+    /// What the consumer left there.
+    unread: Unread,
+    /// So many bytes of that belong to a record of which the rest did not go out.
+    unread_of_open: u64,
+    /// Such a record has not ended, and all that came of it went out.
+    tail_is_unread: bool,
+    /// All that was held went out before the end.
+    is_drained: bool,
     meter: Meter,
     /// Nothing is written before this is over.
     start: Start,
@@ -145,6 +157,10 @@ const MOST_TOLD: usize = 1024;
 /// a busy machine may take to let the producer exit, and still "at once" for a person.
 const FAREWELL: Duration = Duration::from_millis(200);
 
+/// Where what was sent is kept, so many chunks are before it is asked what was read of it: 256 KiB, so that
+/// asking costs nothing beside the writes.
+const SENT_CHUNKS: usize = 2;
+
 impl Relay {
     /// A relay at the time zero, with nothing held.
     pub fn new(config: RelayConfig) -> Self {
@@ -163,6 +179,10 @@ impl Relay {
             config.stop_after,
             Some(Amount::Bytes(0) | Amount::Records(0))
         );
+        let mut sent = Sent::new(config.delimiter, SENT_CHUNKS * chunk_size);
+        if config.keeps_lost {
+            sent.keep_text();
+        }
         Self {
             counts_records,
             pipes: passage::pipes(&config, pipe_size),
@@ -181,6 +201,11 @@ impl Relay {
                 .filter(|_| config.may_lose())
                 .map(|mark| Marker::new(mark, config.mark_every, config.delimiter)),
             spill: config.keeps_lost.then(|| Spill::new(config.delimiter)),
+            sent,
+            unread: Unread::default(),
+            unread_of_open: 0,
+            tail_is_unread: false,
+            is_drained: false,
             meter: Meter::default(),
             start: config.start.map_or(Start::Over, |_| Start::AwaitsInput),
             is_blocked: false,
@@ -275,6 +300,11 @@ impl Relay {
         (self.phase == Phase::Ended).then_some(self.ending)
     }
 
+    /// Whether all that was held went out before the run ended.
+    pub fn is_drained(&self) -> bool {
+        self.is_drained
+    }
+
     // ---- what happened ----------------------------------------------------------------------
 
     /// A turn of the loop begins.
@@ -356,6 +386,18 @@ impl Relay {
     /// A source could not be opened or read; others may follow.
     pub fn source_failed(&mut self) {
         self.ending = self.ending.and(Ending::Failed);
+    }
+
+    /// So many bytes came in and can't be had any more. What would follow is not what comes next, so the input
+    /// ends before them.
+    pub fn input_lost(&mut self, bytes: u64, now: Duration) {
+        self.meter.input.bytes += bytes;
+        self.meter.lost[Reason::Shutdown].bytes += bytes;
+        if let Some(spill) = &mut self.spill {
+            spill.add_unseen(bytes);
+        }
+        self.cut_input(Reason::Shutdown, now);
+        self.input_ended(now);
     }
 
     /// A terminating signal came: stop reading, and write for the drain timeout; a second one
@@ -449,7 +491,7 @@ impl Relay {
     /// The account now, with the rates of the whole run.
     pub fn summary_snapshot(&mut self, now: Duration) -> Snapshot {
         self.settle();
-        let rates = self.meter.rates_overall(now);
+        let rates = self.meter.rates_overall(self.taken_output().0, now);
         self.snapshot(rates, now)
     }
 
@@ -457,17 +499,18 @@ impl Relay {
         let (in_rate, out_rate) = (rates.input, rates.output);
         let of_records = |rate: Option<f64>| rate.filter(|_| self.counts_records);
         let time = |activity| self.meter.time(activity, now);
+        let (output, marks) = self.taken_output();
         Snapshot {
             elapsed: now,
             counts_records: self.counts_records,
             input: self.meter.input,
-            output: self.meter.output,
-            lost: self.meter.lost,
+            output,
+            lost: self.lost_in_all(),
             held: Tally {
                 bytes: self.held(),
                 records: self.queue.records() + self.aside.held().records,
             },
-            marks: self.meter.marks,
+            marks,
             peak_held: self.meter.peak_held,
             recent_peak_held: self.meter.recent_peak_held,
             capacity: self.config.capacity,
@@ -646,6 +689,7 @@ impl Relay {
 
     fn end_if_drained(&mut self) {
         if matches!(self.phase, Phase::Draining { .. }) && !self.has_output() {
+            self.is_drained = true;
             self.phase = Phase::Ended;
         }
     }

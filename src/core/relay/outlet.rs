@@ -58,6 +58,11 @@ impl Marker {
         }
     }
 
+    /// Whether a part of a mark went out.
+    pub(super) fn is_amid(&self) -> bool {
+        self.written > 0
+    }
+
     fn left(&self) -> &[u8] {
         &self.text[self.written..]
     }
@@ -73,22 +78,22 @@ impl Marker {
                 MarkPiece::Text(text) => self.text.extend_from_slice(text.as_bytes()),
                 MarkPiece::Records => self.text.extend(lost.records.to_string().bytes()),
                 MarkPiece::Bytes => self.text.extend(lost.bytes.to_string().bytes()),
+                MarkPiece::Plural if lost.records == 1 => {}
+                MarkPiece::Plural => self.text.push(b's'),
                 MarkPiece::Size => self.text.extend(units::size(lost.bytes).bytes()),
             }
         }
         self.text.push(self.delimiter);
     }
 
-    /// So many bytes of the begun mark went out. Returns whether it is complete.
-    fn advance(&mut self, count: usize) -> bool {
+    /// So many bytes of the begun mark went out.
+    fn advance(&mut self, count: usize) {
         self.written += count;
-        let complete = self.left().is_empty();
-        if complete {
+        if self.left().is_empty() {
             self.text.clear();
             self.written = 0;
             self.is_begun = false;
         }
-        complete
     }
 }
 
@@ -164,13 +169,19 @@ impl Relay {
         if of_mark > 0 {
             self.begin_mark(now);
             self.meter.marks.bytes += of_mark as u64;
-            if let Some(marker) = &mut self.marker
-                && marker.advance(of_mark)
-            {
-                self.meter.marks.records += 1;
+            let total = self.output_bytes();
+            if let Some(marker) = &mut self.marker {
+                let ends = of_mark == marker.left().len();
+                self.sent.add_mark(&marker.left()[..of_mark], ends, total);
+                marker.advance(of_mark);
+                self.meter.marks.records += u64::from(ends);
             }
         }
         self.meter.output.bytes += (count - of_mark) as u64;
+        if self.sent.keeps_text() {
+            let sent = &mut self.sent;
+            self.queue.front(count - of_mark, |piece| sent.add(piece));
+        }
         self.queue.advance(count - of_mark);
         self.pass_gaps();
         if self.config.capacity_records.is_some() {

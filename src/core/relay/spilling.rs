@@ -77,16 +77,16 @@ impl Relay {
     }
 
     /// Everything held is lost. It may wait as it was held: each piece of the queue's memory goes when
-    /// it is copied. Of a record of which a part went out, only the rest is lost: that is no record
-    /// to keep.
+    /// it is copied. A record of which a part went out is whole again with that.
     pub(super) fn clear_queue(&mut self) -> Tally {
+        let is_torn = self.queue.is_torn() && !self.queue.is_empty();
+        if is_torn {
+            self.spill_sent_part();
+        }
         let Some(spill) = &mut self.spill else {
             return self.queue.clear(|_| {});
         };
         spill.add_room(self.queue.len());
-        if self.queue.is_torn() {
-            spill.add_no_more_of_the_first();
-        }
         let lost = self.queue.clear(|piece| spill.add(piece));
         spill.end();
         lost
