@@ -326,6 +326,25 @@ fn a_consumer_that_is_done_sending_gets_everything() {
 }
 
 #[test]
+fn a_tcp_consumer_that_leaves_something_is_missed_at_once_also_while_input_is_idle() {
+    let (theirs, ours) = connection();
+    let mut child = hwm(&["-l", "--report", "json"])
+        .stdout(OwnedFd::from(theirs))
+        .spawn()
+        .expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(b"one\n").expect("write");
+    wait_until("it came", || {
+        ours.peek(&mut [0; 4]).is_ok_and(|count| count == 4)
+    });
+    drop(ours);
+    // The input stays open and idle: had hwm not heard of it, it would not end.
+    let account = finish(child, b"").expect(141).summary();
+    assert_eq!(account.lost("unread"), (1, 1));
+    drop(stdin);
+}
+
+#[test]
 fn a_run_that_ended_well_tells_what_its_consumer_had_left() {
     for (args, records) in [(&["-l"][..], true), (&[], false)] {
         let mut child = hwm(args).args(["--report", "json"]).spawn().expect("spawn");

@@ -1213,7 +1213,7 @@ impl Model {
             MarkPiece::Text(text) => text.clone(),
             MarkPiece::Records => records.to_string(),
             MarkPiece::Bytes => bytes.to_string(),
-            MarkPiece::Plural => if *records == 1 { "" } else { "s" }.to_string(),
+            MarkPiece::Plural => if records == 1 { "" } else { "s" }.to_string(),
             MarkPiece::Size => panic!("the simulator uses exact marks"),
         });
         let text = text.collect::<String>().into_bytes();
