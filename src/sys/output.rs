@@ -522,6 +522,41 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_gives_back_what_was_not_read_and_leaves_the_rest_to_a_reader_that_comes() {
+        let (reader, writer) = pipe().unwrap();
+        let mut output = Output::over(writer).unwrap();
+        assert!(output.gives_back());
+        let sent: Vec<u8> = (0..5_000).map(|number| number as u8).collect();
+        assert!(matches!(write(&mut output, &sent), Write::Accepted(5_000)));
+        rustix::io::read(&reader, &mut [0; 1_000]).unwrap();
+        drop(reader);
+        let bare = output.take_unread(false);
+        assert_eq!((bare.bytes, bare.text), (4_000, None));
+        let late = reopen(output.fd.as_fd(), OFlags::RDONLY).unwrap();
+        rustix::io::read(&late, &mut [0; 500]).unwrap();
+        let unread = output.take_unread(true);
+        assert_eq!(unread.bytes, 3_500);
+        assert!(unread.text.as_deref() == Some(&sent[1_500..]));
+        assert_eq!(output.take_unread(true).bytes, 0);
+    }
+
+    #[test]
+    fn a_unix_socket_tells_whether_something_was_left_also_when_a_write_has_met_it() {
+        for (reads, writes, left) in [(3, false, 0), (2, false, 1), (2, true, 1)] {
+            let (peer, ours) = UnixStream::pair().unwrap();
+            let mut output = Output::over(ours.into()).unwrap();
+            write(&mut output, b"abc");
+            rustix::io::read(&peer, &mut vec![0; reads][..]).unwrap();
+            drop(peer);
+            if writes {
+                assert!(matches!(write(&mut output, b"d"), Write::Gone));
+            }
+            let unread = output.take_unread(true);
+            assert_eq!((unread.bytes, unread.text), (left, None));
+        }
+    }
+
+    #[test]
     fn a_peer_that_is_done_sending_still_reads() {
         let (peer, ours) = UnixStream::pair().unwrap();
         let mut output = Output::over(ours.into()).unwrap();

@@ -169,3 +169,31 @@ impl Scratch {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pipe::pipe;
+
+    /// One that cannot be read from, and the end that could.
+    fn broken() -> (Scratch, OwnedFd) {
+        let mut scratch = Scratch::new().unwrap();
+        let no_reader = scratch.writer.try_clone().unwrap();
+        let reader = std::mem::replace(&mut scratch.reader, no_reader);
+        (scratch, reader)
+    }
+
+    #[test]
+    fn what_was_taken_and_cannot_be_read_is_told_once_and_comes_as_nothing_else() {
+        let (reader, writer) = pipe().unwrap();
+        io::write(&writer, b"abcde").unwrap();
+        let (scratch, _reader) = broken();
+        assert!(scratch.read(reader.as_fd(), &mut [0; 3]).is_err());
+        assert_eq!((scratch.take_lost(), scratch.take_lost()), (3, 0));
+        assert_eq!(scratch.read(reader.as_fd(), &mut [0; 3]), Err(Errno::IO));
+        assert_eq!(scratch.take_lost(), 0, "nothing more is taken");
+        assert_eq!(io::ioctl_fionread(&reader), Ok(2));
+        let parts = [IoSlice::new(b"x")];
+        assert_eq!(scratch.write(writer.as_fd(), &parts), Err(Errno::IO));
+    }
+}
