@@ -1,19 +1,20 @@
 //! Carries bytes over descriptors that only know blocking calls, by a thread that does the calls.
 //!
-//! At most one crossing is under way in each direction; its end wakes a poll by an eventfd. A
+//! At most one crossing is under way in each direction; its end wakes a poll by a [`Bell`]. A
 //! ferry refuses to be waited for: dropping it leaves a blocked thread behind, which ends with its
 //! call or with the process.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::{self, Errno};
 
+use super::bell::Bell;
 use super::descriptor::duplicate;
 
 /// The most that one read fetches: the size of a default pipe.
@@ -39,7 +40,7 @@ const STACK: usize = 128 * 1024;
 struct Helper<Request, Answer> {
     requests: Sender<Request>,
     answers: Receiver<Answer>,
-    bell: Arc<OwnedFd>,
+    bell: Arc<Bell>,
 }
 
 impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
@@ -49,10 +50,7 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
         mut serve: impl FnMut(BorrowedFd<'_>, Request) -> Answer + Send + 'static,
     ) -> io::Result<Self> {
         let fd = duplicate(fd)?;
-        let bell = Arc::new(rustix::event::eventfd(
-            0,
-            EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC,
-        )?);
+        let bell = Arc::new(Bell::new()?);
         let (requests, their_requests) = channel();
         let (their_answers, answers) = channel();
         let their_bell = Arc::clone(&bell);
@@ -64,9 +62,8 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
                     if their_answers.send(serve(fd.as_fd(), request)).is_err() {
                         return;
                     }
-                    // The answer is sent before the bell rings, so who hears it finds it. Adding
-                    // one to a counter that is cleared before each request cannot fail.
-                    let _ = rustix::io::write(&*their_bell, &1u64.to_ne_bytes());
+                    // The answer is sent before the bell rings, so who hears it finds it.
+                    their_bell.ring();
                 }
             })
             // EAGAIN, the usual cause, would read as "try again later" further up.
@@ -85,7 +82,7 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
 
     /// The answer, if it is there. A bell that rings late costs one needless wake-up.
     fn answer(&self) -> Option<Answer> {
-        let _ = rustix::io::read(&*self.bell, &mut [0u8; 8]);
+        self.bell.quiet();
         self.answers.try_recv().ok()
     }
 }
@@ -95,6 +92,8 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
 pub(super) struct ReadFerry {
     helper: Helper<Vec<u8>, (Vec<u8>, io::Result<usize>)>,
     state: Reading,
+    /// A read came back with the end of input or an error, and nobody was told yet.
+    news: Option<io::Result<usize>>,
 }
 
 /// Where the one buffer is.
@@ -128,6 +127,7 @@ impl ReadFerry {
                 taken: 0,
                 filled: 0,
             },
+            news: None,
         })
     }
 
@@ -138,8 +138,16 @@ impl ReadFerry {
     ///
     /// `AGAIN`, or the error of the read.
     pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        if self.rest().is_empty() {
-            self.cross(room.len())?;
+        self.arrive();
+        if self.rest().is_empty() && self.news.is_none() {
+            self.set_out(room.len());
+            self.arrive();
+        }
+        if let Some(news) = self.news.take() {
+            return news;
+        }
+        if self.is_away() {
+            return Err(Errno::AGAIN);
         }
         let rest = self.rest();
         let n = rest.len().min(room.len());
@@ -169,24 +177,40 @@ impl ReadFerry {
 
     /// Becomes readable when a read under way has ended.
     pub(super) fn bell(&self) -> BorrowedFd<'_> {
-        self.helper.bell.as_fd()
+        self.helper.bell.fd()
     }
 
-    /// Starts a read, or ends one that came back.
-    fn cross(&mut self, most: usize) -> io::Result<()> {
+    /// Whether a byte is here that was not handed out yet.
+    pub(super) fn has_bytes(&mut self) -> bool {
+        self.arrive();
+        !self.rest().is_empty()
+    }
+
+    /// Starts a read, if none is under way.
+    fn set_out(&mut self, most: usize) {
         if let Reading::Ashore { buffer, .. } = &mut self.state {
             let mut buffer = std::mem::take(buffer);
             buffer.resize(most.min(READ_MOST), 0);
             self.helper.ask(buffer);
             self.state = Reading::Away;
         }
-        let (buffer, result) = self.helper.answer().ok_or(Errno::AGAIN)?;
+    }
+
+    /// Ends a read that came back.
+    fn arrive(&mut self) {
+        if !self.is_away() {
+            return;
+        }
+        let Some((buffer, result)) = self.helper.answer() else {
+            return;
+        };
+        let filled = result.unwrap_or(0);
+        self.news = (filled == 0).then_some(result);
         self.state = Reading::Ashore {
             buffer,
             taken: 0,
-            filled: result.unwrap_or(0),
+            filled,
         };
-        result.map(drop)
     }
 }
 
@@ -291,7 +315,7 @@ impl WriteFerry {
 
     /// Becomes readable when a write under way has ended.
     pub(super) fn bell(&self) -> BorrowedFd<'_> {
-        self.helper.bell.as_fd()
+        self.helper.bell.fd()
     }
 }
 

@@ -841,9 +841,10 @@ impl System for World {
         self.settle();
     }
 
-    fn close_output(&mut self) {
+    fn close_output(&mut self) -> io::Result<()> {
         self.output_closed = true;
         self.settle();
+        Ok(())
     }
 
     fn suspend(&mut self) {}
