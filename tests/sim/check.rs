@@ -176,6 +176,14 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         "order: other bytes arrived than went out"
     );
     let summary = listener.summary.expect("a summary");
+    assert_eq!(
+        listener.messages,
+        follower.last_messages(world.close_failed),
+        "end: errors of the close"
+    );
+    if world.close_failed {
+        follower.model.close_failed();
+    }
     follower.compare(&summary);
     let (now, model) = (follower.now, &follower.model);
     follower.times.compare_summary(&summary, now, model);
@@ -349,6 +357,13 @@ impl Follower {
             }
         }
         messages
+    }
+
+    /// What the close of the output has to say.
+    fn last_messages(&self, has_failed: bool) -> Vec<String> {
+        let output = self.model.output.0 + self.model.marks.0;
+        let line = format!("cannot write stdout: simulated (after {output} bytes of output)");
+        if has_failed { vec![line] } else { vec![] }
     }
 
     fn time_passes(&mut self, now: Duration) {

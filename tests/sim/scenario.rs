@@ -399,5 +399,6 @@ fn faults(dice: &mut Dice) -> Faults {
         failing_write: dice.maybe(12, |dice| dice.below(30)),
         unable: dice.of(&[0.0, 0.0, 0.2, 1.0]),
         ferry: dice.maybe(5, |dice| dice.milliseconds(20)),
+        failing_close: dice.one_in(12),
     }
 }
