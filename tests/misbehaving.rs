@@ -418,6 +418,7 @@ fn a_file_with_a_lease_is_waited_for_and_signals_are_heard() {
             .is_err()
         {
             skipped("leases are refused here");
+            wait(&mut holder);
             return;
         }
         let arguments = ["--report", "json", text(&first), text(&leased)];

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{self, Errno};
@@ -30,7 +30,15 @@ pub(super) const TERMINAL_WRITE_MOST: usize = 256;
 pub(super) const WRITE_MOST: usize = 4 * 1024;
 
 /// The same for files, which are faster.
-pub(super) const FILE_WRITE_MOST: usize = 64 * 1024;
+const FILE_WRITE_MOST: usize = 64 * 1024;
+
+/// A write to a file that lasts so long waits for a disk or a server: into the cache a piece goes in
+/// some 30 us. Long enough that a busy machine rarely lets a fast disk look slow, short enough that
+/// the kernel's pipe holds what comes meanwhile at 50 MB/s.
+const LONG: Duration = Duration::from_millis(20);
+
+/// One that took less is as good as none, and so will the next be.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// Threads here hold no more than a few frames.
 const STACK: usize = 128 * 1024;
@@ -84,6 +92,11 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
     fn answer(&self) -> Option<Answer> {
         self.bell.quiet();
         self.answers.try_recv().ok()
+    }
+
+    /// The answer, if it comes in that time.
+    fn answer_within(&self, time: Duration) -> Option<Answer> {
+        self.answers.recv_timeout(time).ok()
     }
 }
 
@@ -220,6 +233,10 @@ pub(super) struct WriteFerry {
     helper: Helper<Vec<u8>, Written>,
     state: Writing,
     most: usize,
+    /// How long the end of a write is waited for at once; zero for not at all.
+    patience: Duration,
+    /// Whether the last write came back soon.
+    is_quick: bool,
 }
 
 /// How far a write came, and what ended it early.
@@ -228,6 +245,7 @@ struct Written {
     buffer: Vec<u8>,
     bytes: usize,
     error: Option<Errno>,
+    took: Duration,
 }
 
 #[derive(Debug)]
@@ -256,27 +274,47 @@ impl WriteFerry {
     ///
     /// The system's: no descriptor or no thread left.
     pub(super) fn start(fd: BorrowedFd<'_>, most: usize) -> io::Result<WriteFerry> {
-        Ok(WriteFerry {
-            helper: Helper::start("hwm-write", fd, write_all)?,
-            state: Writing::Ashore(Vec::with_capacity(most)),
-            most,
-        })
+        WriteFerry::start_with(fd, most, write_all)
     }
 
-    /// Like [`WriteFerry::start`], and every write waits until the disk has it.
+    /// The same for a file, where a write is over in next to no time as long as it finds room in the
+    /// cache. Then it is waited for: going on meanwhile takes the processor from the helper, and a
+    /// policy that may lose would lose what there was time to write.
     ///
     /// # Errors
     ///
     /// The system's: no descriptor or no thread left.
-    pub(super) fn start_synced(fd: BorrowedFd<'_>, most: usize) -> io::Result<WriteFerry> {
+    pub(super) fn start_for_file(fd: BorrowedFd<'_>) -> io::Result<WriteFerry> {
         Ok(WriteFerry {
-            helper: Helper::start("hwm-write", fd, write_through)?,
-            state: Writing::Ashore(Vec::with_capacity(most)),
-            most,
+            patience: LONG,
+            ..WriteFerry::start(fd, FILE_WRITE_MOST)?
         })
     }
 
-    /// Takes a copy from the front of `parts`, or tells how the last copy fared.
+    /// The same, and every write lasts until the disk has it.
+    ///
+    /// # Errors
+    ///
+    /// The system's: no descriptor or no thread left.
+    pub(super) fn start_synced(fd: BorrowedFd<'_>) -> io::Result<WriteFerry> {
+        WriteFerry::start_with(fd, FILE_WRITE_MOST, write_through)
+    }
+
+    fn start_with(
+        fd: BorrowedFd<'_>,
+        most: usize,
+        write: fn(BorrowedFd<'_>, Vec<u8>) -> Written,
+    ) -> io::Result<WriteFerry> {
+        Ok(WriteFerry {
+            helper: Helper::start("hwm-write", fd, write)?,
+            state: Writing::Ashore(Vec::with_capacity(most)),
+            most,
+            patience: Duration::ZERO,
+            is_quick: true,
+        })
+    }
+
+    /// Takes a copy from the front of `parts`, or tells how the last copy fared; both where it was soon.
     /// A copy of which only a part could be written is answered by that part, and the next call by
     /// the error.
     ///
@@ -291,20 +329,31 @@ impl WriteFerry {
                 let n = buffer.len();
                 self.helper.ask(buffer);
                 self.state = Writing::Away;
+                if self.is_quick && !self.patience.is_zero() {
+                    match self.helper.answer_within(self.patience) {
+                        Some(written) => return self.end(written),
+                        None => self.is_quick = false,
+                    }
+                }
                 Ok(Crossing::Begun(n))
             }
             Writing::Away => {
                 let written = self.helper.answer().ok_or(Errno::AGAIN)?;
-                self.state = match written.error {
-                    Some(error) => Writing::Failed(error),
-                    None => Writing::Ashore(written.buffer),
-                };
-                match written.error {
-                    Some(error) if written.bytes == 0 => Err(error),
-                    _ => Ok(Crossing::Done(written.bytes)),
-                }
+                self.end(written)
             }
             Writing::Failed(error) => Err(*error),
+        }
+    }
+
+    fn end(&mut self, written: Written) -> io::Result<Crossing> {
+        self.is_quick = written.took < QUICK;
+        self.state = match written.error {
+            Some(error) => Writing::Failed(error),
+            None => Writing::Ashore(written.buffer),
+        };
+        match written.error {
+            Some(error) if written.bytes == 0 => Err(error),
+            _ => Ok(Crossing::Done(written.bytes)),
         }
     }
 
@@ -328,6 +377,7 @@ fn copy_front(parts: &[IoSlice<'_>], buffer: &mut Vec<u8>, most: usize) {
 }
 
 fn write_all(fd: BorrowedFd<'_>, buffer: Vec<u8>) -> Written {
+    let begun = Instant::now();
     let mut bytes = 0;
     let mut error = None;
     while bytes < buffer.len() && error.is_none() {
@@ -343,6 +393,7 @@ fn write_all(fd: BorrowedFd<'_>, buffer: Vec<u8>) -> Written {
         buffer,
         bytes,
         error,
+        took: begun.elapsed(),
     }
 }
 
@@ -490,17 +541,37 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_waited_for_until_that_takes_long() {
+        let (reader, writer) = pipe().unwrap();
+        let mut ferry = WriteFerry::start_for_file(writer.as_fd()).unwrap();
+        let parts = [IoSlice::new(b"abc")];
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Done(3)));
+        fill(&writer);
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));
+        assert_eq!(ferry.write(&parts), Err(Errno::AGAIN));
+        rustix::io::read(&reader, &mut vec![0; 1 << 20][..]).unwrap();
+        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(3)));
+        // The next is not waited for, and was quick.
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));
+        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(3)));
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Done(3)));
+    }
+
+    #[test]
     fn a_part_is_reported_before_the_error_that_ended_it() {
         let (_reader, writer) = pipe().unwrap();
         let fails_after_two = |_: BorrowedFd<'_>, buffer| Written {
             buffer,
             bytes: 2,
             error: Some(Errno::PIPE),
+            took: Duration::ZERO,
         };
         let mut ferry = WriteFerry {
             helper: Helper::start("test", writer.as_fd(), fails_after_two).unwrap(),
             state: Writing::Ashore(Vec::new()),
             most: WRITE_MOST,
+            patience: Duration::ZERO,
+            is_quick: true,
         };
         let parts = [IoSlice::new(b"abc")];
         assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));

@@ -15,7 +15,7 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, SocketType};
 use crate::engine::Write;
 
 use super::descriptor::{Indirect, Kind, Twin, grow_pipe, is_on_disk, is_refusal, reopen};
-use super::ferry::{Crossing, FILE_WRITE_MOST, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
+use super::ferry::{Crossing, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
 use super::poll::{Place, PollSet, look};
 use super::splice::{self, Scratch};
 
@@ -93,7 +93,7 @@ impl Output {
     ///
     /// The system's.
     pub(super) fn impatient(fd: OwnedFd) -> io::Result<Output> {
-        Output::over_disk(fd, WriteFerry::start)
+        Output::over_disk(fd, WriteFerry::start_for_file)
     }
 
     /// Like [`Output::over`], and what goes to a disk counts as written when the disk has it. A thread
@@ -109,13 +109,13 @@ impl Output {
     /// Like [`Output::over`], and what is on a disk is written through the helper that `start` starts.
     fn over_disk(
         fd: OwnedFd,
-        start: fn(BorrowedFd<'_>, usize) -> io::Result<WriteFerry>,
+        start: fn(BorrowedFd<'_>) -> io::Result<WriteFerry>,
     ) -> io::Result<Output> {
         if !is_on_disk(fd.as_fd()) {
             return Output::over(fd);
         }
         let (fd, indirect) = Indirect::in_place_of(fd, OFlags::WRONLY);
-        let ferry = start(fd.as_fd(), FILE_WRITE_MOST)?;
+        let ferry = start(fd.as_fd())?;
         let output = Output::new(fd, Kind::File, Way::Ferry(ferry));
         Ok(Output { indirect, ..output })
     }
@@ -131,7 +131,7 @@ impl Output {
             Kind::Pipe => Way::NoWait,
             Kind::Socket => Way::Socket,
             Kind::File => Way::Plain,
-            Kind::ServedFile => return Output::over_disk(fd, WriteFerry::start),
+            Kind::ServedFile => return Output::over_disk(fd, WriteFerry::start_for_file),
             Kind::Terminal => return Output::over_blocking(fd, kind),
             Kind::Other | Kind::Directory => Way::Ferry(WriteFerry::start(fd.as_fd(), WRITE_MOST)?),
         };
