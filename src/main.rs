@@ -1,7 +1,9 @@
 //! `hwm`: parse, run, exit. Everything else is the library's.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
+use highwater::config::Config;
 use highwater::exit::{self, Exit};
 use highwater::{cli, engine, report, sys, units};
 
@@ -12,6 +14,22 @@ fn main() {
         Ok(config) => config,
         Err(exit) => say(exit),
     };
+    let exit = match sys::may_hang(&config) {
+        true => sys::watched(|watch| run(config, watch)),
+        false => run(config, None),
+    };
+    match exit {
+        Exit::Status(status) => std::process::exit(status.into()),
+        Exit::Signal(number) => {
+            sys::die_by(number);
+            // The signal is blocked, so it did not kill: the same status by hand.
+            std::process::exit(Exit::Signal(number).as_shell());
+        }
+    }
+}
+
+/// From the configuration to how it ended.
+fn run(config: Config, watch: Option<Arc<sys::Watchdog>>) -> Exit {
     let files = sys::Files::of(&config).unwrap_or_else(|error| give_up(&error));
     let mut reporter = report::start(&config, &files).unwrap_or_else(|error| give_up(&error));
     let patience = match config.relay.may_lose() {
@@ -30,18 +48,12 @@ fn main() {
         patience,
         demand,
         &files,
+        watch,
     );
     let mut system = system.unwrap_or_else(|error| give_up(&error));
     let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
     system.remove_pid_file();
-    match exit {
-        Exit::Status(status) => std::process::exit(status.into()),
-        Exit::Signal(number) => {
-            sys::die_by(number);
-            // The signal is blocked, so it did not kill: the same status by hand.
-            std::process::exit(Exit::Signal(number).as_shell());
-        }
-    }
+    exit
 }
 
 /// Help, version, or wrong usage. A closed or broken stream is nobody's to tell: the status says it all.

@@ -54,6 +54,7 @@ fn child() {
         Patience::WaitsForDisk,
         None,
         &files,
+        None,
     );
     let mut system = system.unwrap_or_else(|error| give_up(&error));
     match role.to_str().unwrap() {
@@ -110,8 +111,11 @@ fn relay(system: &mut RealSystem) {
 
 /// Closes each side when told so by SIGUSR1, and ends at the third.
 fn close(system: &mut RealSystem, notes: &mut File) {
-    let acts: [fn(&mut RealSystem); 3] =
-        [|_| {}, RealSystem::close_input, RealSystem::close_output];
+    let acts: [fn(&mut RealSystem); 3] = [
+        |_| {},
+        RealSystem::close_input,
+        |system| system.close_output().unwrap(),
+    ];
     for act in acts {
         act(system);
         writeln!(notes, "next").unwrap();

@@ -86,7 +86,12 @@ pub trait System {
     fn close_input(&mut self);
 
     /// Ends writing for good: the consumer sees end of file.
-    fn close_output(&mut self);
+    ///
+    /// # Errors
+    ///
+    /// The system's: some of what was accepted was not kept after all. Once, and not after a write
+    /// failed.
+    fn close_output(&mut self) -> io::Result<()>;
 
     /// Stops the process as SIGTSTP does by default; returns when it is continued. The time
     /// between does not count.

@@ -4,7 +4,7 @@
 //! direction that is not ready is not tried again before a wait has said it is, which keeps system
 //! calls few; a wait always has an interest or a deadline.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::passage::Kept;
@@ -148,12 +148,27 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         let snapshot = self.relay.summary_snapshot(now);
         let mut snapshot = self.witness.complete(snapshot, unread);
         let lost = snapshot.lost.total();
-        let exit = exit::of(ending, snapshot.input, lost, self.relay.config());
+        let exit_of = |ending| exit::of(ending, snapshot.input, lost, self.relay.config());
+        let mut exit = exit_of(ending);
         snapshot.exit = Some(exit.as_shell());
         self.reporter.retire(&snapshot);
-        self.system.close_output();
+        if let Err(error) = self.system.close_output() {
+            exit = exit_of(ending.and(Ending::Failed));
+            snapshot.exit = Some(exit.as_shell());
+            self.say_write_failed(&error);
+        }
         self.reporter.finish(&snapshot);
         exit
+    }
+
+    fn say_write_failed(&mut self, error: &io::Error) {
+        let at = self.relay.output_bytes();
+        let name = self.system.output_name();
+        self.reporter.message(format!(
+            "cannot write {name}: {} (after {} of output)",
+            reason(error),
+            counted(at, "byte")
+        ));
     }
 
     /// The system, between two turns.
@@ -365,13 +380,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             }
             Write::Gone => self.output_gone(now),
             Write::Failed(error) => {
-                let at = self.relay.output_bytes();
-                let name = self.system.output_name();
-                self.reporter.message(format!(
-                    "cannot write {name}: {} (after {} of output)",
-                    reason(&error),
-                    counted(at, "byte")
-                ));
+                self.say_write_failed(&error);
                 self.relay.output_failed(now);
             }
         }
@@ -445,8 +454,8 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             self.relay.sent(count, now);
         }
         self.take_unread();
-        // Closed, so that no further wait is ended by it.
-        self.system.close_output();
+        // Closed, so that no further wait is ended by it. What is not kept has no reader either.
+        let _ = self.system.close_output();
         self.relay.output_gone(now);
     }
 
@@ -633,7 +642,9 @@ mod tests {
             false
         }
         fn close_input(&mut self) {}
-        fn close_output(&mut self) {}
+        fn close_output(&mut self) -> io::Result<()> {
+            Ok(())
+        }
         fn suspend(&mut self) {}
     }
 

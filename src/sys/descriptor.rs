@@ -19,8 +19,12 @@ pub(super) enum Kind {
     Pipe,
     /// A socket.
     Socket,
-    /// A file on a disk, a block device, or a memory device such as /dev/null: waits for nobody.
+    /// A file on a disk of this machine, a block device, or a memory device such as /dev/null: waits
+    /// for nobody.
     File,
+    /// A regular file that somebody else serves: another machine, another process, or the kernel, which
+    /// makes it up as it is read. It may wait for ever, and its size need not be its length.
+    ServedFile,
     /// A terminal, but not the master side of a pseudoterminal.
     Terminal,
     /// A directory.
@@ -42,7 +46,8 @@ impl Kind {
             FileType::Socket => Kind::Socket,
             FileType::Directory => Kind::Directory,
             FileType::BlockDevice => Kind::File,
-            FileType::RegularFile if !is_made_up(fd) => Kind::File,
+            FileType::RegularFile if is_local(fd) => Kind::File,
+            FileType::RegularFile => Kind::ServedFile,
             FileType::CharacterDevice => Kind::of_device(fd, &stat),
             _ => Kind::Other,
         })
@@ -71,15 +76,50 @@ pub(super) fn is_on_disk(fd: BorrowedFd<'_>) -> bool {
     })
 }
 
-/// Whether a "regular" file is made up by the kernel as it is read. Some of these (`trace_pipe`,
-/// `/proc/kmsg`) block like a pipe. An unknown file system counts as a disk's.
-fn is_made_up(fd: BorrowedFd<'_>) -> bool {
-    const PROC: u64 = 0x9fa0;
-    const SYS: u64 = 0x6265_6572;
-    const DEBUG: u64 = 0x6462_6720;
-    const TRACE: u64 = 0x7472_6163;
-    rustix::fs::fstatfs(fd)
-        .is_ok_and(|stat| matches!(stat.f_type as u64, PROC | SYS | DEBUG | TRACE))
+/// Whether a regular file is on a disk, or in the memory, of this machine. A file system that is not
+/// known here may be served by anybody.
+fn is_local(fd: BorrowedFd<'_>) -> bool {
+    /// By `f_type` of statfs(2): ext2 to ext4, xfs, btrfs, tmpfs and devtmpfs, overlayfs, zfs, f2fs,
+    /// bcachefs, ramfs, hugetlbfs, squashfs, erofs, isofs, udf, vfat, exfat, ntfs3, jfs, nilfs2, hfsplus,
+    /// ubifs.
+    const LOCAL: [u32; 21] = [
+        0xef53,
+        0x5846_5342,
+        0x9123_683e,
+        0x0102_1994,
+        0x794c_7630,
+        0x2fc1_2fc1,
+        0xf2f5_2010,
+        0xca45_1a4e,
+        0x8584_58f6,
+        0x9584_58f6,
+        0x7371_7368,
+        0xe0f5_e1e2,
+        0x9660,
+        0x1501_3346,
+        0x4d44,
+        0x2011_bab0,
+        0x7366_746e,
+        0x3153_464a,
+        0x3434,
+        0x482b,
+        0x2405_1905,
+    ];
+    // The magic numbers have 32 bits; the field's width and sign depend on the machine.
+    rustix::fs::fstatfs(fd).is_ok_and(|stat| LOCAL.contains(&(stat.f_type as u32)))
+}
+
+/// Whether the system refuses a call that it could as well allow: not built in, or forbidden by a
+/// sandbox. Then the plain way is taken.
+pub(super) fn is_refusal(errno: Errno) -> bool {
+    const REFUSALS: [Errno; 5] = [
+        Errno::NOSYS,
+        Errno::PERM,
+        Errno::ACCESS,
+        Errno::INVAL,
+        Errno::OPNOTSUPP,
+    ];
+    REFUSALS.contains(&errno)
 }
 
 /// Another descriptor of the same description, closed in children. It is what lets the channels
@@ -120,6 +160,47 @@ impl Twin {
     pub(super) fn of(&mut self, fd: BorrowedFd<'_>, access: OFlags) -> Option<BorrowedFd<'_>> {
         let twin = self.0.get_or_insert_with(|| reopen(fd, access).ok());
         twin.as_ref().map(AsFd::as_fd)
+    }
+}
+
+/// The description of a file that others opened with `O_DIRECT`: it takes whole blocks only. Another of
+/// our own, without that, is used in its place, and its position is kept where that one's would be,
+/// since somebody may go on from there.
+#[derive(Debug)]
+pub(super) struct Indirect(OwnedFd);
+
+impl Indirect {
+    /// `fd` itself if it is not such a description, or nothing else can be had; else what to use instead,
+    /// and `fd`.
+    pub(super) fn in_place_of(fd: OwnedFd, access: OFlags) -> (OwnedFd, Option<Indirect>) {
+        let flags = rustix::fs::fcntl_getfl(&fd).unwrap_or(OFlags::empty());
+        if !flags.contains(OFlags::DIRECT) {
+            return (fd, None);
+        }
+        match reopen(fd.as_fd(), access | flags & OFlags::APPEND) {
+            Ok(private) => {
+                move_to(private.as_fd(), fd.as_fd());
+                (private, Some(Indirect(fd)))
+            }
+            Err(_) => (fd, None),
+        }
+    }
+
+    /// `private` was used.
+    pub(super) fn follow(&self, private: BorrowedFd<'_>) {
+        move_to(self.0.as_fd(), private);
+    }
+
+    /// `private` is to be used, and others may have used the shared one.
+    pub(super) fn lead(&self, private: BorrowedFd<'_>) {
+        move_to(private, self.0.as_fd());
+    }
+}
+
+/// Moves `fd` to the position of `other`.
+fn move_to(fd: BorrowedFd<'_>, other: BorrowedFd<'_>) {
+    if let Ok(position) = rustix::fs::tell(other) {
+        let _ = rustix::fs::seek(fd, rustix::fs::SeekFrom::Start(position));
     }
 }
 
@@ -170,7 +251,7 @@ mod tests {
         assert_eq!(kind_of_path("/dev/null"), Kind::File);
         assert_eq!(kind_of_path("/dev/zero"), Kind::File);
         assert_eq!(kind_of_path("/"), Kind::Directory);
-        assert_eq!(kind_of_path("/proc/self/status"), Kind::Other);
+        assert_eq!(kind_of_path("/proc/self/status"), Kind::ServedFile);
     }
 
     #[test]

@@ -1,19 +1,20 @@
 //! Carries bytes over descriptors that only know blocking calls, by a thread that does the calls.
 //!
-//! At most one crossing is under way in each direction; its end wakes a poll by an eventfd. A
+//! At most one crossing is under way in each direction; its end wakes a poll by a [`Bell`]. A
 //! ferry refuses to be waited for: dropping it leaves a blocked thread behind, which ends with its
 //! call or with the process.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::{self, Errno};
 
+use super::bell::Bell;
 use super::descriptor::duplicate;
 use super::poll::PollSet;
 
@@ -30,7 +31,15 @@ pub(super) const TERMINAL_WRITE_MOST: usize = 256;
 pub(super) const WRITE_MOST: usize = 4 * 1024;
 
 /// The same for files, which are faster.
-pub(super) const FILE_WRITE_MOST: usize = 64 * 1024;
+const FILE_WRITE_MOST: usize = 64 * 1024;
+
+/// A write to a file that lasts so long waits for a disk or a server: into the cache a piece goes in
+/// some 30 us. Long enough that a busy machine rarely lets a fast disk look slow, short enough that
+/// the kernel's pipe holds what comes meanwhile at 50 MB/s.
+const LONG: Duration = Duration::from_millis(20);
+
+/// One that took less is as good as none, and so will the next be.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// How long a thread may take to say that its write met no reader: more than any machine needs, and a bound.
 const PARTING: Duration = Duration::from_millis(100);
@@ -43,7 +52,7 @@ const STACK: usize = 128 * 1024;
 struct Helper<Request, Answer> {
     requests: Sender<Request>,
     answers: Receiver<Answer>,
-    bell: Arc<OwnedFd>,
+    bell: Arc<Bell>,
 }
 
 impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
@@ -53,10 +62,7 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
         mut serve: impl FnMut(BorrowedFd<'_>, Request) -> Answer + Send + 'static,
     ) -> io::Result<Self> {
         let fd = duplicate(fd)?;
-        let bell = Arc::new(rustix::event::eventfd(
-            0,
-            EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC,
-        )?);
+        let bell = Arc::new(Bell::new()?);
         let (requests, their_requests) = channel();
         let (their_answers, answers) = channel();
         let their_bell = Arc::clone(&bell);
@@ -68,9 +74,8 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
                     if their_answers.send(serve(fd.as_fd(), request)).is_err() {
                         return;
                     }
-                    // The answer is sent before the bell rings, so who hears it finds it. Adding
-                    // one to a counter that is cleared before each request cannot fail.
-                    let _ = rustix::io::write(&*their_bell, &1u64.to_ne_bytes());
+                    // The answer is sent before the bell rings, so who hears it finds it.
+                    their_bell.ring();
                 }
             })
             // EAGAIN, the usual cause, would read as "try again later" further up.
@@ -89,8 +94,13 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
 
     /// The answer, if it is there. A bell that rings late costs one needless wake-up.
     fn answer(&self) -> Option<Answer> {
-        let _ = rustix::io::read(&*self.bell, &mut [0u8; 8]);
+        self.bell.quiet();
         self.answers.try_recv().ok()
+    }
+
+    /// The answer, if it comes in that time.
+    fn answer_within(&self, time: Duration) -> Option<Answer> {
+        self.answers.recv_timeout(time).ok()
     }
 }
 
@@ -99,6 +109,8 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
 pub(super) struct ReadFerry {
     helper: Helper<Vec<u8>, (Vec<u8>, io::Result<usize>)>,
     state: Reading,
+    /// A read came back with the end of input or an error, and nobody was told yet.
+    news: Option<io::Result<usize>>,
 }
 
 /// Where the one buffer is.
@@ -132,6 +144,7 @@ impl ReadFerry {
                 taken: 0,
                 filled: 0,
             },
+            news: None,
         })
     }
 
@@ -142,8 +155,16 @@ impl ReadFerry {
     ///
     /// `AGAIN`, or the error of the read.
     pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        if self.rest().is_empty() {
-            self.cross(room.len())?;
+        self.arrive();
+        if self.rest().is_empty() && self.news.is_none() {
+            self.set_out(room.len());
+            self.arrive();
+        }
+        if let Some(news) = self.news.take() {
+            return news;
+        }
+        if self.is_away() {
+            return Err(Errno::AGAIN);
         }
         let rest = self.rest();
         let n = rest.len().min(room.len());
@@ -173,24 +194,40 @@ impl ReadFerry {
 
     /// Becomes readable when a read under way has ended.
     pub(super) fn bell(&self) -> BorrowedFd<'_> {
-        self.helper.bell.as_fd()
+        self.helper.bell.fd()
     }
 
-    /// Starts a read, or ends one that came back.
-    fn cross(&mut self, most: usize) -> io::Result<()> {
+    /// Whether a byte is here that was not handed out yet.
+    pub(super) fn has_bytes(&mut self) -> bool {
+        self.arrive();
+        !self.rest().is_empty()
+    }
+
+    /// Starts a read, if none is under way.
+    fn set_out(&mut self, most: usize) {
         if let Reading::Ashore { buffer, .. } = &mut self.state {
             let mut buffer = std::mem::take(buffer);
             buffer.resize(most.min(READ_MOST), 0);
             self.helper.ask(buffer);
             self.state = Reading::Away;
         }
-        let (buffer, result) = self.helper.answer().ok_or(Errno::AGAIN)?;
+    }
+
+    /// Ends a read that came back.
+    fn arrive(&mut self) {
+        if !self.is_away() {
+            return;
+        }
+        let Some((buffer, result)) = self.helper.answer() else {
+            return;
+        };
+        let filled = result.unwrap_or(0);
+        self.news = (filled == 0).then_some(result);
         self.state = Reading::Ashore {
             buffer,
             taken: 0,
-            filled: result.unwrap_or(0),
+            filled,
         };
-        result.map(drop)
     }
 }
 
@@ -200,6 +237,10 @@ pub(super) struct WriteFerry {
     helper: Helper<Vec<u8>, Written>,
     state: Writing,
     most: usize,
+    /// How long the end of a write is waited for at once; zero for not at all.
+    patience: Duration,
+    /// Whether the last write came back soon.
+    is_quick: bool,
 }
 
 /// How far a write came, and what ended it early.
@@ -208,6 +249,7 @@ struct Written {
     buffer: Vec<u8>,
     bytes: usize,
     error: Option<Errno>,
+    took: Duration,
 }
 
 #[derive(Debug)]
@@ -236,27 +278,47 @@ impl WriteFerry {
     ///
     /// The system's: no descriptor or no thread left.
     pub(super) fn start(fd: BorrowedFd<'_>, most: usize) -> io::Result<WriteFerry> {
-        Ok(WriteFerry {
-            helper: Helper::start("hwm-write", fd, write_all)?,
-            state: Writing::Ashore(Vec::with_capacity(most)),
-            most,
-        })
+        WriteFerry::start_with(fd, most, write_all)
     }
 
-    /// Like [`WriteFerry::start`], and every write waits until the disk has it.
+    /// The same for a file, where a write is over in next to no time as long as it finds room in the
+    /// cache. Then it is waited for: going on meanwhile takes the processor from the helper, and a
+    /// policy that may lose would lose what there was time to write.
     ///
     /// # Errors
     ///
     /// The system's: no descriptor or no thread left.
-    pub(super) fn start_synced(fd: BorrowedFd<'_>, most: usize) -> io::Result<WriteFerry> {
+    pub(super) fn start_for_file(fd: BorrowedFd<'_>) -> io::Result<WriteFerry> {
         Ok(WriteFerry {
-            helper: Helper::start("hwm-write", fd, write_through)?,
-            state: Writing::Ashore(Vec::with_capacity(most)),
-            most,
+            patience: LONG,
+            ..WriteFerry::start(fd, FILE_WRITE_MOST)?
         })
     }
 
-    /// Takes a copy from the front of `parts`, or tells how the last copy fared.
+    /// The same, and every write lasts until the disk has it.
+    ///
+    /// # Errors
+    ///
+    /// The system's: no descriptor or no thread left.
+    pub(super) fn start_synced(fd: BorrowedFd<'_>) -> io::Result<WriteFerry> {
+        WriteFerry::start_with(fd, FILE_WRITE_MOST, write_through)
+    }
+
+    fn start_with(
+        fd: BorrowedFd<'_>,
+        most: usize,
+        write: fn(BorrowedFd<'_>, Vec<u8>) -> Written,
+    ) -> io::Result<WriteFerry> {
+        Ok(WriteFerry {
+            helper: Helper::start("hwm-write", fd, write)?,
+            state: Writing::Ashore(Vec::with_capacity(most)),
+            most,
+            patience: Duration::ZERO,
+            is_quick: true,
+        })
+    }
+
+    /// Takes a copy from the front of `parts`, or tells how the last copy fared; both where it was soon.
     /// A copy of which only a part could be written is answered by that part, and the next call by
     /// the error.
     ///
@@ -271,20 +333,31 @@ impl WriteFerry {
                 let n = buffer.len();
                 self.helper.ask(buffer);
                 self.state = Writing::Away;
+                if self.is_quick && !self.patience.is_zero() {
+                    match self.helper.answer_within(self.patience) {
+                        Some(written) => return self.end(written),
+                        None => self.is_quick = false,
+                    }
+                }
                 Ok(Crossing::Begun(n))
             }
             Writing::Away => {
                 let written = self.helper.answer().ok_or(Errno::AGAIN)?;
-                self.state = match written.error {
-                    Some(error) => Writing::Failed(error),
-                    None => Writing::Ashore(written.buffer),
-                };
-                match written.error {
-                    Some(error) if written.bytes == 0 => Err(error),
-                    _ => Ok(Crossing::Done(written.bytes)),
-                }
+                self.end(written)
             }
             Writing::Failed(error) => Err(*error),
+        }
+    }
+
+    fn end(&mut self, written: Written) -> io::Result<Crossing> {
+        self.is_quick = written.took < QUICK;
+        self.state = match written.error {
+            Some(error) => Writing::Failed(error),
+            None => Writing::Ashore(written.buffer),
+        };
+        match written.error {
+            Some(error) if written.bytes == 0 => Err(error),
+            _ => Ok(Crossing::Done(written.bytes)),
         }
     }
 
@@ -295,7 +368,7 @@ impl WriteFerry {
 
     /// Becomes readable when a write under way has ended.
     pub(super) fn bell(&self) -> BorrowedFd<'_> {
-        self.helper.bell.as_fd()
+        self.helper.bell.fd()
     }
 
     /// Waits until the write under way has ended, since its reader is gone: at once, but for the time that
@@ -318,6 +391,7 @@ fn copy_front(parts: &[IoSlice<'_>], buffer: &mut Vec<u8>, most: usize) {
 }
 
 fn write_all(fd: BorrowedFd<'_>, buffer: Vec<u8>) -> Written {
+    let begun = Instant::now();
     let mut bytes = 0;
     let mut error = None;
     while bytes < buffer.len() && error.is_none() {
@@ -333,6 +407,7 @@ fn write_all(fd: BorrowedFd<'_>, buffer: Vec<u8>) -> Written {
         buffer,
         bytes,
         error,
+        took: begun.elapsed(),
     }
 }
 
@@ -480,17 +555,37 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_waited_for_until_that_takes_long() {
+        let (reader, writer) = pipe().unwrap();
+        let mut ferry = WriteFerry::start_for_file(writer.as_fd()).unwrap();
+        let parts = [IoSlice::new(b"abc")];
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Done(3)));
+        fill(&writer);
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));
+        assert_eq!(ferry.write(&parts), Err(Errno::AGAIN));
+        rustix::io::read(&reader, &mut vec![0; 1 << 20][..]).unwrap();
+        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(3)));
+        // The next is not waited for, and was quick.
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));
+        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(3)));
+        assert_eq!(ferry.write(&parts), Ok(Crossing::Done(3)));
+    }
+
+    #[test]
     fn a_part_is_reported_before_the_error_that_ended_it() {
         let (_reader, writer) = pipe().unwrap();
         let fails_after_two = |_: BorrowedFd<'_>, buffer| Written {
             buffer,
             bytes: 2,
             error: Some(Errno::PIPE),
+            took: Duration::ZERO,
         };
         let mut ferry = WriteFerry {
             helper: Helper::start("test", writer.as_fd(), fails_after_two).unwrap(),
             state: Writing::Ashore(Vec::new()),
             most: WRITE_MOST,
+            patience: Duration::ZERO,
+            is_quick: true,
         };
         let parts = [IoSlice::new(b"abc")];
         assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));

@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | pipe | `RWF_NOWAIT` per call; on kernels without, or once spliced, a private description; then a pipe of our own, or the ferry |
 //! | socket | `MSG_DONTWAIT` per call |
-//! | file, block or memory device | plainly: it waits for nobody |
+//! | file on a disk, block or memory device | plainly: it waits for nobody |
+//! | file that somebody else serves | the ferry |
 //! | terminal | through a private description; then the ferry |
 //! | anything else | the ferry |
 //!
@@ -19,7 +20,7 @@ use rustix::fs::OFlags;
 use rustix::io::{self, Errno, ReadWriteFlags};
 use rustix::net::RecvFlags;
 
-use super::descriptor::{Kind, Twin, reopen};
+use super::descriptor::{Indirect, Kind, Twin, is_refusal, reopen};
 use super::ferry::ReadFerry;
 use super::poll::look;
 use super::splice::{PACKET, Scratch};
@@ -39,9 +40,22 @@ pub(super) struct Input {
     /// A FIFO that we opened reads as ended until its first writer comes; that is not its end.
     awaits_writer: bool,
     is_unspliceable: bool,
+    /// `fd` is read in the place of one with `O_DIRECT`.
+    indirect: Option<Indirect>,
     /// How to read a pipe that was spliced from.
     way_back: Option<Rc<Scratch>>,
     twin: Twin,
+}
+
+/// What is known of an input without taking anything from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ahead {
+    /// At least one byte.
+    Bytes,
+    /// Nothing now; a read tells more.
+    Nothing,
+    /// Its end.
+    End,
 }
 
 #[derive(Debug)]
@@ -62,15 +76,24 @@ impl Input {
     /// The system's; `ISDIR` for a directory.
     pub(super) fn over(fd: OwnedFd) -> io::Result<Input> {
         let kind = Kind::of(fd.as_fd())?;
+        let (fd, indirect) = match kind {
+            Kind::File | Kind::ServedFile => Indirect::in_place_of(fd, OFlags::RDONLY),
+            _ => (fd, None),
+        };
         let way = match kind {
             Kind::Directory => return Err(Errno::ISDIR),
             Kind::Pipe => Way::NoWait,
             Kind::Socket => Way::Socket,
             Kind::File => Way::Plain,
             Kind::Terminal => return Input::over_blocking(fd, kind),
-            Kind::Other => Way::Ferry(ReadFerry::start(fd.as_fd())?),
+            Kind::ServedFile | Kind::Other => Way::Ferry(ReadFerry::start(fd.as_fd())?),
         };
-        Ok(Input::new(fd, kind, way))
+        Ok(Input {
+            // A splice would leave the other description's position behind.
+            is_unspliceable: indirect.is_some(),
+            indirect,
+            ..Input::new(fd, kind, way)
+        })
     }
 
     fn new(fd: OwnedFd, kind: Kind, way: Way) -> Input {
@@ -81,6 +104,7 @@ impl Input {
             shared: None,
             awaits_writer: false,
             is_unspliceable: false,
+            indirect: None,
             way_back: None,
             twin: Twin::default(),
         }
@@ -96,7 +120,7 @@ impl Input {
         let way = match kind {
             Kind::Directory => return Err(Errno::ISDIR),
             // Whether a strange device honours the flag, and has a poll to go with it, is unknown.
-            Kind::Other => Way::Ferry(ReadFerry::start(fd.as_fd())?),
+            Kind::ServedFile | Kind::Other => Way::Ferry(ReadFerry::start(fd.as_fd())?),
             _ => Way::Plain,
         };
         Ok(Input {
@@ -124,7 +148,13 @@ impl Input {
         match self.read_by_way(room) {
             // Other kernels, and other moments, call the same an end.
             Err(Errno::IO) if self.has_hung_up() => Ok(0),
-            result => result,
+            Ok(count) => {
+                if let Some(indirect) = &self.indirect {
+                    indirect.follow(self.fd.as_fd());
+                }
+                Ok(count)
+            }
+            error => error,
         }
     }
 
@@ -140,13 +170,16 @@ impl Input {
             && self.kind == Kind::Pipe
             && room.len() < PACKET
         {
-            return scratch.read(fd.as_fd(), room);
+            match scratch.read(fd.as_fd(), room) {
+                Err(errno) if is_refusal(errno) => {}
+                result => return result,
+            }
         }
         match &mut self.way {
             Way::NoWait => match read_no_wait(fd, room) {
-                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                Err(errno) if is_refusal(errno) => {
                     self.do_without_no_wait()?;
-                    self.read(room)
+                    self.read_by_way(room)
                 }
                 result => result,
             },
@@ -154,7 +187,13 @@ impl Input {
                 rustix::net::recv(fd, &mut *room, RecvFlags::DONTWAIT).map(|(n, _)| n)
             }),
             Way::Plain => io::retry_on_intr(|| io::read(fd, &mut *room)),
-            Way::Scratch(scratch) => scratch.read(fd.as_fd(), room),
+            Way::Scratch(scratch) => match scratch.read(fd.as_fd(), room) {
+                Err(errno) if is_refusal(errno) => {
+                    self.way = Way::Ferry(ReadFerry::start(fd.as_fd())?);
+                    self.read_by_way(room)
+                }
+                result => result,
+            },
             Way::Ferry(ferry) => ferry.read(room),
         }
     }
@@ -203,7 +242,12 @@ impl Input {
         })
     }
 
-    /// The kernel refuses to splice from it.
+    /// Whether a splice that brought nothing has seen the end.
+    pub(super) fn tells_its_end(&self) -> bool {
+        self.kind == Kind::Pipe
+    }
+
+    /// The kernel refuses to splice from it, or says that there is no more.
     pub(super) fn do_without_splice(&mut self) {
         self.is_unspliceable = true;
     }
@@ -229,14 +273,28 @@ impl Input {
         }
     }
 
-    /// Whether at least one byte could be read now. Where nobody can say, a reader that waits for
-    /// bytes already knows that there are none, and otherwise they are assumed.
-    pub(super) fn pending(&self) -> bool {
-        match &self.way {
-            Way::Ferry(ferry) if !ferry.rest().is_empty() => true,
-            Way::Ferry(ferry) if ferry.is_away() => !look(ferry.bell(), PollFlags::IN).is_empty(),
-            _ if self.kind == Kind::File => self.file_goes_on(),
-            _ => io::ioctl_fionread(&self.fd).map_or(true, |n| n > 0),
+    /// What comes next. A helper tells only what it has read.
+    pub(super) fn ahead(&mut self) -> Ahead {
+        let has_bytes = match &mut self.way {
+            Way::Ferry(ferry) => ferry.has_bytes(),
+            _ if self.kind == Kind::File => return self.ahead_in_file(),
+            _ => match io::ioctl_fionread(&self.fd) {
+                Ok(count) => count > 0,
+                Err(_) => self.would_bring_bytes(),
+            },
+        };
+        match has_bytes {
+            true => Ahead::Bytes,
+            false => Ahead::Nothing,
+        }
+    }
+
+    /// Where nobody counts what can be read.
+    fn would_bring_bytes(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        match self.kind {
+            Kind::Socket => rustix::net::recv(&self.fd, &mut [0], flags).is_ok_and(|(n, _)| n > 0),
+            _ => look(self.fd.as_fd(), PollFlags::IN).contains(PollFlags::IN),
         }
     }
 
@@ -248,18 +306,16 @@ impl Input {
         }
     }
 
-    /// FIONREAD counts in 32 bits, too few for a file. Devices have no size and never end.
-    fn file_goes_on(&self) -> bool {
-        match (rustix::fs::fstat(&self.fd), rustix::fs::tell(&self.fd)) {
-            (Ok(stat), Ok(position)) if stat.st_size > 0 => position < stat.st_size as u64,
-            (Ok(stat), _) => !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file(),
-            _ => true,
+    /// Asks for a byte and leaves it where it is: a file's size is not always its length.
+    fn ahead_in_file(&self) -> Ahead {
+        let asked = rustix::fs::tell(&self.fd).and_then(|position| {
+            io::retry_on_intr(|| io::pread(&self.fd, &mut [0u8][..], position))
+        });
+        match asked {
+            Ok(0) => Ahead::End,
+            Ok(_) => Ahead::Bytes,
+            Err(_) => Ahead::Nothing,
         }
-    }
-
-    /// Whether the input can only be at its end when no byte is pending.
-    pub(super) fn ends_when_not_pending(&self) -> bool {
-        self.kind == Kind::File
     }
 
     /// The description that is read, for one who goes to another place in it.
@@ -310,10 +366,10 @@ mod tests {
         let mut room = [0; 10];
         assert_eq!(input.read(&mut room), Err(Errno::AGAIN));
         assert!(!is_ready(&input));
-        assert!(!input.pending());
+        assert_eq!(input.ahead(), Ahead::Nothing);
         io::write(&writer, b"abc").unwrap();
         assert_eq!(wait_and_read(&mut input, &mut room[..2]), Ok(2));
-        assert!(input.pending());
+        assert_eq!(input.ahead(), Ahead::Bytes);
         assert_eq!(wait_and_read(&mut input, &mut room[2..]), Ok(1));
         assert_eq!(&room[..3], b"abc");
         drop(writer);
@@ -418,11 +474,40 @@ mod tests {
     fn a_file_knows_how_much_is_left_beyond_32_bits() {
         let mut file = tempfile::tempfile().unwrap();
         file.set_len(1 << 32).unwrap();
-        let input = Input::over(file.try_clone().unwrap().into()).unwrap();
-        assert!(input.pending());
+        let mut input = Input::over(file.try_clone().unwrap().into()).unwrap();
+        assert_eq!(input.ahead(), Ahead::Bytes);
         file.seek(SeekFrom::End(0)).unwrap();
-        assert!(!input.pending());
+        assert_eq!(input.ahead(), Ahead::End);
         assert!(is_ready(&input), "the end of a file is no reason to wait");
+    }
+
+    #[test]
+    fn what_comes_next_is_told_where_nobody_counts_bytes() {
+        let (reader, writer) = pipe().unwrap();
+        let input = Input::over(reader).unwrap();
+        assert!(!input.would_bring_bytes());
+        io::write(&writer, b"x").unwrap();
+        assert!(input.would_bring_bytes());
+        let (ours, peer) = UnixStream::pair().unwrap();
+        let input = Input::over(ours.into()).unwrap();
+        assert!(!input.would_bring_bytes());
+        io::write(&peer, b"x").unwrap();
+        assert!(input.would_bring_bytes());
+        rustix::net::recv(&input.fd, &mut [0; 9], RecvFlags::empty()).unwrap();
+        drop(peer);
+        assert!(!input.would_bring_bytes(), "its end is no byte");
+    }
+
+    #[test]
+    fn a_helper_that_found_the_end_has_found_no_byte() {
+        let (reader, writer) = pipe().unwrap();
+        let ferry = ReadFerry::start(reader.as_fd()).unwrap();
+        let mut input = Input::new(reader, Kind::Other, Way::Ferry(ferry));
+        assert_eq!(input.read(&mut [0]), Err(Errno::AGAIN));
+        drop(writer);
+        readable(input.watched().unwrap().0);
+        assert_eq!(input.ahead(), Ahead::Nothing);
+        assert_eq!(input.read(&mut [0]), Ok(0));
     }
 
     #[test]
@@ -430,7 +515,7 @@ mod tests {
         let open = |path| Input::over(std::fs::File::open(path).unwrap().into()).unwrap();
         let mut zero = open("/dev/zero");
         assert!(matches!(zero.way, Way::Plain));
-        assert!(zero.pending());
+        assert_eq!(zero.ahead(), Ahead::Bytes);
         assert_eq!(zero.read(&mut [1; 10]), Ok(10));
         assert_eq!(open("/dev/null").read(&mut [1; 10]), Ok(0));
     }

@@ -8,6 +8,7 @@
 //! demand       the consumer's grants, read without blocking
 //! output       written without blocking; its reader's end is noticed
 //! ferry        a helper thread for what only knows blocking calls
+//! bell         by which such a thread wakes the loop
 //! pipes        our own, for bytes that need not be seen
 //! skip         going on behind what cannot be read
 //! pid_file     our number in a file
@@ -18,13 +19,15 @@
 //! flow         how long a dense stream may be left alone
 //! poll         one wait for all of these
 //! signals      as flags, and as one more descriptor to wait for
+//! watchdog     obeys them while the loop hangs in a call
 //! clock        time that counts
 //! ```
 //!
 //! What it promises to the loop is [`System`]. What it promises to everybody else: no flag of an
 //! inherited description and no setting of a terminal is ever changed, and nothing waits but
-//! [`System::wait`]. It refuses to decide anything about the bytes.
+//! [`System::wait`], and calls on local files for their disk. It refuses to decide anything about the bytes.
 
+mod bell;
 mod clock;
 mod demand;
 mod descriptor;
@@ -45,15 +48,17 @@ mod splice;
 mod startup;
 #[cfg(test)]
 pub(crate) mod testing;
+mod watchdog;
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 
-use crate::config::{Sink, Source, TransferConfig};
+use crate::config::{Config, Sink, Source, TransferConfig};
 use crate::core::sent::Leftover;
 use crate::engine::{
     Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
@@ -61,6 +66,7 @@ use crate::engine::{
 
 use clock::Clock;
 use demand::Demand;
+use descriptor::is_on_disk;
 use flow::Flows;
 use input::Input;
 use kept::Kept;
@@ -70,12 +76,13 @@ use pipes::Pipes;
 use poll::PollSet;
 use signals::Signals;
 use sources::Sources;
-use splice::Scratch;
+use splice::{Drain, Scratch};
 
 pub use demand::DemandSource;
 pub use files::{Clash, Files, Role};
 pub use signals::{die_by, hear_children, outlive_size_limit};
 pub use startup::StartError;
+pub use watchdog::{Watchdog, watched};
 
 /// How long to sleep where poll cannot be trusted: short for a person at the terminal in question,
 /// and a hundred wake-ups a second cost next to nothing.
@@ -89,6 +96,7 @@ pub struct RealSystem {
     signals: Signals,
     sources: Sources,
     pipes: Pipes,
+    drain: Drain,
     /// The way back from splicing, made before the first splice. None within the option: it cannot be
     /// had.
     scratch: Option<Option<Rc<Scratch>>>,
@@ -111,14 +119,15 @@ pub struct RealSystem {
 pub enum Patience {
     /// Files are written by the loop itself.
     WaitsForDisk,
-    /// Files are written by a helper thread once a write has waited for the disk.
+    /// Files are written by a helper thread.
     NeverWaits,
 }
 
 impl RealSystem {
     /// Checks stdin and stdout, begins to hear signals, and makes ready to read `sources` in order
     /// and to write where `transfer` says. Pipes at either side are grown to at most `pipe_bound`
-    /// bytes, and never beyond 1 MiB. The clock starts.
+    /// bytes, and never beyond 1 MiB. The clock starts. Where calls may hang ([`may_hang`]), this is
+    /// done under a `watch`.
     ///
     /// # Errors
     ///
@@ -131,6 +140,7 @@ impl RealSystem {
         patience: Patience,
         demand: Option<DemandSource>,
         files: &Files,
+        watch: Option<Arc<Watchdog>>,
     ) -> Result<RealSystem, StartError> {
         let output = startup::check(&sources, &transfer.sink, files)?;
         let open_demand = |source: DemandSource| {
@@ -138,7 +148,7 @@ impl RealSystem {
             opened.map_err(|error| StartError::Demand(source.path.display().to_string(), error))
         };
         let demand = demand.map(open_demand).transpose()?;
-        let signals = Signals::listen().map_err(|error| StartError::System {
+        let signals = Signals::listen(watch).map_err(|error| StartError::System {
             what: "listen for signals",
             error,
         })?;
@@ -165,6 +175,7 @@ impl RealSystem {
             writes_stdout: startup::is_stdout(&transfer.sink),
             pid_file,
             pipes: Pipes::new(pipe_bound),
+            drain: Drain::default(),
             scratch: None,
             kept: None,
             pipe_bound,
@@ -188,7 +199,8 @@ impl RealSystem {
             return Some(Duration::ZERO);
         }
         let limit = until.map(|until| until.saturating_sub(self.clock.now()));
-        if output.is_some_and(Output::distrusts_poll) {
+        let naps = interest.input && self.sources.is_leased();
+        if naps || output.is_some_and(Output::distrusts_poll) {
             return Some(limit.map_or(NAP, |limit| limit.min(NAP)));
         }
         limit
@@ -209,9 +221,13 @@ impl RealSystem {
 
     /// Whether a read makes sense without asking poll: it opens a source, or starts a ferry.
     fn reads_now(&self) -> bool {
-        self.sources
-            .current()
-            .is_none_or(|input| input.watched().is_none())
+        let current = self.sources.current();
+        current.is_none_or(|input| input.watched().is_none()) && !self.sources.is_leased()
+    }
+
+    /// The same, after a wait that may have been long enough for what is awaited otherwise.
+    fn may_read_now(&self) -> bool {
+        self.reads_now() || self.sources.is_leased()
     }
 
     /// Whether to ask for a grant without asking poll.
@@ -284,22 +300,26 @@ impl System for RealSystem {
         let Some(output) = &mut self.output else {
             return Splice::Unable;
         };
-        if !output.can_be_spliced_to() {
+        // What is in a pipe of ours must leave it all the same.
+        let empties = matches!(from, Place::Pipe(_));
+        if !empties && !output.can_be_spliced_to() {
             return Splice::Unable;
         }
         let make = || Scratch::new().map(Rc::new);
         let Some(scratch) = self.scratch.get_or_insert_with(make) else {
             return Splice::Unable;
         };
-        let output = output.splice_target(scratch);
         let answer = match (from, to) {
-            (Place::Input, Place::Output) => self.sources.pass(output, most, scratch),
+            (Place::Input, Place::Output) => {
+                let output = output.splice_target(scratch);
+                self.sources.pass(output, most, scratch)
+            }
             (Place::Input, Place::Pipe(number)) => match self.pipes.writer(number) {
                 Some(pipe) => self.sources.splice(pipe, most, scratch),
                 None => Splice::Unable,
             },
             (Place::Pipe(number), Place::Output) => match self.pipes.reader(number) {
-                Some(pipe) => splice::into_output(pipe, output, most),
+                Some(pipe) => self.drain.empty(pipe, output, most, scratch),
                 None => Splice::Unable,
             },
             _ => Splice::Unable,
@@ -388,7 +408,7 @@ impl System for RealSystem {
         let output = self.output.as_ref().map_or_else(Watch::default, |output| {
             output.watch(asked.output, &mut set)
         });
-        if set.wait(limit).is_err() {
+        if self.signals.wait(|| set.wait(limit)).is_err() {
             // A signal handler ran, or the kernel is out of memory: nothing is known.
             return Ready::default();
         }
@@ -409,7 +429,7 @@ impl System for RealSystem {
         let (room, gone) = self.judge_output(asked.output, fd, bell);
         Ready {
             // After a sleep there will be much of either.
-            input: news || interest.input && (sleep.is_some() || self.reads_now()),
+            input: news || interest.input && (sleep.is_some() || self.may_read_now()),
             output: room || interest.output && sleep.is_some(),
             demand: granted || interest.demand && self.takes_now(),
             output_gone: gone,
@@ -432,11 +452,21 @@ impl System for RealSystem {
         }
     }
 
-    fn close_output(&mut self) {
-        self.output = None;
+    fn close_output(&mut self) -> io::Result<()> {
+        let Some(output) = self.output.take() else {
+            return Ok(());
+        };
+        if output.hangs() {
+            // Closed by the end of the process: what hangs in a write would hang in this as well.
+            std::mem::forget(output);
+            return Ok(());
+        }
+        let closed = output.close();
         if self.writes_stdout {
             let _ = open_null(OFlags::WRONLY).and_then(rustix::stdio::dup2_stdout);
         }
+        self.signals.beat();
+        closed.map_err(io::Error::from)
     }
 
     fn output_unread(&mut self) -> u64 {
@@ -472,6 +502,20 @@ fn own_pipe_failed(taken: u64, errno: rustix::io::Errno) -> SourceError {
         verb: "read",
         error: errno.into(),
     }
+}
+
+/// Whether a call of the loop may last for ever: on a file, and in opening one.
+pub fn may_hang(config: &Config) -> bool {
+    let reads = config.sources.iter().any(|source| match source {
+        Source::Stdin => is_on_disk(rustix::stdio::stdin()),
+        Source::File(_) => true,
+    });
+    let writes = match config.transfer.sink {
+        Sink::Stdout => is_on_disk(rustix::stdio::stdout()),
+        Sink::File(_) => true,
+        Sink::Nowhere => false,
+    };
+    reads || writes || config.demand.is_some() || config.transfer.pid_file.is_some()
 }
 
 /// Something harmless to stand in for a closed standard descriptor, so that no file that is opened

@@ -6,7 +6,6 @@
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
@@ -16,8 +15,10 @@ use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketType};
 use crate::core::sent::Leftover;
 use crate::engine::Write;
 
-use super::descriptor::{Kind, Twin, grow_pipe, is_on_disk, may_be_read, reopen};
-use super::ferry::{Crossing, FILE_WRITE_MOST, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
+use super::descriptor::{
+    Indirect, Kind, Twin, grow_pipe, is_on_disk, is_refusal, may_be_read, reopen,
+};
+use super::ferry::{Crossing, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
 use super::poll::{Place, PollSet, look};
 use super::splice::{self, Scratch};
 
@@ -44,6 +45,10 @@ pub(super) struct Output {
     twin: Twin,
     /// A socket whose other side closed before it had read everything.
     was_reset: bool,
+    /// `fd` is written in the place of one with `O_DIRECT`.
+    indirect: Option<Indirect>,
+    /// An error was told.
+    has_failed: bool,
 }
 
 #[derive(Debug)]
@@ -53,8 +58,6 @@ enum Way {
     Plain,
     /// Through a pipe of our own.
     Scratch(Rc<Scratch>),
-    /// A file, until a write takes long.
-    Timed,
     Ferry(WriteFerry),
 }
 
@@ -69,11 +72,6 @@ enum Trust {
     /// Poll found room and the write was refused.
     Lost,
 }
-
-/// A write to a file that lasts so long has waited for the disk: into the cache a piece goes in
-/// some 30 us. Long enough that a busy machine rarely lets a fast disk look slow, short enough that
-/// the kernel's pipe holds what comes meanwhile at 50 MB/s.
-const LONG: Duration = Duration::from_millis(20);
 
 /// Where in a poll set an output stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -92,18 +90,15 @@ pub(super) struct Found {
 }
 
 impl Output {
-    /// An output for a relay that must not stand still for long: like [`Output::over`], but files
-    /// and block devices are written in small pieces, and once a piece has taken long, by a helper
-    /// thread. Not from the start: a disk's cache takes a piece sooner than a thread wakes up.
+    /// An output for a relay that must not stand still: like [`Output::over`], but files and block
+    /// devices are written by a helper thread. From the first write on, which may be the one that
+    /// does not come back.
     ///
     /// # Errors
     ///
     /// The system's.
     pub(super) fn impatient(fd: OwnedFd) -> io::Result<Output> {
-        if !is_on_disk(fd.as_fd()) {
-            return Output::over(fd);
-        }
-        Ok(Output::new(fd, Kind::File, Way::Timed))
+        Output::over_disk(fd, WriteFerry::start_for_file)
     }
 
     /// Like [`Output::over`], and what goes to a disk counts as written when the disk has it. A thread
@@ -113,14 +108,24 @@ impl Output {
     ///
     /// The system's.
     pub(super) fn synced(fd: OwnedFd) -> io::Result<Output> {
+        Output::over_disk(fd, WriteFerry::start_synced)
+    }
+
+    /// Like [`Output::over`], and what is on a disk is written through the helper that `start` starts.
+    fn over_disk(
+        fd: OwnedFd,
+        start: fn(BorrowedFd<'_>) -> io::Result<WriteFerry>,
+    ) -> io::Result<Output> {
         if !is_on_disk(fd.as_fd()) {
             return Output::over(fd);
         }
-        let ferry = WriteFerry::start_synced(fd.as_fd(), FILE_WRITE_MOST)?;
-        Ok(Output::new(fd, Kind::File, Way::Ferry(ferry)))
+        let (fd, indirect) = Indirect::in_place_of(fd, OFlags::WRONLY);
+        let ferry = start(fd.as_fd())?;
+        let output = Output::new(fd, Kind::File, Way::Ferry(ferry));
+        Ok(Output { indirect, ..output })
     }
 
-    /// An output over a description that others share. Writing to a file waits for the disk.
+    /// An output over a description that others share. Writing to a file on a disk waits for the disk.
     ///
     /// # Errors
     ///
@@ -131,10 +136,16 @@ impl Output {
             Kind::Pipe => Way::NoWait,
             Kind::Socket => Way::Socket,
             Kind::File => Way::Plain,
+            Kind::ServedFile => return Output::over_disk(fd, WriteFerry::start_for_file),
             Kind::Terminal => return Output::over_blocking(fd, kind),
             Kind::Other | Kind::Directory => Way::Ferry(WriteFerry::start(fd.as_fd(), WRITE_MOST)?),
         };
-        Ok(Output::new(fd, kind, way))
+        let (fd, indirect) = match kind {
+            Kind::File => Indirect::in_place_of(fd, OFlags::WRONLY),
+            _ => (fd, None),
+        };
+        let output = Output::new(fd, kind, way);
+        Ok(Output { indirect, ..output })
     }
 
     /// An output over a shared description that knows no non-blocking call.
@@ -166,6 +177,8 @@ impl Output {
             way_back: None,
             twin: Twin::default(),
             was_reset: false,
+            indirect: None,
+            has_failed: false,
         }
     }
 
@@ -239,6 +252,11 @@ impl Output {
             })
     }
 
+    /// The kernel refuses to splice to it.
+    pub(super) fn do_without_splice(&mut self) {
+        self.splices = Some(false);
+    }
+
     /// What to splice to. Once it was, a pipe knows `RWF_NOWAIT` no more, so `scratch` is kept as a way
     /// to write it.
     pub(super) fn splice_target(&mut self, scratch: &Rc<Scratch>) -> BorrowedFd<'_> {
@@ -260,26 +278,36 @@ impl Output {
     pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
         let parts = &parts[..parts.len().min(PARTS_MOST)];
         let fd = &self.fd;
+        if let Some(indirect) = &self.indirect
+            && !matches!(&self.way, Way::Ferry(ferry) if ferry.is_away())
+        {
+            indirect.lead(fd.as_fd());
+        }
         let result = match &mut self.way {
-            Way::NoWait => match write_no_wait(fd, parts) {
-                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                    return match self.do_without_no_wait() {
-                        Ok(()) => self.write(parts),
-                        Err(errno) => Write::Failed(errno.into()),
-                    };
-                }
-                result => result,
-            },
+            Way::NoWait => write_no_wait(fd, parts),
             Way::Socket => io::retry_on_intr(|| send(fd, parts)),
             Way::Plain => io::retry_on_intr(|| io::writev(fd, parts)),
             Way::Scratch(scratch) => scratch.write(fd.as_fd(), parts),
-            Way::Timed => return self.write_timed(parts),
             Way::Ferry(ferry) => match ferry.write(parts) {
                 Ok(Crossing::Begun(n)) => return Write::UnderWay(n),
                 Ok(Crossing::Done(n)) => Ok(n),
                 Err(errno) => Err(errno),
             },
         };
+        if let Err(errno) = result
+            && is_refusal(errno)
+            && matches!(self.way, Way::NoWait | Way::Scratch(_))
+        {
+            return match self.do_without_no_wait() {
+                Ok(()) => self.write(parts),
+                Err(errno) => self.answer(Err(errno)),
+            };
+        }
+        if let Some(indirect) = &self.indirect
+            && result.is_ok()
+        {
+            indirect.follow(self.fd.as_fd());
+        }
         self.trust = match (self.trust, &result) {
             (Trust::Tested, Err(Errno::AGAIN)) => Trust::Lost,
             _ => Trust::Full,
@@ -287,21 +315,13 @@ impl Output {
         self.answer(result)
     }
 
-    /// Writes one piece, and leaves the next to a thread if this one took long.
-    fn write_timed(&mut self, parts: &[IoSlice<'_>]) -> Write {
-        let piece = parts.iter().find(|part| !part.is_empty());
-        let piece = piece.map_or(&[][..], |part| &part[..part.len().min(FILE_WRITE_MOST)]);
-        let begun = Instant::now();
-        let result = io::retry_on_intr(|| io::write(&self.fd, piece));
-        if begun.elapsed() >= LONG
-            && let Ok(ferry) = WriteFerry::start(self.fd.as_fd(), FILE_WRITE_MOST)
-        {
-            self.way = Way::Ferry(ferry);
-        }
-        self.answer(result)
+    fn answer(&mut self, result: io::Result<usize>) -> Write {
+        let answer = self.told(result);
+        self.has_failed |= matches!(answer, Write::Failed(_));
+        answer
     }
 
-    fn answer(&mut self, result: io::Result<usize>) -> Write {
+    fn told(&mut self, result: io::Result<usize>) -> Write {
         self.was_reset |= result == Err(Errno::CONNRESET);
         match result {
             // A device that takes nothing and calls it success would be asked for ever.
@@ -323,7 +343,11 @@ impl Output {
 
     /// The best way that is left, as for an input.
     fn do_without_no_wait(&mut self) -> io::Result<()> {
-        match (reopen(self.fd.as_fd(), OFlags::WRONLY), &self.way_back) {
+        let way_back = self
+            .way_back
+            .as_ref()
+            .filter(|_| !matches!(self.way, Way::Scratch(_)));
+        match (reopen(self.fd.as_fd(), OFlags::WRONLY), way_back) {
             (Ok(private), _) => {
                 self.fd = private;
                 self.way = Way::Plain;
@@ -338,6 +362,25 @@ impl Output {
             }
         }
         Ok(())
+    }
+
+    /// Whether a write never came back: so may nothing else that is asked of it.
+    pub(super) fn hangs(&self) -> bool {
+        matches!(&self.way, Way::Ferry(ferry) if ferry.is_away())
+    }
+
+    /// Lets go of it.
+    ///
+    /// # Errors
+    ///
+    /// The system's, of a file, if none was told before: with quotas and on some network file systems
+    /// only this tells that there was no room for what was accepted.
+    pub(super) fn close(self) -> io::Result<()> {
+        let closed = nix::unistd::close(self.fd);
+        let is_told = !self.has_failed && matches!(self.kind, Kind::File | Kind::ServedFile);
+        closed
+            .map_err(|errno| Errno::from_raw_os_error(errno as i32))
+            .or_else(|errno| if is_told { Err(errno) } else { Ok(()) })
     }
 
     /// Whether a write makes sense at once, without asking poll.
@@ -438,6 +481,7 @@ mod tests {
     use crate::sys::testing::{fill, pty, readable};
     use rustix::pipe::pipe;
     use std::os::unix::net::{UnixDatagram, UnixStream};
+    use std::time::Duration;
 
     fn is_non_blocking(fd: impl AsFd) -> bool {
         let flags = rustix::fs::fcntl_getfl(fd).unwrap();

@@ -5,8 +5,8 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use nix::sys::resource::{Resource, getrlimit};
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, pipe_with};
-use rustix::process::{Resource, getrlimit};
 
 use super::descriptor::grow_pipe;
 
@@ -75,9 +75,9 @@ impl Pipes {
 /// A new pipe, if that leaves enough descriptors for the files and streams of the run.
 pub(super) fn spare_pipe(flags: PipeFlags) -> Option<(OwnedFd, OwnedFd)> {
     let (reader, writer) = pipe_with(flags).ok()?;
-    let limit = getrlimit(Resource::Nofile).current;
-    let is_spare = limit.is_none_or(|limit| (writer.as_raw_fd() as u64) + LEFT < limit);
-    is_spare.then_some((reader, writer))
+    let limit = getrlimit(Resource::RLIMIT_NOFILE);
+    let is_last = limit.is_ok_and(|(limit, _)| (writer.as_raw_fd() as u64) + LEFT >= limit);
+    (!is_last).then_some((reader, writer))
 }
 
 /// A new pipe of at most `bound` bytes, or of the usual size; None where that cannot be had.

@@ -14,6 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGXFSZ};
 use signal_hook::low_level::emulate_default_handler;
 
+use super::watchdog::Watchdog;
 use crate::engine::Signal;
 use crate::job;
 
@@ -31,22 +32,24 @@ const HEARD: [(i32, Signal); 5] = [
 pub(super) struct Signals {
     any: Arc<AtomicBool>,
     came: Vec<(Arc<AtomicBool>, Signal)>,
-    pipe: OwnedFd,
+    pipe: Arc<OwnedFd>,
+    watch: Option<Arc<Watchdog>>,
 }
 
 impl Signals {
-    /// Begins to listen, for the rest of the process.
+    /// Begins to listen, for the rest of the process, under a `watch` if there is one.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub(super) fn listen() -> io::Result<Signals> {
+    pub(super) fn listen(watch: Option<Arc<Watchdog>>) -> io::Result<Signals> {
         let (pipe, their_end) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
         let ignored = ignored_at_start();
         let mut signals = Signals {
             any: Arc::default(),
             came: Vec::with_capacity(HEARD.len()),
-            pipe,
+            pipe: Arc::new(pipe),
+            watch,
         };
         for (number, meaning) in HEARD {
             // SIGUSR1 is always heard: its default is death, and ignoring it says nothing.
@@ -54,6 +57,7 @@ impl Signals {
                 signals.hear(number, meaning, &their_end)?;
             }
         }
+        signals.be_watched();
         Ok(signals)
     }
 
@@ -70,6 +74,7 @@ impl Signals {
     /// Takes one signal that came. The same signal may have come more than once before it is
     /// taken; one that comes after is told again.
     pub(super) fn take(&self) -> Option<Signal> {
+        self.beat();
         if !self.any.load(Ordering::Relaxed) {
             return None;
         }
@@ -81,7 +86,37 @@ impl Signals {
             .find(|(flag, _)| flag.swap(false, Ordering::SeqCst))?;
         // There may be more.
         self.any.store(true, Ordering::SeqCst);
+        if let (Some(watch), Signal::Terminate(number)) = (&self.watch, signal) {
+            watch.took(*number);
+        }
         Some(*signal)
+    }
+
+    /// The process is to end by a signal also while the loop hangs in a call.
+    fn be_watched(&self) {
+        let Some(watch) = &self.watch else {
+            return;
+        };
+        let ends = self.came.iter().filter_map(|(came, signal)| match signal {
+            Signal::Terminate(number) => Some((*number, Arc::clone(came))),
+            _ => None,
+        });
+        watch.hears(ends.collect(), Arc::clone(&self.pipe));
+    }
+
+    /// The loop came back from what may last.
+    pub(super) fn beat(&self) {
+        if let Some(watch) = &self.watch {
+            watch.beat();
+        }
+    }
+
+    /// Waits, which a signal ends by [`Signals::pipe`].
+    pub(super) fn wait<T>(&self, wait: impl FnOnce() -> T) -> T {
+        match &self.watch {
+            Some(watch) => watch.during(wait),
+            None => wait(),
+        }
     }
 
     /// Becomes readable when a signal came, until [`Signals::drain`].
@@ -92,7 +127,7 @@ impl Signals {
     /// Empties the pipe. The flags stay.
     pub(super) fn drain(&self) {
         let mut bytes = [0; 64];
-        while rustix::io::retry_on_intr(|| rustix::io::read(&self.pipe, &mut bytes))
+        while rustix::io::retry_on_intr(|| rustix::io::read(&*self.pipe, &mut bytes))
             == Ok(bytes.len())
         {}
     }
@@ -184,7 +219,7 @@ mod tests {
     /// One test, for signals belong to the whole process.
     #[test]
     fn signals_are_told_once_for_each_time_they_were_taken() {
-        let signals = Signals::listen().unwrap();
+        let signals = Signals::listen(None).unwrap();
         let is_rung = || !look(signals.pipe(), PollFlags::IN).is_empty();
         assert_eq!(signals.take(), None);
         assert!(!is_rung());

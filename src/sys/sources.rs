@@ -17,7 +17,7 @@ use crate::engine::{Read, SourceError, Splice};
 
 use super::descriptor::{duplicate, grow_pipe};
 use super::files::{Files, Role};
-use super::input::Input;
+use super::input::{Ahead, Input};
 use super::kept::Kept;
 use super::path::{self, Opened};
 use super::skip::{Gap, Skipper};
@@ -34,12 +34,26 @@ pub(super) struct Sources {
     failed: Option<SourceError>,
     rest: VecDeque<Source>,
     files: Files,
+    /// The next one could not be opened yet: somebody has a lease on the file, and was told to give it
+    /// up. That may take 45 s, in which we have to hear signals.
+    is_leased: bool,
     pipe_bound: u64,
     skip: Option<SkipErrors>,
     /// Where errors of the current source are skipped.
     skipper: Option<Skipper>,
     /// Null bytes to be read in the place of what could not be.
     owed: u64,
+}
+
+/// What comes behind the current source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Another source, or the error of opening it.
+    Came,
+    /// Another, in a while.
+    Leased,
+    /// None.
+    None,
 }
 
 impl Sources {
@@ -57,6 +71,7 @@ impl Sources {
             failed: None,
             rest: sources.into(),
             files,
+            is_leased: false,
             pipe_bound,
             skip,
             skipper: None,
@@ -134,8 +149,9 @@ impl Sources {
             }
             let Some((source, input)) = &mut self.current else {
                 match self.goes_on() {
-                    true => continue,
-                    false => return Read::End,
+                    Next::Came => continue,
+                    Next::Leased => return Read::WouldBlock,
+                    Next::None => return Read::End,
                 }
             };
             match take(input) {
@@ -185,19 +201,28 @@ impl Sources {
                     answer => return answer,
                 }
             }
-            if !self.goes_on() {
-                return Splice::End;
+            match self.goes_on() {
+                Next::Came => {}
+                Next::Leased => return Splice::WouldBlock,
+                Next::None => return Splice::End,
             }
         }
         Splice::Unable
     }
 
-    /// Opens the next source, or remembers why that failed. False when there is none.
-    fn goes_on(&mut self) -> bool {
+    /// Opens the next source, or remembers why that failed.
+    fn goes_on(&mut self) -> Next {
         let Some(source) = self.rest.pop_front() else {
-            return false;
+            return Next::None;
         };
-        match self.open(&source) {
+        let opened = self.open(&source);
+        let blocks = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        self.is_leased = opened.as_ref().is_err_and(blocks);
+        match opened {
+            Err(_) if self.is_leased => {
+                self.rest.push_front(source);
+                return Next::Leased;
+            }
             Ok(input) => {
                 self.current = Some((source, input));
                 self.skipper = self.skip.map(Skipper::new);
@@ -211,14 +236,14 @@ impl Sources {
                 });
             }
         }
-        true
+        Next::Came
     }
 
     fn open(&mut self, source: &Source) -> io::Result<Input> {
         let input = match source {
             Source::Stdin => Input::over(duplicate(rustix::stdio::stdin())?)?,
             Source::File(path) => {
-                let opened = open_file(path)?;
+                let opened = open_without_waiting(path)?;
                 self.files.opened(Role::Input, &opened.fd)?;
                 input_over(opened)?
             }
@@ -235,6 +260,11 @@ impl Sources {
         self.current.as_ref().map(|(_, input)| input)
     }
 
+    /// Whether the next source is to be opened after a while.
+    pub(super) fn is_leased(&self) -> bool {
+        self.is_leased
+    }
+
     /// What the pipe of the current input holds; 0 for everything else.
     pub(super) fn pipe_size(&self) -> usize {
         self.pipe_size
@@ -247,12 +277,13 @@ impl Sources {
             return true;
         }
         while self.failed.is_none() {
-            match &self.current {
-                Some((_, input)) if input.pending() => return true,
-                Some((_, input)) if !input.ends_when_not_pending() => return false,
-                _ => self.current = None,
+            let ahead = self.current.as_mut().map(|(_, input)| input.ahead());
+            match ahead {
+                Some(Ahead::Bytes) => return true,
+                Some(Ahead::Nothing) => return false,
+                Some(Ahead::End) | None => self.current = None,
             }
-            if !self.goes_on() {
+            if self.goes_on() != Next::Came {
                 return false;
             }
         }
@@ -263,6 +294,7 @@ impl Sources {
     pub(super) fn close(&mut self) {
         self.current = None;
         self.owed = 0;
+        self.is_leased = false;
         self.rest.clear();
     }
 }
@@ -285,13 +317,17 @@ fn skipped(source: &Source, gap: Gap, errno: Errno) -> SourceError {
 /// Opens a FILE. Without blocking, so that a FIFO that no one writes to yet does not keep us from
 /// hearing signals; where that is refused for the moment (a lease on the file), as usual.
 pub(super) fn open_file(path: &Path) -> io::Result<Opened> {
-    let open = |flags| path::open(path, OFlags::RDONLY | flags, Mode::empty());
-    match open(OFlags::NONBLOCK) {
-        Err(error) if error.raw_os_error() == Some(Errno::AGAIN.raw_os_error()) => {
-            open(OFlags::empty())
+    match open_without_waiting(path) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            path::open(path, OFlags::RDONLY, Mode::empty())
         }
         result => result,
     }
+}
+
+/// The same; `WOULDBLOCK` where that is refused for the moment.
+fn open_without_waiting(path: &Path) -> io::Result<Opened> {
+    path::open(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())
 }
 
 /// An input over what was opened by [`open_file`].

@@ -9,11 +9,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::config::{Sink, Source};
 use crate::units::reason;
 
-use super::descriptor::{Kind, duplicate};
+use super::descriptor::{Kind, duplicate, is_refusal};
 use super::files::{Files, Role};
 use super::path;
 
@@ -25,8 +26,9 @@ static CLOSED: AtomicU8 = AtomicU8::new(0);
 #[ctor::ctor]
 fn note_what_is_closed() {
     let closed = |fd: BorrowedFd<'_>, bit| match rustix::io::fcntl_getfd(fd) {
-        Ok(_) => 0,
-        Err(_) => bit,
+        Err(Errno::BADF) => bit,
+        // Any other error says that the question is refused.
+        _ => 0,
     };
     CLOSED.store(
         closed(rustix::stdio::stdin(), 1) | closed(rustix::stdio::stdout(), 2),
@@ -203,8 +205,11 @@ fn open_output(path: &Path, files: &Files) -> io::Result<OutputFile> {
 
 /// `wrong` is the one access mode that the descriptor must not have.
 fn check_way(fd: BorrowedFd<'_>, wrong: OFlags, name: &'static str) -> Result<(), StartError> {
-    let flags =
-        rustix::fs::fcntl_getfl(fd).map_err(StartError::system("examine stdin and stdout"))?;
+    let flags = match rustix::fs::fcntl_getfl(fd) {
+        // Then the first read or write tells.
+        Err(errno) if is_refusal(errno) => return Ok(()),
+        flags => flags.map_err(StartError::system("examine stdin and stdout"))?,
+    };
     if flags & OFlags::RWMODE == wrong || flags.contains(OFlags::PATH) {
         return Err(StartError::WrongWay(name));
     }

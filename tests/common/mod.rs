@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod emulator;
+pub mod fuse;
 pub mod session;
 
 use std::io::{Read, Write};

@@ -176,6 +176,14 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         "order: other bytes arrived than went out"
     );
     let summary = listener.summary.expect("a summary");
+    assert_eq!(
+        listener.messages,
+        follower.last_messages(world.close_failed),
+        "end: errors of the close"
+    );
+    if world.close_failed {
+        follower.model.close_failed();
+    }
     // The consumer may be found gone at the very end, unless the look at it was interrupted, or what was held
     // was given up before.
     let looks = scenario.setting.faults.early == 0.0 && follower.model.was_drained();
@@ -366,6 +374,13 @@ impl Follower {
             }
         }
         messages
+    }
+
+    /// What the close of the output has to say.
+    fn last_messages(&self, has_failed: bool) -> Vec<String> {
+        let output = self.model.output.0 + self.model.marks.0;
+        let line = format!("cannot write stdout: simulated (after {output} bytes of output)");
+        if has_failed { vec![line] } else { vec![] }
     }
 
     fn time_passes(&mut self, now: Duration) {

@@ -1591,6 +1591,11 @@ impl Model {
         self.end_if_drained();
     }
 
+    /// Some of what was accepted was not kept: known only at the very end.
+    pub fn close_failed(&mut self) {
+        self.end = self.end.max(End::Error);
+    }
+
     /// The exit status by the contract's table, as a shell shows it.
     pub fn exit(&self) -> i32 {
         let lost: (u64, u64) = self

@@ -419,5 +419,6 @@ fn faults(dice: &mut Dice) -> Faults {
         unable: dice.of(&[0.0, 0.0, 0.2, 1.0]),
         ferry: dice.maybe(5, |dice| dice.milliseconds(20)),
         failing_own_read: None,
+        failing_close: dice.one_in(12),
     }
 }

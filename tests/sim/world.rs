@@ -185,6 +185,8 @@ pub struct Faults {
     pub more_sources: bool,
     /// The write that fails.
     pub failing_write: Option<u64>,
+    /// The close of the output fails, if no write did.
+    pub failing_close: bool,
     /// Writes are done by a thread that takes so long.
     pub ferry: Option<Duration>,
     /// The read of what was taken ahead that fails.
@@ -264,6 +266,9 @@ pub struct World {
     under_way: Option<(Vec<u8>, Duration)>,
     input_closed: bool,
     output_closed: bool,
+    write_failed: bool,
+    /// The close said that some of what was accepted was not kept.
+    pub close_failed: bool,
     /// The last that was asked of the input brought less than was asked for, and no wait has told of
     /// more.
     ran_dry: bool,
@@ -352,6 +357,8 @@ impl World {
             input_closed: false,
             ran_dry: false,
             output_closed: false,
+            write_failed: false,
+            close_failed: false,
             rng: Rng::new(setting.seed),
             heard: Vec::new(),
             roads: Roads::default(),
@@ -539,6 +546,7 @@ impl World {
     fn next_write_fails(&mut self) -> Option<io::Error> {
         self.writes += 1;
         (self.faults.failing_write == Some(self.writes - 1)).then(|| {
+            self.write_failed = true;
             self.heard.push(Heard::WriteFailed);
             io::Error::other("simulated")
         })
@@ -935,11 +943,16 @@ impl System for World {
         self.settle();
     }
 
-    fn close_output(&mut self) {
+    fn close_output(&mut self) -> io::Result<()> {
         let has_gone = self.consumer_is_gone() && !self.output_closed;
         self.was_not_asked |= has_gone && !self.was_asked;
-        self.output_closed = true;
+        let is_first = !std::mem::replace(&mut self.output_closed, true);
         self.settle();
+        if is_first && self.faults.failing_close && !self.write_failed && !self.consumer_is_gone() {
+            self.close_failed = true;
+            return Err(io::Error::other("simulated"));
+        }
+        Ok(())
     }
 
     fn suspend(&mut self) {}
