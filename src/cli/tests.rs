@@ -279,6 +279,10 @@ fn line_mode_turns_amounts_into_records() {
     let lines = include_str!("../../Cargo.toml").lines().count() as u64;
     for line in ["-lfp Cargo.toml", "-ln Cargo.toml", "-lf -F %e Cargo.toml"] {
         assert_eq!(expected(line), Some(Amount::Records(lines)), "{line}");
+        // What was counted for the display says nothing of where the input ends.
+        let stops = format!("-S {line}");
+        let relay = parse_line(&stops, false).unwrap().relay;
+        assert_eq!(relay.stop_after, None, "{stops}");
     }
 }
 
