@@ -15,6 +15,8 @@ pub(super) struct Lane {
     delimiter: Option<u8>,
     chunks: VecDeque<Chunk>,
     len: u64,
+    /// The sum over the chunks: a picture of the account asks for it, however many they are.
+    delimiters: u64,
     /// Delimiters that left and that no call has returned yet.
     owed: u64,
 }
@@ -144,6 +146,7 @@ impl Lane {
             delimiter,
             chunks: VecDeque::new(),
             len: 0,
+            delimiters: 0,
             owed: 0,
         }
     }
@@ -238,6 +241,7 @@ impl Lane {
     /// fit: else a short record between long ones that are taken back would cost a chunk each time.
     pub(super) fn keep(&mut self, from: usize, count: usize, delimiters: u64) {
         self.len += count as u64;
+        self.delimiters += delimiters;
         let mut last = self.chunks.pop_back().expect("kept bytes have a chunk");
         let before = self.chunks.back_mut().filter(|before| {
             let room = before.size() - before.end;
@@ -263,6 +267,7 @@ impl Lane {
         let mut from_back = self.chunks.iter_mut().rev();
         let chunk = from_back.find(|chunk| !chunk.is_empty());
         chunk.expect("the last byte has a chunk").delimiters += 1;
+        self.delimiters += 1;
     }
 
     /// Takes back the last `bytes` bytes, of which none was counted as a delimiter. Emptied
@@ -279,7 +284,9 @@ impl Lane {
             chunk.end -= here as usize;
             left -= here;
             if chunk.is_empty() && !is_last {
+                // They left before, and nobody asked since.
                 self.owed += chunk.delimiters;
+                self.delimiters -= chunk.delimiters;
                 if let Some(chunk) = self.chunks.remove(at) {
                     retire(chunk);
                 }
@@ -292,11 +299,10 @@ impl Lane {
     pub(super) fn insert(&mut self, behind: u64, bytes: Vec<u8>) {
         let delimiters = count(self.delimiter, &bytes);
         // Only the first chunk is looked at for what left, and it may be another after this.
-        if let Some(first) = self.chunks.front_mut() {
-            self.owed += first.settle(self.delimiter);
-        }
+        self.settle_front();
         let at = self.part_before(behind);
         self.len += bytes.len() as u64;
+        self.delimiters += delimiters;
         self.chunks.insert(at, Chunk::of(bytes, delimiters));
     }
 
@@ -363,6 +369,7 @@ impl Lane {
             if !chunk.is_empty() {
                 break;
             }
+            self.delimiters -= chunk.delimiters;
             self.owed += std::mem::take(&mut chunk.delimiters);
             chunk.counted = chunk.start;
             if self.chunks.len() == 1 {
@@ -374,10 +381,16 @@ impl Lane {
 
     /// The delimiters that left and were not returned before. Looks at one chunk at most.
     pub(super) fn settle(&mut self) -> u64 {
-        if let Some(chunk) = self.chunks.front_mut() {
-            self.owed += chunk.settle(self.delimiter);
-        }
+        self.settle_front();
         std::mem::take(&mut self.owed)
+    }
+
+    fn settle_front(&mut self) {
+        if let Some(chunk) = self.chunks.front_mut() {
+            let left = chunk.settle(self.delimiter);
+            self.delimiters -= left;
+            self.owed += left;
+        }
     }
 
     /// So many delimiters that left are still to be returned.
@@ -387,7 +400,7 @@ impl Lane {
 
     /// Delimiters in the lane; [`Lane::settle`] must come first.
     pub(super) fn delimiters(&self) -> u64 {
-        self.chunks.iter().map(|chunk| chunk.delimiters).sum()
+        self.delimiters
     }
 
     /// With nothing in the lane, the next bytes come to the front of the memory used last: it is
@@ -396,6 +409,7 @@ impl Lane {
         debug_assert_eq!(self.len, 0);
         if let Some(chunk) = self.chunks.back_mut() {
             self.owed += chunk.delimiters;
+            self.delimiters -= chunk.delimiters;
             chunk.clear();
         }
     }
@@ -410,7 +424,9 @@ impl Lane {
             chunk.start += here;
             chunk.counted = chunk.start;
             left -= here;
-            chunk.delimiters -= u64::from(here > 0 && left == 0);
+            let ended = u64::from(here > 0 && left == 0);
+            chunk.delimiters -= ended;
+            self.delimiters -= ended;
             if !chunk.is_empty() || self.chunks.len() == 1 {
                 break;
             }
@@ -462,12 +478,16 @@ impl Lane {
             let held = (chunk.end - chunk.start) as u64;
             if held <= left && !is_last {
                 left -= held;
+                self.delimiters -= chunk.delimiters;
+                other.delimiters += chunk.delimiters;
                 other.chunks.extend(self.chunks.pop_front());
                 continue;
             }
             let part = &chunk.held()[..left as usize];
             let delimiters = count(self.delimiter, part);
             let part = part.to_vec();
+            self.delimiters -= delimiters;
+            other.delimiters += delimiters;
             other.chunks.push_back(Chunk::of(part, delimiters));
             chunk.start += left as usize;
             chunk.counted = chunk.start;

@@ -435,12 +435,20 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     }
 
     fn report_changes(&mut self, now: Duration) {
-        for (change, picture) in self.relay.take_changes() {
+        let changes = self.relay.take_changes();
+        // One look at the output for all of them: there may be a thousand.
+        let pictured = changes.iter().any(|(_, picture)| picture.is_some());
+        let unread = if pictured {
+            self.system.output_unread()
+        } else {
+            0
+        };
+        for (change, picture) in changes {
             let event = event_of(change);
             match picture {
                 None => self.report(event, now),
                 Some(picture) => {
-                    let picture = self.complete(*picture);
+                    let picture = self.witness.complete(*picture, unread);
                     self.reporter.report(event, &picture);
                 }
             }
