@@ -8,6 +8,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
 use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
 use super::watermark::Watermark;
 use super::{expected, format, hints, mark};
@@ -203,7 +206,8 @@ fn start(args: &Args, capacity: u64, high_water: u64) -> Result<Option<StartFill
     for (option, name) in [("--when-full", Some(args.when_full)), ("--then", args.then)] {
         if name == Some(PolicyName::Latest) {
             return Err(format!(
-                "--start-fill does not go with {option} latest, which lets only one record wait"
+                "--start-fill waits until much is held, and with {option} latest only one record is: \
+                 drop --start-fill, or choose another policy"
             ));
         }
     }
@@ -400,7 +404,10 @@ fn transfer(args: &Args) -> Result<TransferConfig, String> {
     let file = typed.output.as_ref().filter(|path| *path != Path::new("-"));
     let sink = match (file, typed.discard) {
         (Some(_), true) => {
-            return Err("-o and -X contradict each other: keep one".into());
+            return Err(
+                "-o asks for the output in a file, and -X for none: drop -X to keep it, or -o to have none"
+                    .into(),
+            );
         }
         (Some(path), false) => Sink::File(path.clone()),
         (None, true) => Sink::Nowhere,
@@ -439,10 +446,17 @@ fn report_mode(args: &Args, terminal: bool) -> Result<ReportMode, String> {
         None if seen => ReportMode::Bar,
         None => ReportMode::Summary,
     };
-    if args.quiet && asked != ReportMode::None {
-        return Err("-q and --report contradict each other: keep one".into());
+    match &args.report {
+        Some(report) if args.quiet && asked != ReportMode::None => {
+            let name = report.to_possible_value();
+            let name = name.as_ref().map_or("MODE", PossibleValue::get_name);
+            Err(format!(
+                "--report {name} asks for a report, and -q for none: drop -q to have it, or --report \
+                 {name} to have none"
+            ))
+        }
+        _ => Ok(asked),
     }
-    Ok(asked)
 }
 
 /// Whether the display is to have pv's form.
