@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::View;
 use super::amount::{Counting, describe};
-use super::bar;
+use super::{bar, zone};
 use crate::config::display::{BarStyle, Part};
 use crate::core::snapshot::Bottleneck;
 use crate::report;
@@ -185,7 +185,7 @@ fn fineta(view: &View<'_>) -> String {
 fn time_of_day(now: SystemTime, seconds: u64) -> Option<jiff::Zoned> {
     let then = now.checked_add(Duration::from_secs(seconds))?;
     let then = jiff::Timestamp::try_from(then).ok()?;
-    Some(then.to_zoned(jiff::tz::TimeZone::system()))
+    Some(then.to_zoned(zone::local()))
 }
 
 fn rate(view: &View<'_>, rate: f64, open: char, close: char) -> String {
