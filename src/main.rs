@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
+use highwater::config::ReportMode;
+use highwater::engine::Reporter;
 use highwater::exit::{self, Exit};
 use highwater::{cli, engine, report, sys, units};
 
@@ -32,6 +34,11 @@ fn main() {
         &files,
     );
     let mut system = system.unwrap_or_else(|error| give_up(&error));
+    if config.report.mode != ReportMode::None
+        && let Some(warning) = sys::too_large(capacity)
+    {
+        reporter.message(warning);
+    }
     let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
     system.remove_pid_file();
     match exit {

@@ -183,6 +183,53 @@ fn little_memory_is_enough_or_an_error_line() {
     assert!(ended_well.contains(&false) && ended_well.ends_with(&[true]));
 }
 
+#[test]
+fn a_buffer_that_the_control_group_would_not_survive_is_named_at_the_start() {
+    if !can(&[
+        "unshare",
+        "-m",
+        "mount",
+        "-t",
+        "tmpfs",
+        "none",
+        "/sys/fs/cgroup",
+    ]) {
+        return;
+    }
+    // For either version, wherever the group of the test is.
+    let script = r#"mount -t tmpfs none /sys/fs/cgroup && mkdir /sys/fs/cgroup/memory || exit
+                    for file in memory.max memory/memory.limit_in_bytes; do
+                        echo "$0" >/sys/fs/cgroup/$file || exit
+                    done
+                    exec "$HWM" "$@""#;
+    let run = |limit: &str, args: &[&str]| {
+        let mut command = command(&["unshare", "-m", "bash", "-c", script, limit]);
+        command.args(args);
+        let done = finish(command.spawn().unwrap(), b"data\n").expect(0);
+        assert_eq!(done.stdout, b"data\n");
+        done.stderr
+    };
+    let summary = ["--report", "summary"];
+    let said = run("1000000", &[&summary[..], &["-B", "1M"]].concat());
+    let warning = "hwm: the buffer may grow to 1.00MiB (-B), and the kernel kills what uses more than \
+                   977KiB here (/sys/fs/cgroup/";
+    assert!(said.starts_with(warning), "{said}");
+    assert_eq!(said.matches("kernel").count(), 1, "{said}");
+    assert!(
+        said.lines().last().unwrap().starts_with("hwm: 5B in "),
+        "{said}"
+    );
+    // Also where nobody gave a size.
+    assert!(run("1000000", &["-p"]).contains("4.00MiB (-B)"));
+    for (limit, args) in [
+        ("1000000", &["-q", "-B", "1M"][..]),
+        ("1000000", &["-p", "-B", "900k"]),
+        ("max", &["-p", "-B", "1T"]),
+    ] {
+        assert_eq!(run(limit, args), "", "{args:?}");
+    }
+}
+
 /// Runs `command` with `input` from a file and a consumer that begins late, so that hwm holds much.
 fn stalled(command: &mut Command, input: &[u8]) -> Finished {
     let mut file = tempfile::tempfile().unwrap();
