@@ -8,6 +8,7 @@ use highwater::exit::{self, Exit};
 use highwater::{cli, engine, report, sys, units};
 
 fn main() {
+    report::tell_panics();
     sys::outlive_size_limit();
     let terminal = std::io::stderr().is_terminal();
     let config = match cli::parse(std::env::args_os(), terminal) {

@@ -7,6 +7,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Builder;
 use std::time::Instant;
 
+use super::guard::{Defect, guarded};
+use super::{error_line, output};
+
 /// Formatting a line takes a few frames; address space may be limited.
 const STACK: usize = 512 * 1024;
 
@@ -22,8 +25,13 @@ impl End {
     pub fn of(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<End> {
         let (alive, ended) = sync_channel(0);
         let thread = Builder::new().name(name.to_owned()).stack_size(STACK);
+        let named = name.to_owned();
         thread.spawn(move || {
-            work();
+            if let Err(Defect(defect)) = guarded(&named, work) {
+                output::say_now(error_line(format!(
+                    "a defect ends the thread for {named}, and the data goes on: {defect}"
+                )));
+            }
             drop(alive);
         })?;
         Ok(End(ended))
