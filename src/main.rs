@@ -5,11 +5,14 @@ use std::io::{IsTerminal, Write};
 use highwater::config::ReportMode;
 use highwater::engine::Reporter;
 use highwater::exit::{self, Exit};
-use highwater::{cli, engine, report, sys, units};
+use highwater::{cli, engine, memory, report, sys, units};
 
 fn main() {
     report::tell_panics();
     sys::outlive_size_limit();
+    if !memory::is_enough_to_begin() {
+        give_up(&std::io::Error::other("cannot get the memory to begin"));
+    }
     let terminal = std::io::stderr().is_terminal();
     let config = match cli::parse(std::env::args_os(), terminal) {
         Ok(config) => config,

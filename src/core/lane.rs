@@ -10,6 +10,8 @@ use std::ops::{Deref, DerefMut};
 
 use memmap2::{MmapMut, MmapOptions};
 
+use crate::memory;
+
 /// See the module's header.
 pub(super) struct Lane {
     delimiter: Option<u8>,
@@ -80,8 +82,12 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// None when the system has no memory left.
-    pub(super) fn new(size: usize) -> Option<Self> {
+    /// None when the system has no memory left, or less than `besides` beside it.
+    pub(super) fn new(size: usize, besides: usize) -> Option<Self> {
+        // Tests take memory by the byte.
+        if size >= MAPPED && !memory::is_there(size.saturating_add(besides)) {
+            return None;
+        }
         Some(Self {
             bytes: Memory::new(size)?,
             start: 0,
@@ -215,10 +221,26 @@ impl Lane {
             .map_or(0, |chunk| chunk.size() - chunk.end)
     }
 
-    /// Takes an empty chunk into use, or gives the lane more room by it.
-    pub(super) fn extend(&mut self, chunk: Chunk) {
+    /// Takes an empty chunk into use, or gives the lane more room by it. False when there is no memory
+    /// for its place in the row; then the chunk goes.
+    pub(super) fn extend(&mut self, chunk: Chunk) -> bool {
         debug_assert!(chunk.is_empty());
-        self.chunks.push_back(chunk);
+        let has_place = self.has_places();
+        if has_place {
+            self.chunks.push_back(chunk);
+        }
+        has_place
+    }
+
+    /// Whether there are places for some chunks more: one, and those that parting others takes.
+    fn has_places(&mut self) -> bool {
+        const SOME: usize = 4;
+        let (used, taken) = (self.chunks.len(), self.chunks.capacity());
+        // It grows by as much again; little of that is no matter.
+        let growth = 2 * taken.max(SOME) * size_of::<Chunk>();
+        taken - used >= SOME
+            || ((growth < MAPPED || memory::may_be_taken(growth))
+                && self.chunks.try_reserve(SOME).is_ok())
     }
 
     /// The memory behind the last byte, and where it begins in its chunk. There must be a chunk.
@@ -339,9 +361,9 @@ impl Lane {
         let mut left = piece;
         while !left.is_empty() {
             if self.room() == 0 {
-                match take() {
-                    Some(chunk) => self.extend(chunk),
-                    None => return false,
+                let is_longer = take().is_some_and(|chunk| self.extend(chunk));
+                if !is_longer {
+                    return false;
                 }
             }
             let (_, room) = self.spare();

@@ -118,6 +118,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         };
         self.witness.note(self.relay.output_bytes(), now);
         self.drop_kept();
+        if self.relay.lacks_memory() && self.relay.takes_input() {
+            self.stop_without_memory(now);
+        }
         self.relay.expire(now);
         self.close_unwanted_input();
         self.hand_lost_over();
@@ -254,8 +257,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.reporter.message(format!(
             "cannot get more memory for the buffer; a smaller -B needs less (after {after} bytes of input)"
         ));
-        self.relay.source_failed();
-        self.relay.input_ended(now);
+        self.relay.memory_ended(now);
     }
 
     /// Whether there is more, without accepting any of it: the end of input is no more.
