@@ -10,6 +10,9 @@
 //! for the real relay, is measured the same way and taken off all others. The bytes of a record
 //! are counted with it: "per record" is "per byte" times its length.
 //!
+//! `pictures` is what one picture of the account costs, which events take by the thousand, with little
+//! held and with much: it fails when that grows.
+//!
 //! Without valgrind it says so and gives times, the least of many, which a busy machine falsifies.
 //!
 //! Drives the pure core as the engine does, in reads of 64 KiB. Refuses to measure anything else:
@@ -67,6 +70,13 @@ const fn case(name: &'static str, policy: Policy, count_records: bool, is_full: 
 /// What is taken off all others.
 const BARE: &str = "bare";
 
+/// A picture of the account; its "length" is how much is held, in chunks.
+const PICTURES: &str = "pictures";
+
+/// What is held, in chunks of so many bytes: that is as many of the usual ones as 2 MiB and 8 GiB are.
+const HELD: [usize; 2] = [16, 1 << 16];
+const CHUNK: usize = 16;
+
 const CASES: [Case; 12] = [
     case("block", Policy::Block, false, false),
     case("block-l", Policy::Block, true, false),
@@ -104,32 +114,64 @@ fn main() -> ExitCode {
     let mut wanted = arguments;
     wanted.retain(|argument| !argument.starts_with("--"));
     let is_known = |name: &&String| CASES.iter().any(|case| case.name == **name);
+    let is_known = |name: &&String| is_known(name) || *name == PICTURES;
     if let Some(name) = wanted.iter().find(|name| !is_known(name)) {
         let names = CASES.map(|case| case.name);
-        eprintln!("core: no case {name}; there are {names:?}");
+        eprintln!("core: no case {name}; there are {PICTURES} and {names:?}");
         return ExitCode::FAILURE;
     }
-    table(&wanted);
-    ExitCode::SUCCESS
+    let (cost, unit) = measure();
+    if wanted.is_empty() || wanted.iter().any(|name| name != PICTURES) {
+        table(&wanted, cost, unit);
+    }
+    match !wanted.is_empty() && !wanted.iter().any(|name| name == PICTURES) {
+        true => ExitCode::SUCCESS,
+        false => pictures(cost, unit),
+    }
 }
 
 // ---- the table --------------------------------------------------------------------------------
 
-fn table(wanted: &[String]) {
+/// What a run of a case costs, with so many reads.
+type Cost = fn(&str, usize, usize) -> f64;
+
+fn measure() -> (Cost, &'static str) {
     let has_valgrind = Command::new("valgrind")
         .arg("--version")
         .stdout(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    let (cost, unit): (fn(&str, usize) -> f64, _) = if has_valgrind {
+    if has_valgrind {
         (instructions, "instructions")
     } else {
         eprintln!("core: NO VALGRIND HERE: these are times, and a busy machine falsifies them");
         (nanoseconds, "nanoseconds")
-    };
+    }
+}
+
+/// Fails when a picture costs more where more is held.
+fn pictures(cost: Cost, unit: &str) -> ExitCode {
+    println!("\n# A picture of the account, in {unit}\n");
+    println!("| held, in chunks | a picture |");
+    println!("| ---: | ---: |");
+    let costs = HELD.map(|held| {
+        let all = cost(PICTURES, held, MANY) - cost(PICTURES, held, FEW);
+        let one = all / (MANY - FEW) as f64;
+        println!("| {held} | {one:.1} |");
+        one
+    });
+    if costs[1] > 2.0 * costs[0] {
+        eprintln!("core: a picture costs the more the more is held");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn table(wanted: &[String], cost: Cost, unit: &str) {
     println!("# The queue and the framing, in {unit}\n");
     println!("| case | record | per byte | per record |");
     println!("| --- | ---: | ---: | ---: |");
+    let cost = |name: &str, length| per_byte(|reads| cost(name, length, reads));
     let bare = cost(BARE, LENGTHS[0]);
     println!("| {BARE} (taken off the others) | | {bare:.4} | |");
     for case in &CASES {
@@ -152,41 +194,40 @@ fn per_byte(cost: impl Fn(usize) -> f64) -> f64 {
     (cost(MANY) - cost(FEW)) / ((MANY - FEW) * READ) as f64
 }
 
-fn instructions(name: &str, length: usize) -> f64 {
-    per_byte(|reads| {
-        let output = Command::new("valgrind")
-            .env("GLIBC_TUNABLES", COPY_BY_VECTORS)
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe().expect("our own path"))
-            .args([RUN_ONE, name, &length.to_string(), &reads.to_string()])
-            .output()
-            .expect("run valgrind");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{name}: {said}");
-        // "==123== Collected : 4711"
-        let collected = said
-            .lines()
-            .find_map(|line| line.split("Collected : ").nth(1));
-        let collected = collected.expect("callgrind's count").trim();
-        collected.parse().expect("a number")
-    })
+fn instructions(name: &str, length: usize, reads: usize) -> f64 {
+    let output = Command::new("valgrind")
+        .env("GLIBC_TUNABLES", COPY_BY_VECTORS)
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().expect("our own path"))
+        .args([RUN_ONE, name, &length.to_string(), &reads.to_string()])
+        .output()
+        .expect("run valgrind");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {said}");
+    // "==123== Collected : 4711"
+    let collected = said
+        .lines()
+        .find_map(|line| line.split("Collected : ").nth(1));
+    let collected = collected.expect("callgrind's count").trim();
+    collected.parse().expect("a number")
 }
 
-fn nanoseconds(name: &str, length: usize) -> f64 {
-    per_byte(|reads| {
-        let time = || {
-            let started = Instant::now();
-            run(name, length, reads);
-            started.elapsed().as_nanos() as f64
-        };
-        (0..TRIES).map(|_| time()).fold(f64::INFINITY, f64::min)
-    })
+fn nanoseconds(name: &str, length: usize, reads: usize) -> f64 {
+    let time = || {
+        let started = Instant::now();
+        run(name, length, reads);
+        started.elapsed().as_nanos() as f64
+    };
+    (0..TRIES).map(|_| time()).fold(f64::INFINITY, f64::min)
 }
 
 // ---- what is measured -------------------------------------------------------------------------
 
 /// Puts `reads` reads of records of `length` bytes through the case `name`, after it was filled.
 fn run(name: &str, length: usize, reads: usize) {
+    if name == PICTURES {
+        return take_pictures(length, reads);
+    }
     let mut input = Input::new(length);
     if name == BARE {
         return run_bare(&mut input, reads);
@@ -209,6 +250,26 @@ fn run_bare(input: &mut Input, reads: usize) {
     for _ in 0..reads {
         room.copy_from_slice(input.read());
         std::hint::black_box(&room);
+    }
+}
+
+/// So many pictures of a relay that holds so many chunks of records.
+fn take_pictures(chunks: usize, pictures: usize) {
+    let config = RelayConfig {
+        count_records: true,
+        splice: false,
+        ..RelayConfig::new(Policy::Block, (chunks * CHUNK) as u64)
+    };
+    let mut relay = Relay::with_chunk_size(config, CHUNK);
+    relay.output_blocked(Duration::ZERO);
+    while let ReadWish::UpTo(most) = relay.read_wish() {
+        let room = relay.room(most);
+        let count = room.len();
+        room.fill(b'\n');
+        relay.received(count, Duration::ZERO);
+    }
+    for _ in 0..pictures {
+        std::hint::black_box(relay.event_snapshot(Duration::ZERO));
     }
 }
 

@@ -8,8 +8,17 @@ use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use crate::memory;
+
 /// The largest compiled expression, in bytes; the crate's own default.
 const LARGEST: usize = 10 << 20;
+
+/// A compiled expression is made in so many parts of that size.
+const PARTS: usize = 8;
+
+/// What the search for an expression may come to remember, in bytes; the crate's own default. A little more
+/// is for the rest of the search.
+const REMEMBERED: usize = 2 << 20;
 
 /// See the module's header. Two are equal when their expressions are; a copy is cheap.
 #[derive(Clone)]
@@ -46,22 +55,33 @@ impl Classes {
         first.unwrap_or(self.lowest())
     }
 
+    /// What searches may still take, in bytes.
+    pub fn memory_to_come(&self) -> usize {
+        self.0.len() * REMEMBERED * 5 / 4
+    }
+
     /// The expressions, most valuable first.
     pub fn expressions(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(Regex::as_str)
     }
 }
 
+/// An expression takes several times its size when it is compiled, and aborts where there is none: with
+/// less memory, less is too large.
 fn compile(expression: &impl AsRef<str>) -> Result<Regex, regex::Error> {
+    let share = memory::available(LARGEST * PARTS) / PARTS;
     RegexBuilder::new(expression.as_ref())
         .unicode(false)
-        .size_limit(LARGEST)
+        .size_limit(share)
         .build()
 }
 
 /// The crate shows the place of a mistake below the expression; the last line says what it is.
 fn on_one_line(error: regex::Error) -> String {
     match error {
+        regex::Error::CompiledTooBig(limit) if limit < LARGEST => {
+            "there is too little memory for the expression".into()
+        }
         regex::Error::CompiledTooBig(_) => "the expression is too large".into(),
         other => {
             let text = other.to_string();

@@ -15,6 +15,7 @@
 //! exit.rs     how a run ended -> exit status
 //! classes.rs  what a record is worth: classes by regular expressions
 //! job.rs      our place in the shell's job control
+//! memory.rs   whether there is any to be had
 //! replacing.rs   a file that is written as a whole
 //! units.rs    numbers, times and names as text for people
 //! ```
@@ -22,7 +23,7 @@
 //! Arrows point one way: `main -> cli, engine, exit`; `cli -> config`; `engine -> core` and the
 //! two seams it defines, `engine::System` (implemented by `sys`, or by a simulator) and
 //! `engine::Reporter` (implemented by `report`). `core`, `config` and `sys` import nothing above
-//! them; `classes`, `job` and `units` are leaves that all may use.
+//! them; `classes`, `job`, `memory` and `units` are leaves that all may use.
 
 pub mod classes;
 pub mod cli;
@@ -31,6 +32,7 @@ pub mod core;
 pub mod engine;
 pub mod exit;
 pub mod job;
+pub mod memory;
 mod replacing;
 pub mod report;
 pub mod sys;

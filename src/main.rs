@@ -3,12 +3,17 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use highwater::config::Config;
+use highwater::config::{Config, ReportMode};
+use highwater::engine::Reporter;
 use highwater::exit::{self, Exit};
-use highwater::{cli, engine, report, sys, units};
+use highwater::{cli, engine, memory, report, sys, units};
 
 fn main() {
+    report::tell_panics();
     sys::outlive_size_limit();
+    if !memory::is_enough_to_begin() {
+        give_up(&std::io::Error::other("cannot get the memory to begin"));
+    }
     let terminal = std::io::stderr().is_terminal();
     let config = match cli::parse(std::env::args_os(), terminal) {
         Ok(config) => config,
@@ -51,6 +56,11 @@ fn run(config: Config, watch: Option<Arc<sys::Watchdog>>) -> Exit {
         watch,
     );
     let mut system = system.unwrap_or_else(|error| give_up(&error));
+    if config.report.mode != ReportMode::None
+        && let Some(warning) = sys::too_large(capacity)
+    {
+        reporter.message(warning);
+    }
     let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
     system.remove_pid_file();
     exit

@@ -5,7 +5,7 @@ mod common;
 use std::io::{Read, Write};
 use std::process::{Child, ChildStderr};
 
-use common::{Account, finish, hwm, run, wait, wait_until};
+use common::{Account, command, finish, hwm, run, wait, wait_until};
 
 /// Reads stderr until `text` is in it, and returns all of it.
 #[track_caller]
@@ -168,4 +168,35 @@ fn a_plain_line_of_a_change_has_the_state_after_it() {
         }
     }
     assert!(changes > 2, "{text}");
+}
+
+#[test]
+fn a_time_zone_without_an_end_is_not_read() {
+    let zones = [":/dev/zero", "/dev/zero", ":../../../../dev/zero"];
+    for zone in zones {
+        // What is more than a little too much is enough to see it.
+        let mut command = command(&["prlimit", "--as=1000000000"]);
+        command.arg(env!("CARGO_BIN_EXE_hwm"));
+        command.args(["-fI", "-i", "0.01", "-D", "0", "-s", "1000"]);
+        let mut child = command.env("TZ", zone).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&[b'x'; 500]).unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut [0; 500])
+            .unwrap();
+        let said = read_until(&mut stderr, "FIN ");
+        assert!(!said.contains("hwm: "), "{said:?}");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let peak = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kilobytes = peak.and_then(|line| line.split_whitespace().nth(1));
+        let kilobytes: u64 = kilobytes.expect("a peak").parse().unwrap();
+        assert!(kilobytes < 100_000, "{zone}: {kilobytes} kB");
+        stdin.write_all(b"more").unwrap();
+        drop(stdin);
+        assert!(wait(&mut child).success(), "{zone}");
+    }
 }

@@ -149,26 +149,11 @@ fn little_memory_is_enough_or_an_error_line() {
         return;
     }
     let input = log(20_000);
-    let run = |kilobytes: usize, args: &[&str]| {
-        let limit = format!("--as={}", kilobytes << 10);
-        let mut command = command(&["prlimit", &limit]);
-        command.arg(env!("CARGO_BIN_EXE_hwm")).args(args);
-        command
-    };
-    let loads = |kilobytes: &usize| {
-        let mut command = run(*kilobytes, &["--version"]);
-        command.output().unwrap().status.success()
-    };
     let mut ended_well = Vec::new();
-    let least = (1_000..100_000).step_by(500).find(loads).unwrap();
+    let least = least_memory(1);
     for more in (0..4_000).step_by(100).chain([64_000]) {
-        let command = &mut run(least + more, &["-q", "-B", "1G", "--no-splice"]);
+        let command = &mut limited(least + more, &["-q", "-B", "1G", "--no-splice"]);
         let done = stalled(command, &input);
-        // The system's loader and Rust's allocator end a program that cannot even begin.
-        if matches!(done.code(), 127 | 134 | 139) {
-            assert!(done.stdout.is_empty(), "{}: {}", least + more, done.stderr);
-            continue;
-        }
         ended_well.push(expect_all_or_one_line(&done, &input));
         if let Some((_, after)) = done.stderr.split_once("(after ") {
             let count = done.stdout.len();
@@ -181,6 +166,186 @@ fn little_memory_is_enough_or_an_error_line() {
         }
     }
     assert!(ended_well.contains(&false) && ended_well.ends_with(&[true]));
+}
+
+/// hwm where it may have so many kilobytes of addresses.
+fn limited(kilobytes: usize, args: &[&str]) -> Command {
+    let limit = format!("--as={}", kilobytes << 10);
+    let mut command = command(&["prlimit", &limit]);
+    command.arg(env!("CARGO_BIN_EXE_hwm")).args(args);
+    command
+}
+
+/// The fewest kilobytes with which hwm ends by a status of its own, to so many: with less the system's
+/// loader ends it, or Rust's runtime.
+fn least_memory(step: usize) -> usize {
+    let code = |kilobytes: usize| {
+        let mut command = limited(kilobytes, &["--version"]);
+        command.output().unwrap().status.code()
+    };
+    let ends = |kilobytes: &usize| matches!(code(*kilobytes), Some(0 | 1));
+    let about = (1_000..100_000).step_by(500).find(ends).unwrap();
+    (about - 500..=about)
+        .step_by(step.max(20))
+        .find(ends)
+        .unwrap_or(about)
+}
+
+/// What takes memory in proportion to the data, each by another way.
+const HOLDERS: [&str; 12] = [
+    "--when-full block",
+    "--when-full fail",
+    "--when-full drop-newest --mark",
+    "--when-full drop-oldest --max-age 10ms --mark",
+    "--when-full drop-buffer",
+    "--when-full latest",
+    "--when-full sample --high-water 0",
+    "--when-full sample --sample reservoir=100000/60s --high-water 0",
+    "--when-full sample --sample reservoir=1000000/1ms --high-water 0",
+    "--when-full priority --priority 7 --priority [a-z]+.*9 --high-water 0",
+    "--when-full red",
+    "--block-timeout 10ms --then drop-oldest",
+];
+
+/// And what tells of it.
+const TELLERS: [&str; 11] = [
+    "-q",
+    "--report plain -i 0.01",
+    "--report json -i 0.01",
+    "--report json --report-to D/report -i 0.01",
+    "-f -i 0.01",
+    "-fpterbI -i 0.01",
+    "-q --events D/events",
+    "-q --on-pressure : --on-flow :",
+    "-q --metrics-file D/metrics -i 0.01",
+    "-q --lost-to D/lost",
+    "-v -f --events D/events --lost-to D/lost --metrics-file D/metrics --on-flow :",
+];
+
+/// `HWM_MEMORY_LIMITS` is how many limits each pair is tried with, instead of three.
+#[test]
+fn at_every_limit_of_memory_the_end_is_a_status_and_never_an_abort() {
+    if !can(&["prlimit", "--as=100000000", "true"]) {
+        return;
+    }
+    let typed = std::env::var("HWM_MEMORY_LIMITS").ok();
+    let tries: usize = typed.map_or(3, |count| count.parse().expect("a number"));
+    let input = log(10_000);
+    let least = least_memory(20);
+    let pairs: Vec<(&str, &str)> = HOLDERS
+        .iter()
+        .flat_map(|holder| TELLERS.iter().map(|teller| (*holder, *teller)))
+        .collect();
+    let codes = std::sync::Mutex::new([0; 2]);
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let work = || {
+        while let Some((holder, teller)) =
+            pairs.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+        {
+            let pair = holder.len() * 31 + teller.len() * 17;
+            for number in 0..tries {
+                // Spread over 4 MB, each pair over others.
+                let more = (4_000 * number / tries + pair * 37) % 4_000;
+                let size = if number % 3 == 2 { "100k" } else { "1G" };
+                let code = expect_status(least + more, &[holder, teller, "-C -B", size], &input);
+                codes.lock().unwrap()[code as usize] += 1;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(work);
+        }
+    });
+    let [well, failed] = codes.into_inner().unwrap();
+    // Both were met, or the limits say nothing.
+    assert!(
+        well > pairs.len() / 4 && failed > pairs.len() / 4,
+        "{well}, {failed}"
+    );
+}
+
+/// Runs hwm with these words. Returns 0 or 1.
+#[track_caller]
+fn expect_status(kilobytes: usize, words: &[&str], input: &[u8]) -> i32 {
+    let folder = tempfile::tempdir().unwrap();
+    let words = words
+        .join(" ")
+        .replace("D/", &format!("{}/", folder.path().display()));
+    let args: Vec<&str> = words.split(' ').collect();
+    let done = stalled(&mut limited(kilobytes, &args), input);
+    let (code, said) = (done.code(), &done.stderr);
+    assert!(
+        matches!(code, 0 | 1 | 4),
+        "{code}: {words} with {kilobytes} kB: {said}"
+    );
+    // What blocks is cut at a byte, what loses records at one of them.
+    let is_lossy = !["block", "fail"].iter().any(|name| words.contains(name));
+    let whole = memchr::memrchr(b'\n', &done.stdout).map_or(0, |last| last + 1);
+    let whole = if is_lossy { done.stdout.len() } else { whole };
+    let marked = done.stdout[..whole].split_inclusive(|byte| *byte == b'\n');
+    let records = marked.filter(|record| !record.starts_with(b"hwm: "));
+    common::assert_subsequence(input, &records.collect::<Vec<_>>().concat());
+    let errors = said.lines().filter(|line| line.starts_with("hwm: cannot "));
+    let errors: Vec<_> = errors.collect();
+    if code == 1 {
+        assert!(!errors.is_empty(), "{words} with {kilobytes} kB: {said}");
+    }
+    if words.starts_with("--when-full block -q") {
+        assert_eq!(
+            errors.len(),
+            code as usize,
+            "{words} with {kilobytes} kB: {said}"
+        );
+    }
+    code.min(1)
+}
+
+#[test]
+fn a_buffer_that_the_control_group_would_not_survive_is_named_at_the_start() {
+    if !can(&[
+        "unshare",
+        "-m",
+        "mount",
+        "-t",
+        "tmpfs",
+        "none",
+        "/sys/fs/cgroup",
+    ]) {
+        return;
+    }
+    // For either version, wherever the group of the test is.
+    let script = r#"mount -t tmpfs none /sys/fs/cgroup && mkdir /sys/fs/cgroup/memory || exit
+                    for file in memory.max memory/memory.limit_in_bytes; do
+                        echo "$0" >/sys/fs/cgroup/$file || exit
+                    done
+                    exec "$HWM" "$@""#;
+    let run = |limit: &str, args: &[&str]| {
+        let mut command = command(&["unshare", "-m", "bash", "-c", script, limit]);
+        command.args(args);
+        let done = finish(command.spawn().unwrap(), b"data\n").expect(0);
+        assert_eq!(done.stdout, b"data\n");
+        done.stderr
+    };
+    let summary = ["--report", "summary"];
+    let said = run("1000000", &[&summary[..], &["-B", "1M"]].concat());
+    let warning = "hwm: the buffer may grow to 1.00MiB (-B), and the kernel kills what uses more than \
+                   977KiB here (/sys/fs/cgroup/";
+    assert!(said.starts_with(warning), "{said}");
+    assert_eq!(said.matches("kernel").count(), 1, "{said}");
+    assert!(
+        said.lines().last().unwrap().starts_with("hwm: 5B in "),
+        "{said}"
+    );
+    // Also where nobody gave a size.
+    assert!(run("1000000", &["-p"]).contains("4.00MiB (-B)"));
+    for (limit, args) in [
+        ("1000000", &["-q", "-B", "1M"][..]),
+        ("1000000", &["-p", "-B", "900k"]),
+        ("max", &["-p", "-B", "1T"]),
+    ] {
+        assert_eq!(run(limit, args), "", "{args:?}");
+    }
 }
 
 /// Runs `command` with `input` from a file and a consumer that begins late, so that hwm holds much.

@@ -229,7 +229,7 @@ pub(super) struct Args {
     /// Stop after the size of -s, or that of the files
     ///
     /// The input is cut there, and hwm ends as at the end of input. As in pv this does nothing
-    /// when the size is not known.
+    /// when the size is not known; with -l only -s tells it.
     #[arg(help_heading = "Input", short = 'S', long)]
     pub(super) stop_at_size: bool,
 

@@ -1,4 +1,4 @@
-//! Decimal numbers as people write them, `12` or `0.1`, kept exact.
+//! Decimal numbers as people write them, `12`, `0.1` or `.1`, kept exact.
 //!
 //! Refuses signs, exponents, `nan`, `inf`, and floating point: `0.1G` has one right answer.
 
@@ -11,21 +11,19 @@ pub(super) struct Decimal<'a> {
 }
 
 impl<'a> Decimal<'a> {
-    /// Splits a number off the front of `text`: `1.5M` is 1.5 and `M`.
-    /// None when `text` does not begin with one.
+    /// Splits a number off the front of `text`: `1.5M` is 1.5 and `M`. Digits may be missing on one
+    /// side of the point. None when `text` does not begin with a number.
     pub(super) fn split(text: &'a str) -> Option<(Self, &'a str)> {
         let (whole, rest) = split_digits(text);
-        if whole.is_empty() {
-            return None;
-        }
         let (fraction, rest) = match rest.strip_prefix('.') {
             None => ("", rest),
-            Some(rest) => match split_digits(rest) {
-                ("", _) => return None,
-                split => split,
-            },
+            Some(rest) => split_digits(rest),
         };
-        let whole = whole.parse().unwrap_or(u128::MAX);
+        let whole = match (whole, fraction) {
+            ("", "") => return None,
+            ("", _) => 0,
+            _ => whole.parse().unwrap_or(u128::MAX),
+        };
         Some((Self { whole, fraction }, rest))
     }
 

@@ -181,6 +181,8 @@ pub(super) enum BarStyleName {
 /// A whole number, of which nobody needs more than a million.
 fn parse_count(text: &str) -> Result<usize, String> {
     const MOST: usize = 1_000_000;
+    // As in pv, blanks in front do no harm.
+    let text = text.trim_start_matches([' ', '\t']);
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("expected a whole number".into());
     }

@@ -4,6 +4,7 @@
 //! Refuses humantime's `M`, which is months: who types `5M` means minutes or mebibytes. Refuses
 //! what is longer than a century, so that no sum of times can overflow.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use humantime::{DurationError, parse_duration};
@@ -26,11 +27,28 @@ fn parse_with_unit(text: &str, expected: &str) -> Result<Duration, String> {
     if text.starts_with('-') {
         return Err("a duration cannot be negative".into());
     }
-    let duration = parse_duration(text).map_err(|error| explain(text, &error, expected))?;
+    let duration =
+        parse_duration(&with_zeros(text)).map_err(|error| explain(text, &error, expected))?;
     if has_unit(text, "M") {
         return Err("'M' stands for months; write 5m for minutes, 5months for months".into());
     }
     no_longer_than_a_century(duration)
+}
+
+/// humantime wants a digit before a point.
+fn with_zeros(text: &str) -> Cow<'_, str> {
+    if !text.contains('.') {
+        return text.into();
+    }
+    let mut with_zeros = String::new();
+    for character in text.chars() {
+        let before = with_zeros.trim_end().chars().next_back();
+        if character == '.' && !before.is_some_and(|last| last.is_ascii_digit() || last == '.') {
+            with_zeros.push('0');
+        }
+        with_zeros.push(character);
+    }
+    with_zeros.into()
 }
 
 /// Reads a duration that is not zero.
@@ -108,6 +126,9 @@ mod tests {
             ("5s", 5_000),
             ("1m 30s", 90_000),
             ("1m30s", 90_000),
+            (".5s", 500),
+            ("1m .5s", 60_500),
+            ("1 .5s", 1_500),
             ("2h", 7_200_000),
             ("0", 0),
             ("0s", 0),
@@ -140,6 +161,8 @@ mod tests {
             ("inf", example),
             ("nan", example),
             ("5s!", example),
+            (".s", example),
+            ("..5s", example),
             ("101years", "longer than 100 years"),
             ("99999999999999999999s", "longer than 100 years"),
             ("0.5ns", fine),
@@ -158,6 +181,10 @@ mod tests {
             ("1", 1000),
             ("0.5", 500),
             ("0.01", 10),
+            (".5", 500),
+            (" .5", 500),
+            ("1.", 1000),
+            (".5s", 500),
             ("600", 600_000),
             (" 2 ", 2000),
             ("250ms", 250),

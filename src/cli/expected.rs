@@ -24,40 +24,61 @@ pub(super) fn of_sources(sources: &[Source]) -> Option<u64> {
     sum(sizes).filter(|total| *total > 0)
 }
 
-/// The sum of the records in the sources, which end with `delimiter`; None when one is no file.
+/// The records in the sources, which end with `delimiter` or with the last source: they are read as one
+/// stream. None when one is no file, or all are empty.
 pub(super) fn records_of_sources(sources: &[Source], delimiter: u8) -> Option<u64> {
-    let counts = sources.iter().map(|source| match source {
-        Source::Stdin => {
-            let stdin = rustix::stdio::stdin();
-            records_from(stdin, rustix::fs::tell(stdin).ok()?, delimiter)
-        }
-        Source::File(path) => {
-            // A FIFO must not be waited for, and is no file.
-            fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-            records_from(File::open(path).ok()?, 0, delimiter)
-        }
-    });
-    sum(counts).filter(|total| *total > 0)
-}
-
-/// Counts delimiters without moving the position, which others share.
-fn records_from(file: impl AsFd, mut position: u64, delimiter: u8) -> Option<u64> {
-    let stat = rustix::fs::fstat(&file).ok()?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return None;
-    }
-    let mut room = vec![0; 256 * 1024];
-    let mut count = 0;
-    loop {
-        match rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut room[..], position))
-            .ok()?
-        {
-            0 => return Some(count),
-            taken => {
-                count += memchr::memchr_iter(delimiter, &room[..taken]).count() as u64;
-                position += taken as u64;
+    let mut count = Count {
+        delimiter,
+        delimiters: 0,
+        is_open: false,
+    };
+    for source in sources {
+        match source {
+            Source::Stdin => {
+                let stdin = rustix::stdio::stdin();
+                count.add(stdin, rustix::fs::tell(stdin).ok()?)?;
+            }
+            Source::File(path) => {
+                // A FIFO must not be waited for, and is no file.
+                fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+                count.add(File::open(path).ok()?, 0)?;
             }
         }
+    }
+    Some(count.delimiters + u64::from(count.is_open)).filter(|total| *total > 0)
+}
+
+/// Records so far.
+struct Count {
+    delimiter: u8,
+    delimiters: u64,
+    /// Something came behind the last delimiter.
+    is_open: bool,
+}
+
+impl Count {
+    /// Adds what a file has from `position` on, without moving the position, which others share. No
+    /// more than its size is read: one that grows would have no end, and what claims to be empty may
+    /// be a file of the kernel's, of which a byte that is read is gone.
+    fn add(&mut self, file: impl AsFd, mut position: u64) -> Option<()> {
+        let stat = rustix::fs::fstat(&file).ok()?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return None;
+        }
+        let end = u64::try_from(stat.st_size).ok()?;
+        let mut room = vec![0; 256 * 1024];
+        while position < end {
+            let most = room.len().min(usize::try_from(end - position).ok()?);
+            let read = || rustix::io::pread(&file, &mut room[..most], position);
+            let taken = rustix::io::retry_on_intr(read).ok()?;
+            let Some(last) = taken.checked_sub(1) else {
+                break;
+            };
+            self.delimiters += memchr::memchr_iter(self.delimiter, &room[..taken]).count() as u64;
+            self.is_open = room[last] != self.delimiter;
+            position += taken as u64;
+        }
+        Some(())
     }
 }
 
@@ -146,12 +167,29 @@ mod tests {
             Source::File(path)
         };
         let (a, b) = (write("a", "1\n2\n3"), write("b", "\0\0\n"));
-        assert_eq!(records_of_sources(&[a.clone(), b.clone()], b'\n'), Some(3));
-        assert_eq!(records_of_sources(std::slice::from_ref(&b), 0), Some(2));
+        let records = |sources: &[&Source], delimiter| {
+            let sources: Vec<Source> = sources.iter().map(|source| (*source).clone()).collect();
+            records_of_sources(&sources, delimiter)
+        };
+        // The last of a file without a newline goes on in the next, and is one at the end.
+        assert_eq!(records(&[&a, &b], b'\n'), Some(3));
+        assert_eq!(records(&[&a], b'\n'), Some(3));
+        assert_eq!(records(&[&b, &a], b'\n'), Some(4));
+        assert_eq!(records(&[&b], 0), Some(3));
+        let empty = write("empty", "");
+        assert_eq!(records(&[&a, &empty], b'\n'), Some(3));
+        assert_eq!(records(&[&empty], b'\n'), None);
+        let of_the_kernel = Source::File("/proc/self/status".into());
+        assert_eq!(records(&[&of_the_kernel], b'\n'), None);
         let null = Source::File("/dev/null".into());
-        assert_eq!(records_of_sources(&[a, null], b'\n'), None);
+        assert_eq!(records(&[&a, &null], b'\n'), None);
         let file = File::open("Cargo.toml").unwrap();
-        records_from(&file, 0, b'\n').unwrap();
+        let mut count = Count {
+            delimiter: b'\n',
+            delimiters: 0,
+            is_open: false,
+        };
+        count.add(&file, 0).unwrap();
         assert_eq!(rustix::fs::tell(&file), Ok(0));
     }
 

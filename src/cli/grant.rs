@@ -22,7 +22,9 @@ pub fn parse(line: &str) -> Result<Grant, String> {
         Some(bytes) => Amount::Bytes(size::parse_positive(bytes)?),
         None if is_number(text) => Amount::Records(size::parse_positive(text)?),
         // A fraction of a record is none, so it takes a suffix.
-        None if text.ends_with(|last: char| last.is_ascii_digit()) => return Err(EXPECTED.into()),
+        None if !text.ends_with(|last: char| last.is_ascii_alphabetic()) => {
+            return Err(EXPECTED.into());
+        }
         None => Amount::Bytes(size::positive(size::parse(text).map_err(|_| EXPECTED)?)?),
     };
     Ok(Grant::More(amount))
@@ -47,6 +49,7 @@ mod tests {
             ("100B", bytes(100)),
             ("64K", bytes(65536)),
             ("1.5kB", bytes(1500)),
+            (".5K", bytes(512)),
             ("max", Ok(Grant::All)),
         ] {
             assert_eq!(parse(line), grant, "{line:?}");
@@ -65,6 +68,8 @@ mod tests {
             ("B", junk),
             ("+1", junk),
             ("1.5", junk),
+            ("1.", junk),
+            (".5", junk),
             ("ten", junk),
             ("MAX", junk),
             ("18446744073709551616", "too large for 64 bits"),

@@ -1,4 +1,5 @@
-//! `SIZE`: a number, a fraction allowed, with an optional suffix.
+//! `SIZE`: a number, a fraction allowed, with an optional suffix. As in pv, blanks in front of either do
+//! no harm: some systems' `wc -c` pads its number.
 //!
 //! Refuses every suffix that is not in the table, also a lone `B` and `KB`: tools disagree on what
 //! they mean, and a buffer of the wrong size is found out late.
@@ -29,6 +30,8 @@ const SUFFIXES: [(&str, u64); 17] = [
     ("TB", 1_000_000_000_000),
 ];
 
+const BLANKS: [char; 2] = [' ', '\t'];
+
 /// What is wrong with a number that no counter could hold.
 pub(super) const TOO_LARGE: &str = "too large for 64 bits";
 
@@ -53,6 +56,7 @@ pub(super) fn parse_decimal(text: &str) -> Result<u64, String> {
 }
 
 fn parse_in(suffixes: &[(&str, u64)], text: &str) -> Result<u64, String> {
+    let text = text.trim_start_matches(BLANKS);
     if text.is_empty() {
         return Err("it is empty: expected a size such as 64k or 1.5M".into());
     }
@@ -61,6 +65,7 @@ fn parse_in(suffixes: &[(&str, u64)], text: &str) -> Result<u64, String> {
     }
     let (number, suffix) =
         Decimal::split(text).ok_or("expected a number first, as in 64k or 1.5M")?;
+    let suffix = suffix.trim_start_matches(BLANKS);
     let (_, unit) = suffixes
         .iter()
         .find(|(name, _)| *name == suffix)
@@ -133,6 +138,11 @@ mod tests {
             ("0.9", 0),
             ("0.29GB", 290_000_000),
             ("1.10T", 1_209_462_790_553),
+            (".5k", 512),
+            ("5.k", 5120),
+            ("5.", 5),
+            (" \t1.5 k", 1536),
+            (" 7", 7),
             // f64 would round this up to 2 k.
             ("1.99999999999999999999999999999999999999k", 2047),
             ("16777215.999999999999T", 18_446_744_073_709_551_614),
@@ -162,16 +172,21 @@ mod tests {
             ("nan", number.clone()),
             ("inf", number.clone()),
             ("+1", number.clone()),
-            (" 1", number.clone()),
-            (".5", number.clone()),
-            ("1.", number.clone()),
-            ("1.k", number.clone()),
+            (
+                " ",
+                "it is empty: expected a size such as 64k or 1.5M".into(),
+            ),
+            ("\n1", number.clone()),
+            (".", number.clone()),
+            (".k", number.clone()),
             ("k", number),
+            ("1..5", suffixes(".5")),
             ("1B", suffixes("B")),
             ("1KB", suffixes("KB")),
             ("1p", suffixes("p")),
             ("1mib", suffixes("mib")),
-            ("1 k", suffixes(" k")),
+            ("1 k ", suffixes("k ")),
+            ("1k 1", suffixes("k 1")),
             ("1e3", suffixes("e3")),
             ("0x10", suffixes("x10")),
             ("1,5k", suffixes(",5k")),

@@ -279,6 +279,10 @@ fn line_mode_turns_amounts_into_records() {
     let lines = include_str!("../../Cargo.toml").lines().count() as u64;
     for line in ["-lfp Cargo.toml", "-ln Cargo.toml", "-lf -F %e Cargo.toml"] {
         assert_eq!(expected(line), Some(Amount::Records(lines)), "{line}");
+        // What was counted for the display says nothing of where the input ends.
+        let stops = format!("-S {line}");
+        let relay = parse_line(&stops, false).unwrap().relay;
+        assert_eq!(relay.stop_after, None, "{stops}");
     }
 }
 
@@ -465,11 +469,11 @@ fn each_wrong_usage_gets_its_line() {
         ("--priority a", "--priority needs --when-full priority".into()),
         (
             "--start-fill 9 --when-full latest",
-            "--start-fill does not go with --when-full latest, which lets only one record wait".into(),
+            "--start-fill waits until much is held, and with --when-full latest only one record is: drop --start-fill, or choose another policy".into(),
         ),
         (
             "--start-fill 9 --block-timeout 1s --then conflate",
-            "--start-fill does not go with --then latest, which lets only one record wait".into(),
+            "--start-fill waits until much is held, and with --then latest only one record is: drop --start-fill, or choose another policy".into(),
         ),
         (
             "--block-timeout 1s --then junk",
@@ -605,7 +609,7 @@ fn each_wrong_usage_gets_its_line() {
         ),
         (
             "-q --report json",
-            "-q and --report contradict each other: keep one".into(),
+            "--report json asks for a report, and -q for none: drop -q to have it, or --report json to have none".into(),
         ),
         (
             "--on-pressure=",
@@ -1039,7 +1043,7 @@ fn transfer_options_arrive() {
     assert_eq!(error("-P"), "--pidfile needs a value");
     assert_eq!(
         error("-X -o x"),
-        "-o and -X contradict each other: keep one"
+        "-o asks for the output in a file, and -X for none: drop -X to keep it, or -o to have none"
     );
     assert_eq!(
         config("--metrics-file m").report.metrics_file,

@@ -8,6 +8,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
 use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
 use super::watermark::Watermark;
 use super::{expected, format, hints, mark};
@@ -38,10 +41,11 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
     let policy = policy(&args)?;
     let sources = sources(&args.files);
     let mode = report_mode(&args, terminal)?;
-    let expected = expected_amount(&args, mode, &sources)?;
+    let size = size(&args, &sources)?;
+    let expected = size.or_else(|| counted(&args, mode, &sources));
     let screen = screen(&args, mode, expected);
     let transfer = transfer(&args)?;
-    let mut relay = relay(&args, policy, expected)?;
+    let mut relay = relay(&args, policy, size)?;
     let trail = screen.display.as_ref().map(Display::trail);
     let looks = trail.unwrap_or_default().is_wanted() || transfer.skip_errors.is_some();
     relay.splice &= !looks;
@@ -117,7 +121,7 @@ fn then(args: &Args) -> Result<Option<Policy>, String> {
     Ok(Some(policy))
 }
 
-fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayConfig, String> {
+fn relay(args: &Args, policy: Policy, size: Option<Amount>) -> Result<RelayConfig, String> {
     let capacity = args.buffer_size.unwrap_or(if policy.is_lossy() {
         LOSSY_CAPACITY
     } else {
@@ -152,7 +156,7 @@ fn relay(args: &Args, policy: Policy, expected: Option<Amount>) -> Result<RelayC
         mark: mark(args, delimiter)?,
         mark_every: args.mark_every,
         rate: rate(args)?,
-        stop_after: expected.filter(|_| args.stop_at_size),
+        stop_after: size.filter(|_| args.stop_at_size),
         seed: args.seed.unwrap_or_else(random_seed),
     })
 }
@@ -202,7 +206,8 @@ fn start(args: &Args, capacity: u64, high_water: u64) -> Result<Option<StartFill
     for (option, name) in [("--when-full", Some(args.when_full)), ("--then", args.then)] {
         if name == Some(PolicyName::Latest) {
             return Err(format!(
-                "--start-fill does not go with {option} latest, which lets only one record wait"
+                "--start-fill waits until much is held, and with {option} latest only one record is: \
+                 drop --start-fill, or choose another policy"
             ));
         }
     }
@@ -294,12 +299,9 @@ fn sources(files: &[PathBuf]) -> Vec<Source> {
     files.iter().map(source).collect()
 }
 
-/// As in pv, an expected size of 0 is the same as none.
-fn expected_amount(
-    args: &Args,
-    mode: ReportMode,
-    sources: &[Source],
-) -> Result<Option<Amount>, String> {
+/// How much input there will be, as typed or, in bytes, as the file system says. As in pv, a size of 0 is
+/// the same as none. Nothing here may depend on the report, for `-S` ends the input there.
+fn size(args: &Args, sources: &[Source]) -> Result<Option<Amount>, String> {
     let given = match &args.size {
         None | Some(Expected::Size(0)) => None,
         Some(Expected::Size(size)) => Some(*size),
@@ -310,16 +312,20 @@ fn expected_amount(
         })?),
     };
     if counts_records(args) {
-        let delimiter = if args.null { 0 } else { b'\n' };
-        // pv counts in any case. Only its display needs to know.
-        let counted = || match mode == ReportMode::Pv && shows_share(args) {
-            true => expected::records_of_sources(sources, delimiter),
-            false => None,
-        };
-        return Ok(given.or_else(counted).map(Amount::Records));
+        return Ok(given.map(Amount::Records));
     }
     let known = given.or_else(|| expected::of_sources(sources));
     Ok(known.map(Amount::Bytes))
+}
+
+/// The records of the inputs, for the display alone. pv counts in any case; only its display needs to
+/// know.
+fn counted(args: &Args, mode: ReportMode, sources: &[Source]) -> Option<Amount> {
+    if !counts_records(args) || mode != ReportMode::Pv || !shows_share(args) {
+        return None;
+    }
+    let delimiter = if args.null { 0 } else { b'\n' };
+    expected::records_of_sources(sources, delimiter).map(Amount::Records)
 }
 
 fn sideways(args: &Args) -> Sideways {
@@ -398,7 +404,10 @@ fn transfer(args: &Args) -> Result<TransferConfig, String> {
     let file = typed.output.as_ref().filter(|path| *path != Path::new("-"));
     let sink = match (file, typed.discard) {
         (Some(_), true) => {
-            return Err("-o and -X contradict each other: keep one".into());
+            return Err(
+                "-o asks for the output in a file, and -X for none: drop -X to keep it, or -o to have none"
+                    .into(),
+            );
         }
         (Some(path), false) => Sink::File(path.clone()),
         (None, true) => Sink::Nowhere,
@@ -437,10 +446,17 @@ fn report_mode(args: &Args, terminal: bool) -> Result<ReportMode, String> {
         None if seen => ReportMode::Bar,
         None => ReportMode::Summary,
     };
-    if args.quiet && asked != ReportMode::None {
-        return Err("-q and --report contradict each other: keep one".into());
+    match &args.report {
+        Some(report) if args.quiet && asked != ReportMode::None => {
+            let name = report.to_possible_value();
+            let name = name.as_ref().map_or("MODE", PossibleValue::get_name);
+            Err(format!(
+                "--report {name} asks for a report, and -q for none: drop -q to have it, or --report \
+                 {name} to have none"
+            ))
+        }
+        _ => Ok(asked),
     }
-    Ok(asked)
 }
 
 /// Whether the display is to have pv's form.

@@ -7,20 +7,24 @@
 use std::collections::BTreeMap;
 
 use super::account::Tally;
+use crate::memory::Allowance;
 
 /// 65,536 gaps of 24 bytes are 1.5 MiB, and about 2 MiB in the tree, outside the capacity.
 pub const MOST_GAPS: usize = 65_536;
 
+/// What a gap takes, in bytes, with its part of the tree.
+const SIZE: usize = 64;
+
 /// See the module's header. What is missing, by the position of the first byte behind it: so many
 /// bytes were admitted before, those that were evicted since among them.
 #[derive(Default)]
-pub struct Gaps(BTreeMap<u64, Tally>);
+pub struct Gaps(BTreeMap<u64, Tally>, Allowance);
 
 impl Gaps {
     /// Records were lost behind everything admitted so far, `position` bytes. Returns whether
     /// that is a new gap.
     pub fn lost_at_tail(&mut self, position: u64, lost: Tally) -> bool {
-        let is_full = self.0.len() >= MOST_GAPS;
+        let is_full = self.is_full();
         match self.0.last_entry() {
             Some(mut last) if *last.key() == position || is_full => {
                 *last.get_mut() += lost;
@@ -58,7 +62,7 @@ impl Gaps {
             lost += other;
         }
         if is_new
-            && self.0.len() >= MOST_GAPS
+            && self.is_full()
             && let Some(nearest) = self.nearest(from)
         {
             *nearest += lost;
@@ -66,6 +70,11 @@ impl Gaps {
         }
         self.0.insert(to, lost);
         is_new
+    }
+
+    /// Whether no gap more can be remembered: there are so many, or there is no memory.
+    fn is_full(&mut self) -> bool {
+        self.0.len() >= MOST_GAPS || !self.1.take(SIZE)
     }
 
     /// The last gap before `position`, or else the first.

@@ -10,11 +10,15 @@ use std::ops::{Deref, DerefMut};
 
 use memmap2::{MmapMut, MmapOptions};
 
+use crate::memory;
+
 /// See the module's header.
 pub(super) struct Lane {
     delimiter: Option<u8>,
     chunks: VecDeque<Chunk>,
     len: u64,
+    /// The sum over the chunks: a picture of the account asks for it, however many they are.
+    delimiters: u64,
     /// Delimiters that left and that no call has returned yet.
     owed: u64,
 }
@@ -78,8 +82,12 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// None when the system has no memory left.
-    pub(super) fn new(size: usize) -> Option<Self> {
+    /// None when the system has no memory left, or less than `besides` beside it.
+    pub(super) fn new(size: usize, besides: usize) -> Option<Self> {
+        // Tests take memory by the byte.
+        if size >= MAPPED && !memory::is_there(size.saturating_add(besides)) {
+            return None;
+        }
         Some(Self {
             bytes: Memory::new(size)?,
             start: 0,
@@ -144,6 +152,7 @@ impl Lane {
             delimiter,
             chunks: VecDeque::new(),
             len: 0,
+            delimiters: 0,
             owed: 0,
         }
     }
@@ -212,10 +221,26 @@ impl Lane {
             .map_or(0, |chunk| chunk.size() - chunk.end)
     }
 
-    /// Takes an empty chunk into use, or gives the lane more room by it.
-    pub(super) fn extend(&mut self, chunk: Chunk) {
+    /// Takes an empty chunk into use, or gives the lane more room by it. False when there is no memory
+    /// for its place in the row; then the chunk goes.
+    pub(super) fn extend(&mut self, chunk: Chunk) -> bool {
         debug_assert!(chunk.is_empty());
-        self.chunks.push_back(chunk);
+        let has_place = self.has_places();
+        if has_place {
+            self.chunks.push_back(chunk);
+        }
+        has_place
+    }
+
+    /// Whether there are places for some chunks more: one, and those that parting others takes.
+    fn has_places(&mut self) -> bool {
+        const SOME: usize = 4;
+        let (used, taken) = (self.chunks.len(), self.chunks.capacity());
+        // It grows by as much again; little of that is no matter.
+        let growth = 2 * taken.max(SOME) * size_of::<Chunk>();
+        taken - used >= SOME
+            || ((growth < MAPPED || memory::may_be_taken(growth))
+                && self.chunks.try_reserve(SOME).is_ok())
     }
 
     /// The memory behind the last byte, and where it begins in its chunk. There must be a chunk.
@@ -238,6 +263,7 @@ impl Lane {
     /// fit: else a short record between long ones that are taken back would cost a chunk each time.
     pub(super) fn keep(&mut self, from: usize, count: usize, delimiters: u64) {
         self.len += count as u64;
+        self.delimiters += delimiters;
         let mut last = self.chunks.pop_back().expect("kept bytes have a chunk");
         let before = self.chunks.back_mut().filter(|before| {
             let room = before.size() - before.end;
@@ -263,6 +289,7 @@ impl Lane {
         let mut from_back = self.chunks.iter_mut().rev();
         let chunk = from_back.find(|chunk| !chunk.is_empty());
         chunk.expect("the last byte has a chunk").delimiters += 1;
+        self.delimiters += 1;
     }
 
     /// Takes back the last `bytes` bytes, of which none was counted as a delimiter. Emptied
@@ -279,7 +306,9 @@ impl Lane {
             chunk.end -= here as usize;
             left -= here;
             if chunk.is_empty() && !is_last {
+                // They left before, and nobody asked since.
                 self.owed += chunk.delimiters;
+                self.delimiters -= chunk.delimiters;
                 if let Some(chunk) = self.chunks.remove(at) {
                     retire(chunk);
                 }
@@ -292,11 +321,10 @@ impl Lane {
     pub(super) fn insert(&mut self, behind: u64, bytes: Vec<u8>) {
         let delimiters = count(self.delimiter, &bytes);
         // Only the first chunk is looked at for what left, and it may be another after this.
-        if let Some(first) = self.chunks.front_mut() {
-            self.owed += first.settle(self.delimiter);
-        }
+        self.settle_front();
         let at = self.part_before(behind);
         self.len += bytes.len() as u64;
+        self.delimiters += delimiters;
         self.chunks.insert(at, Chunk::of(bytes, delimiters));
     }
 
@@ -333,9 +361,9 @@ impl Lane {
         let mut left = piece;
         while !left.is_empty() {
             if self.room() == 0 {
-                match take() {
-                    Some(chunk) => self.extend(chunk),
-                    None => return false,
+                let is_longer = take().is_some_and(|chunk| self.extend(chunk));
+                if !is_longer {
+                    return false;
                 }
             }
             let (_, room) = self.spare();
@@ -363,6 +391,7 @@ impl Lane {
             if !chunk.is_empty() {
                 break;
             }
+            self.delimiters -= chunk.delimiters;
             self.owed += std::mem::take(&mut chunk.delimiters);
             chunk.counted = chunk.start;
             if self.chunks.len() == 1 {
@@ -374,10 +403,16 @@ impl Lane {
 
     /// The delimiters that left and were not returned before. Looks at one chunk at most.
     pub(super) fn settle(&mut self) -> u64 {
-        if let Some(chunk) = self.chunks.front_mut() {
-            self.owed += chunk.settle(self.delimiter);
-        }
+        self.settle_front();
         std::mem::take(&mut self.owed)
+    }
+
+    fn settle_front(&mut self) {
+        if let Some(chunk) = self.chunks.front_mut() {
+            let left = chunk.settle(self.delimiter);
+            self.delimiters -= left;
+            self.owed += left;
+        }
     }
 
     /// So many delimiters that left are still to be returned.
@@ -387,7 +422,7 @@ impl Lane {
 
     /// Delimiters in the lane; [`Lane::settle`] must come first.
     pub(super) fn delimiters(&self) -> u64 {
-        self.chunks.iter().map(|chunk| chunk.delimiters).sum()
+        self.delimiters
     }
 
     /// With nothing in the lane, the next bytes come to the front of the memory used last: it is
@@ -396,6 +431,7 @@ impl Lane {
         debug_assert_eq!(self.len, 0);
         if let Some(chunk) = self.chunks.back_mut() {
             self.owed += chunk.delimiters;
+            self.delimiters -= chunk.delimiters;
             chunk.clear();
         }
     }
@@ -410,7 +446,9 @@ impl Lane {
             chunk.start += here;
             chunk.counted = chunk.start;
             left -= here;
-            chunk.delimiters -= u64::from(here > 0 && left == 0);
+            let ended = u64::from(here > 0 && left == 0);
+            chunk.delimiters -= ended;
+            self.delimiters -= ended;
             if !chunk.is_empty() || self.chunks.len() == 1 {
                 break;
             }
@@ -462,12 +500,16 @@ impl Lane {
             let held = (chunk.end - chunk.start) as u64;
             if held <= left && !is_last {
                 left -= held;
+                self.delimiters -= chunk.delimiters;
+                other.delimiters += chunk.delimiters;
                 other.chunks.extend(self.chunks.pop_front());
                 continue;
             }
             let part = &chunk.held()[..left as usize];
             let delimiters = count(self.delimiter, part);
             let part = part.to_vec();
+            self.delimiters -= delimiters;
+            other.delimiters += delimiters;
             other.chunks.push_back(Chunk::of(part, delimiters));
             chunk.start += left as usize;
             chunk.counted = chunk.start;

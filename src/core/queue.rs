@@ -24,6 +24,7 @@ use super::account::Tally;
 use super::lane::{Chunk, Lane};
 use super::sorted::{Look, Memory, Sorted, Unsorted};
 use crate::classes::Classes;
+use crate::memory;
 
 /// The memory unit, and so the largest single read: big enough that system calls do not show
 /// (128 KiB is two default pipes), small enough to stay in the second-level cache when the queue
@@ -77,22 +78,23 @@ fn see_first<'a>(
     Some(piece.len() as u64)
 }
 
-/// Memory set apart for the end: when none is left for the queue, it is given back, so that what
-/// is held can still be written and told: a thread that tells it takes a stack of 512 KiB, and
-/// beside it the allocator must have room. Never touched, so it costs address space only.
-const RESERVE: usize = 1024 * 1024;
-
 /// Chunks without use.
 struct Spare {
     size: usize,
     chunks: Vec<Chunk>,
+    /// So much memory is left for others when a chunk is taken.
+    besides: usize,
+    /// Where no limit tells that memory is short, as in a system that promises no more than it has: given
+    /// back when there is none. Never touched, so it costs address space only.
     reserve: Vec<u8>,
 }
 
 /// Less than wanted, or nothing, is no reason not to begin.
 fn reserve() -> Vec<u8> {
     let mut reserve = Vec::new();
-    let _ = reserve.try_reserve_exact(RESERVE);
+    if memory::may_be_taken(memory::MARGIN) {
+        let _ = reserve.try_reserve_exact(memory::MARGIN);
+    }
     reserve
 }
 
@@ -109,7 +111,8 @@ pub struct Hole {
 
 impl Memory for Spare {
     fn take(&mut self) -> Option<Chunk> {
-        let chunk = self.chunks.pop().or_else(|| Chunk::new(self.size));
+        let spare = self.chunks.pop();
+        let chunk = spare.or_else(|| Chunk::new(self.size, self.besides));
         if chunk.is_none() {
             self.reserve = Vec::new();
         }
@@ -137,6 +140,7 @@ impl Queue {
             spare: Spare {
                 size: chunk_size,
                 chunks: Vec::new(),
+                besides: memory::MARGIN,
                 reserve: reserve(),
             },
             landed_start: 0,
@@ -150,6 +154,11 @@ impl Queue {
             is_torn: false,
             tail_is_out: false,
         }
+    }
+
+    /// Leaves so many bytes of memory to others, beside the margin of all.
+    pub fn leave_memory(&mut self, bytes: usize) {
+        self.spare.besides = memory::MARGIN + bytes;
     }
 
     /// Bytes held.
@@ -224,9 +233,9 @@ impl Queue {
         }
         let least = (self.spare.size / LEAST_LANDING).max(1);
         if self.waiting.room() < if for_loss { self.spare.size } else { least } {
-            match self.spare.take() {
-                Some(chunk) => self.waiting.extend(chunk),
-                None => return &mut [],
+            let chunk = self.spare.take();
+            if !chunk.is_some_and(|chunk| self.waiting.extend(chunk)) {
+                return &mut [];
             }
         }
         let (start, room) = self.waiting.spare();
@@ -293,23 +302,30 @@ impl Queue {
     }
 
     /// Admits whole records that waited elsewhere: behind all others, before what arrives and what
-    /// landed. The last one may be the end of the input, without a delimiter.
+    /// landed. The last one may be the end of the input, without a delimiter. Where there is no memory to
+    /// put them together, each is a chunk as it is.
     pub fn append(&mut self, records: impl Iterator<Item = Box<[u8]>>) {
+        let size = self.spare.size;
         let mut gathered: Vec<u8> = Vec::new();
         for record in records {
             self.bare_tail |= record.last().copied() != self.delimiter;
-            let mut rest = &record[..];
-            while !rest.is_empty() {
-                if gathered.len() == self.spare.size {
+            let mut done = 0;
+            while done < record.len() {
+                if gathered.len() == size {
                     self.insert(std::mem::take(&mut gathered));
                 }
-                if gathered.try_reserve(1).is_err() {
-                    self.spare.reserve = Vec::new();
+                let here = (record.len() - done).min(size - gathered.len());
+                if gathered.try_reserve(here).is_err() {
+                    break;
                 }
-                let room = self.spare.size - gathered.len();
-                let (here, behind) = rest.split_at(room.min(rest.len()));
-                gathered.extend_from_slice(here);
-                rest = behind;
+                gathered.extend_from_slice(&record[done..done + here]);
+                done += here;
+            }
+            if done < record.len() {
+                self.insert(std::mem::take(&mut gathered));
+                let mut rest = record.into_vec();
+                rest.drain(..done);
+                self.insert(rest);
             }
         }
         self.insert(gathered);

@@ -7,6 +7,7 @@ use std::mem;
 use std::time::Duration;
 
 use super::account::Tally;
+use crate::memory::{self, Allowance};
 
 struct Place {
     /// Of the record in it, in the order of arrival.
@@ -24,7 +25,11 @@ pub struct Reservoir {
     bytes: u64,
     arrived: u64,
     until: Duration,
+    allowance: Allowance,
 }
+
+/// What a record takes beside its bytes: its place, and the allocator's part.
+const BESIDES: usize = size_of::<Place>() + 16;
 
 impl Reservoir {
     /// What is set aside.
@@ -53,6 +58,12 @@ impl Reservoir {
         instead_of: Option<usize>,
         until: Duration,
     ) -> Result<Former, NoMemory> {
+        // Where memory was short a place that the policy counts on may be missing.
+        let former = instead_of.filter(|index| *index < self.places.len());
+        let has_place = former.is_some() || self.has_place();
+        if !has_place || !self.allowance.take(record.len() + BESIDES) {
+            return Err(NoMemory);
+        }
         let mut copy = Vec::new();
         copy.try_reserve_exact(record.len()).map_err(|_| NoMemory)?;
         copy.extend_from_slice(record);
@@ -60,12 +71,9 @@ impl Reservoir {
             number: self.arrived,
             record: copy.into_boxed_slice(),
         };
-        // Where memory was short a place that the policy counts on may be missing.
-        let former = instead_of.and_then(|index| self.places.get_mut(index));
         let left = match former {
-            Some(former) => Some(mem::replace(former, place).record),
+            Some(former) => Some(mem::replace(&mut self.places[former], place).record),
             None => {
-                self.places.try_reserve(1).map_err(|_| NoMemory)?;
                 self.places.push(place);
                 None
             }
@@ -75,6 +83,14 @@ impl Reservoir {
         self.bytes += record.len() as u64;
         self.bytes -= left.as_ref().map_or(0, |record| record.len() as u64);
         Ok(left)
+    }
+
+    /// Whether there is memory for a place more; it grows by as many as there are.
+    fn has_place(&mut self) -> bool {
+        let (used, taken) = (self.places.len(), self.places.capacity());
+        used < taken
+            || (memory::may_be_taken(2 * taken * size_of::<Place>())
+                && self.places.try_reserve(1).is_ok())
     }
 
     /// Takes all records out, in the order in which they came.

@@ -8,6 +8,11 @@
 
 use std::collections::VecDeque;
 
+use crate::memory;
+
+/// Bytes that a run takes at most.
+const LONGEST_CODE: usize = 20;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Run {
     start: u64,
@@ -39,6 +44,15 @@ impl Runs {
     /// Memory taken, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.between.capacity()
+    }
+
+    /// Whether there is memory for one run more.
+    pub(super) fn has_room(&mut self) -> bool {
+        let (used, taken) = (self.between.len(), self.between.capacity());
+        // It grows by as much again.
+        taken - used >= LONGEST_CODE
+            || (memory::may_be_taken(2 * taken.max(LONGEST_CODE))
+                && self.between.try_reserve(LONGEST_CODE).is_ok())
     }
 
     /// `bytes` (>= 1) bytes from position `start` come behind all others.

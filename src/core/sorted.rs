@@ -224,7 +224,7 @@ impl Sorted {
         memory: &mut impl Memory,
     ) -> Option<Evicted> {
         let level = self.levels.last_mut()?;
-        while unsorted.whole > 0 {
+        while unsorted.whole > 0 && level.runs.has_room() {
             let at = *unsorted.at;
             let lane = &mut *unsorted.lane;
             let lowest = look.classes.lowest();
@@ -273,7 +273,7 @@ impl Sorted {
     ) -> Option<Evicted> {
         let (older, newer) = self.levels.split_at_mut(level);
         let (to, from) = (older.last_mut()?, newer.first_mut()?);
-        while let Some(at) = from.runs.head() {
+        while let Some(at) = from.runs.head().filter(|_| to.runs.has_room()) {
             match step(&mut from.lane, &mut to.lane, level, look, memory) {
                 Step::Left(bytes) => {
                     from.runs.advance(bytes);
@@ -301,7 +301,7 @@ mod tests {
     impl Memory for Budget {
         fn take(&mut self) -> Option<Chunk> {
             self.0 = self.0.checked_sub(1)?;
-            Chunk::new(4)
+            Chunk::new(4, 0)
         }
 
         fn retire(&mut self, _chunk: Chunk) {}
@@ -318,9 +318,9 @@ mod tests {
         fn of(records: &str) -> Self {
             let mut lane = Lane::new(Some(b' '));
             let bytes = format!("{records} ").into_bytes();
-            let mut chunk = Chunk::new(bytes.len()).expect("memory");
+            let mut chunk = Chunk::new(bytes.len(), 0).expect("memory");
             chunk.clear();
-            lane.extend(chunk);
+            assert!(lane.extend(chunk));
             let (from, room) = lane.spare();
             room.copy_from_slice(&bytes);
             let delimiters = super::super::lane::count(Some(b' '), &bytes);

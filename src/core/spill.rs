@@ -5,6 +5,7 @@
 //! gone already. Knows nothing of why a record was lost.
 
 use super::account::Tally;
+use crate::memory::Allowance;
 
 /// What waits is handed over in pieces of about this size, so that none of it has to be copied when
 /// it grows.
@@ -53,6 +54,7 @@ pub struct Spill {
     doomed: Vec<u8>,
     doomed_as: Adding,
     spilled: Spilled,
+    allowance: Allowance,
 }
 
 /// A record that comes in pieces: how much of it has come, and whether that is kept.
@@ -77,6 +79,7 @@ impl Spill {
             doomed: Vec::new(),
             doomed_as: Adding::default(),
             spilled: Spilled::default(),
+            allowance: Allowance::default(),
         }
     }
 
@@ -199,7 +202,7 @@ impl Spill {
     fn fits(&mut self, bytes: usize) -> bool {
         let waiting = self.used + self.batch.cost() + self.doomed.len() as u64;
         let has_room = waiting.saturating_add(bytes as u64) <= self.room;
-        has_room && self.batch.text.try_reserve(bytes).is_ok()
+        has_room && self.allowance.take(bytes) && self.batch.text.try_reserve(bytes).is_ok()
     }
 
     /// Puts bytes that fit behind the others.

@@ -123,6 +123,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.witness.note(self.relay.output_bytes(), now);
         self.drop_kept();
         self.forget_read();
+        if self.relay.lacks_memory() && self.relay.takes_input() {
+            self.stop_without_memory(now);
+        }
         self.relay.expire(now);
         self.close_unwanted_input();
         self.hand_lost_over();
@@ -280,8 +283,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             "cannot get more memory for the buffer; a smaller -B needs less (after {} of input)",
             counted(after, "byte")
         ));
-        self.relay.source_failed();
-        self.relay.input_ended(now);
+        self.relay.memory_ended(now);
     }
 
     /// Whether there is more, without accepting any of it: the end of input is no more.
@@ -488,12 +490,20 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     }
 
     fn report_changes(&mut self, now: Duration) {
-        for (change, picture) in self.relay.take_changes() {
+        let changes = self.relay.take_changes();
+        // One look at the output for all of them: there may be a thousand.
+        let pictured = changes.iter().any(|(_, picture)| picture.is_some());
+        let unread = if pictured {
+            self.system.output_unread()
+        } else {
+            0
+        };
+        for (change, picture) in changes {
             let event = event_of(change);
             match picture {
                 None => self.report(event, now),
                 Some(picture) => {
-                    let picture = self.complete(*picture);
+                    let picture = self.witness.complete(*picture, unread);
                     self.reporter.report(event, &picture);
                 }
             }

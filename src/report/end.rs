@@ -1,11 +1,16 @@
 //! A thread beside the relay's, and its end.
 //!
-//! Refuses to wait for ever: a thread that is stuck ends with the process.
+//! Refuses to wait for ever: a thread that is stuck ends with the process. Refuses to start where memory
+//! is short.
 
 use std::io;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Builder;
 use std::time::Instant;
+
+use super::guard::{Defect, guarded};
+use super::{error_line, output};
+use crate::memory;
 
 /// Formatting a line takes a few frames; address space may be limited.
 const STACK: usize = 512 * 1024;
@@ -20,10 +25,19 @@ impl End {
     ///
     /// No thread can be had.
     pub fn of(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<End> {
+        // Where it cannot make its own signal stack, a thread that has begun aborts.
+        if !memory::is_there(2 * STACK) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         let (alive, ended) = sync_channel(0);
         let thread = Builder::new().name(name.to_owned()).stack_size(STACK);
+        let named = name.to_owned();
         thread.spawn(move || {
-            work();
+            if let Err(Defect(defect)) = guarded(&named, work) {
+                output::say_now(error_line(format!(
+                    "a defect ends the thread for {named}, and the data goes on: {defect}"
+                )));
+            }
             drop(alive);
         })?;
         Ok(End(ended))

@@ -118,13 +118,13 @@ impl Live {
                 let columns = visible(line);
                 // Not beyond the margin, which may have moved.
                 let padding = (*covered).min(width).saturating_sub(columns);
-                let _ = out.write_all(format!("\r{line}{:padding$}", "").as_bytes());
+                let _ = out.write_all(format!("\r{line}{}", " ".repeat(padding)).as_bytes());
                 *covered = columns;
             }
             Style::Returned(covered) => {
                 let columns = visible(line);
                 let padding = covered.unwrap_or(0).saturating_sub(columns);
-                let _ = out.write_all(format!("{line}{:padding$}\r", "").as_bytes());
+                let _ = out.write_all(format!("{line}{}\r", " ".repeat(padding)).as_bytes());
                 *covered = Some(columns);
             }
             Style::Wiped(is_there) => {

@@ -19,6 +19,8 @@
 //! reports                where the reports go, and what went wrong there
 //! thread                 who writes what where
 //! end                    a thread, and its end
+//! guard                  panics, which never end the relay
+//! rendered               all of their texts, for tests
 //! sideways               the others who are told, each by a thread of its own
 //! ```
 
@@ -29,6 +31,7 @@ mod bar;
 mod emulator;
 mod end;
 mod format;
+mod guard;
 mod json;
 mod ledger;
 mod live;
@@ -36,6 +39,8 @@ mod log;
 mod metrics;
 mod output;
 mod plain;
+#[doc(hidden)]
+pub mod rendered;
 mod reports;
 mod rows;
 #[cfg(test)]
@@ -63,9 +68,11 @@ use crate::core::snapshot::Snapshot;
 use crate::engine::{Event, Reporter};
 use crate::sys::{Files, Role};
 use crate::units::{one_line, reason};
+pub use guard::install as tell_panics;
 pub use sideways::{Reporters, start};
 
 use end::End;
+use guard::guarded;
 use log::{Log, Way};
 use metrics::Metrics;
 use output::Descriptor;
@@ -278,7 +285,10 @@ impl ThreadedReporter {
         let Thread::Unborn(scribe) = &mut self.thread else {
             return false;
         };
-        let lines = scribe.summary(snapshot, closing);
+        // Where it fails, the thread tries again, and says so.
+        let Ok(lines) = guarded(thread::SUMMARY, || scribe.summary(snapshot, closing)) else {
+            return false;
+        };
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         text.is_empty() || scribe.says_at_once(text.as_bytes())
     }

@@ -152,11 +152,14 @@ pub fn say(out: &mut dyn Write, line: String) {
 
 /// The same on stderr, by one who must not wait: only where there is room for a line.
 pub fn say_now(line: String) {
-    let mut stderr = Descriptor::Stderr;
+    say_if_room(&mut Descriptor::Stderr, &(line + "\n"));
+}
+
+fn say_if_room(out: &mut Descriptor, text: &str) {
     let at_once = Timespec::default();
-    let mut room = [PollFd::new(&stderr, PollFlags::OUT)];
+    let mut room = [PollFd::new(&*out, PollFlags::OUT)];
     if poll(&mut room, Some(&at_once)) == Ok(1) {
-        say(&mut stderr, line);
+        let _ = out.write_all(text.as_bytes());
     }
 }
 
@@ -166,12 +169,14 @@ pub fn say_within(mut out: Descriptor, text: String, patience: Duration) {
     if out.write_at_once(text.as_bytes()) {
         return;
     }
+    let (mut same, again) = (out.clone(), text.clone());
     let work = move || {
         let _ = out.write_all(text.as_bytes());
     };
-    // Where there is not even a thread to be had, the exit status has to say it all.
-    if let Ok(end) = End::of("last word", work) {
-        end.wait(Instant::now() + patience);
+    match End::of("last word", work) {
+        Ok(end) => end.wait(Instant::now() + patience),
+        // Where not even a thread can be had, only if nobody has to be waited for.
+        Err(_) => say_if_room(&mut same, &again),
     }
 }
 

@@ -10,9 +10,10 @@ use std::time::{Instant, SystemTime};
 
 use super::bar::Bar;
 use super::format::{Abilities, Format};
+use super::guard::{Defect, guarded};
 use super::live::Live;
 use super::metrics::Metrics;
-use super::output::{Descriptor, say};
+use super::output::{self, Descriptor, say};
 use super::reports::Reports;
 use super::{Closing, error_line, json, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
@@ -21,6 +22,12 @@ use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
 use crate::sys::Files;
 use crate::units::reason;
+
+/// The parts that may fail, each without the others.
+const REPORT: &str = "report";
+const METRICS: &str = "metrics file";
+const ERRORS: &str = "report of errors";
+pub const SUMMARY: &str = "summary";
 
 /// What the thread is told while the run goes on.
 pub enum Message {
@@ -46,25 +53,30 @@ pub struct LastWord {
 
 /// The thread's life.
 pub fn run(inbox: Receiver<Message>, last: Receiver<LastWord>, mut scribe: Scribe) {
-    scribe.begin();
+    scribe.attempt(REPORT, Scribe::begin);
     let mut last_word = None;
     for message in &inbox {
         last_word = last_word.or_else(|| last.try_recv().ok());
         match message {
             // The summary says it all, and on a slow terminal it must not queue behind these.
             Message::Report(Event::Interval | Event::Asked, _) if hurries(&last_word) => {}
-            Message::Report(event, snapshot) => scribe.report(event, &snapshot),
-            Message::Error(line) => scribe.error(line),
+            Message::Report(event, snapshot) => {
+                scribe.keep_metrics(event, &snapshot);
+                if !scribe.is_broken {
+                    scribe.attempt(REPORT, |scribe| scribe.report(event, &snapshot));
+                }
+            }
+            Message::Error(line) => scribe.error_at_all_costs(line),
             Message::Suspend(answer) => {
-                scribe.suspend();
+                scribe.attempt(REPORT, Scribe::suspend);
                 let _ = answer.try_send(());
             }
             Message::Retire(snapshot, answer) => {
-                scribe.retire(&snapshot);
+                scribe.attempt(REPORT, |scribe| scribe.retire(&snapshot));
                 let _ = answer.try_send(());
             }
         }
-        scribe.tell_trouble();
+        scribe.attempt(ERRORS, Scribe::tell_trouble);
     }
     if let Some(last_word) = last_word.or_else(|| last.recv().ok()) {
         scribe.end(last_word);
@@ -91,6 +103,8 @@ pub struct Scribe {
     shown: bool,
     /// Whether it was drawn for the last time.
     is_retired: bool,
+    /// A defect was told; from then on only errors and the summary are.
+    is_broken: bool,
 }
 
 /// Of what could not be written it was told that it could not.
@@ -157,14 +171,25 @@ impl Scribe {
             told: Told::default(),
             shown: false,
             is_retired: false,
+            is_broken: false,
         }
     }
 
     #[cfg(test)]
     pub fn onto(config: ReportConfig, reports: Box<dyn Write + Send>) -> Scribe {
-        let live = Face::of(&config, Abilities::default()).map(|face| {
+        Scribe::drawing(config, reports, None, Abilities::default())
+    }
+
+    /// One that writes to anything, and draws on `terminal` if there is one.
+    pub fn drawing(
+        config: ReportConfig,
+        reports: Box<dyn Write + Send>,
+        terminal: Option<Descriptor>,
+        abilities: Abilities,
+    ) -> Scribe {
+        let live = Face::of(&config, abilities).map(|face| {
             let files = Files::default();
-            let live = Live::new(None, false, config.mode, &config.screen, &files);
+            let live = Live::new(terminal, false, config.mode, &config.screen, &files);
             (live, face)
         });
         Scribe {
@@ -176,19 +201,54 @@ impl Scribe {
             told: Told::default(),
             shown: false,
             is_retired: false,
+            is_broken: false,
         }
     }
 
-    fn begin(&mut self) {
+    /// Does a piece of work. Where that panics, it is told once, the live line is left as it is, and
+    /// reports end; whoever waits for the data never learns. Returns whether it is done.
+    fn attempt(&mut self, name: &str, work: impl FnOnce(&mut Scribe)) -> bool {
+        let Err(Defect(defect)) = guarded(name, || work(self)) else {
+            return true;
+        };
+        let line = format!("a defect in the {name} ends it, and the data goes on: {defect}");
+        if name == METRICS {
+            self.metrics = None;
+            output::say_now(error_line(line));
+            return false;
+        }
+        // Not dropped: it may be what broke.
+        let has_left_a_line = self.live.take().is_some_and(|live| {
+            std::mem::forget(live);
+            self.shown
+        });
+        if !std::mem::replace(&mut self.is_broken, true) {
+            let begin = if has_left_a_line { "\n" } else { "" };
+            output::say_now(format!("{begin}{}", error_line(line)));
+        }
+        false
+    }
+
+    /// What cannot be said among the reports is said without them.
+    fn error_at_all_costs(&mut self, line: String) {
+        if !self.attempt(ERRORS, |scribe| scribe.error(line.clone())) {
+            output::say_now(error_line(line));
+        }
+    }
+
+    pub fn begin(&mut self) {
         if let Some((live, _)) = &mut self.live {
             live.begin(&mut self.reports);
         }
     }
 
-    fn report(&mut self, event: Event, snapshot: &Snapshot) {
-        if event == Event::Interval {
-            self.write_metrics(snapshot);
+    fn keep_metrics(&mut self, event: Event, snapshot: &Snapshot) {
+        if event == Event::Interval && self.metrics.is_some() {
+            self.attempt(METRICS, |scribe| scribe.write_metrics(snapshot));
         }
+    }
+
+    pub fn report(&mut self, event: Event, snapshot: &Snapshot) {
         let config = &self.config;
         let line = match (config.mode, event) {
             // Who reads numbers reads no words.
@@ -273,7 +333,7 @@ impl Scribe {
     }
 
     /// Always on stderr.
-    fn error(&mut self, line: String) {
+    pub fn error(&mut self, line: String) {
         let line = error_line(line);
         match &mut self.errors {
             Some(errors) => say(&mut **errors, line),
@@ -281,7 +341,7 @@ impl Scribe {
         }
     }
 
-    fn suspend(&mut self) {
+    pub fn suspend(&mut self) {
         if let Some((live, _)) = &mut self.live {
             live.suspend(&mut self.reports);
         }
@@ -307,29 +367,33 @@ impl Scribe {
         self.shown && self.config.mode == ReportMode::Pv
     }
 
-    fn end(&mut self, last_word: LastWord) {
+    pub fn end(&mut self, last_word: LastWord) {
         if let Some((snapshot, _)) = &last_word.summary {
-            self.write_metrics(snapshot);
-            self.retire(snapshot);
+            self.keep_metrics(Event::Interval, snapshot);
+            self.attempt(REPORT, |scribe| scribe.retire(snapshot));
         }
-        if let Some((live, _)) = &mut self.live {
-            live.clear(&mut self.reports);
-        }
+        self.attempt(REPORT, |scribe| {
+            if let Some((live, _)) = &mut scribe.live {
+                live.clear(&mut scribe.reports);
+            }
+        });
         for line in last_word.errors {
-            self.error(line);
+            self.error_at_all_costs(line);
         }
-        let lines = last_word
-            .summary
-            .map(|(snapshot, closing)| self.summary(&snapshot, &closing));
-        let lines = lines.unwrap_or_default();
-        self.say_last(lines.clone());
-        self.tell_trouble();
-        if self.told.reports
-            && let Some(errors) = &mut self.errors
-        {
-            // Or nobody would ever see it.
-            lines.into_iter().for_each(|line| say(errors, line));
-        }
+        self.attempt(SUMMARY, |scribe| {
+            let lines = last_word
+                .summary
+                .map(|(snapshot, closing)| scribe.summary(&snapshot, &closing));
+            let lines = lines.unwrap_or_default();
+            scribe.say_last(lines.clone());
+            scribe.tell_trouble();
+            if scribe.told.reports
+                && let Some(errors) = &mut scribe.errors
+            {
+                // Or nobody would ever see it.
+                lines.into_iter().for_each(|line| say(errors, line));
+            }
+        });
         // Here rather than later: nobody waits for what comes after the thread's last word.
         self.live = None;
     }

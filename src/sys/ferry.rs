@@ -17,6 +17,7 @@ use rustix::io::{self, Errno};
 use super::bell::Bell;
 use super::descriptor::duplicate;
 use super::poll::PollSet;
+use crate::memory;
 
 /// The most that one read fetches: the size of a default pipe.
 const READ_MOST: usize = 64 * 1024;
@@ -61,6 +62,10 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
         fd: BorrowedFd<'_>,
         mut serve: impl FnMut(BorrowedFd<'_>, Request) -> Answer + Send + 'static,
     ) -> io::Result<Self> {
+        // Where it cannot make its own signal stack, a thread that has begun aborts.
+        if !memory::is_there(2 * STACK) {
+            return Err(Errno::NOMEM);
+        }
         let fd = duplicate(fd)?;
         let bell = Arc::new(Bell::new()?);
         let (requests, their_requests) = channel();

@@ -14,6 +14,7 @@
 //! pid_file     our number in a file
 //! path         what a PATH names: /dev/fd/N is the descriptor itself
 //! files        none of a run's files may be two of them
+//! memory_limit what our control group leaves us
 //! splice       moving bytes between pipes and the rest
 //! kept         what was read, kept as pages for the output
 //! flow         how long a dense stream may be left alone
@@ -36,6 +37,7 @@ mod files;
 mod flow;
 mod input;
 mod kept;
+mod memory_limit;
 mod output;
 pub(crate) mod path;
 mod pid_file;
@@ -80,6 +82,7 @@ use splice::{Drain, Scratch};
 
 pub use demand::DemandSource;
 pub use files::{Clash, Files, Role};
+pub use memory_limit::too_large;
 pub use signals::{die_by, hear_children, outlive_size_limit};
 pub use startup::StartError;
 pub use watchdog::{Watchdog, watched};

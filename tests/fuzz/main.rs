@@ -12,6 +12,7 @@
 //!
 //! values         one option's value        oracle     what it must come to, on paper
 //! command_line   whole command lines       relay      framing and queue, by the simulator's model
+//! rendering      reports of any account
 
 mod command_line;
 #[path = "../sim/model.rs"]
@@ -19,6 +20,7 @@ mod command_line;
 mod model;
 mod oracle;
 mod relay;
+mod rendering;
 mod values;
 
 use std::fmt::Debug;
@@ -30,7 +32,7 @@ use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 /// Seconds of the usual run, for all targets together.
 const SECONDS: u64 = 3;
 
-const TARGETS: u32 = 3;
+const TARGETS: u32 = 4;
 
 /// Cases drawn from one seed: few enough that to repeat them takes no time.
 const CASES: u32 = 64;

@@ -11,15 +11,11 @@ struct Number {
     behind: usize,
 }
 
-/// `12` or `1.5`, and nothing else.
+/// `12`, `1.5`, `.5` or `1.`, and nothing else.
 fn number(text: &str) -> Option<Number> {
-    let (whole, fraction) = match text.split_once('.') {
-        Some((_, "")) => return None,
-        Some(split) => split,
-        None => (text, ""),
-    };
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
-    let is_number = !whole.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     is_number.then(|| Number {
         digits: digits.iter().map(|digit| digit - b'0').collect(),
         behind: fraction.len(),
@@ -47,11 +43,15 @@ impl Number {
     }
 }
 
+/// Blanks may stand before the number and before the unit.
 pub fn size(text: &str) -> Option<u64> {
+    let blanks = [' ', '\t'];
+    let text = text.trim_start_matches(blanks);
     let (n, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
         Some(at) => text.split_at(at),
         None => (text, ""),
     };
+    let n = n.trim_end_matches(blanks);
     let unit = match unit {
         "" => 1,
         "k" | "K" | "KiB" => 1 << 10,
@@ -192,7 +192,9 @@ pub fn duration(text: &str) -> Option<Duration> {
             "years" | "year" | "yr" | "yrs" | "y" => (31_557_600, NANO),
             _ => return None,
         };
-        let granules = number(&typed)?.times(unit, 0)?;
+        let granules = number(&typed)
+            .filter(|_| !typed.ends_with('.'))?
+            .times(unit, 0)?;
         if let Some((_, fraction)) = typed.split_once('.') {
             let scale = 10_u64.checked_pow(fraction.len() as u32)?;
             let part = fraction.parse::<u64>().ok()?.checked_mul(unit)?;

@@ -29,12 +29,12 @@ struct Kind {
     put: fn(&str, &mut Config) -> Option<()>,
 }
 
-const NUMBERS: &str = "([0-9]{1,3}|[0-9]{1,25})(\\.[0-9]{1,30})?\
+const NUMBERS: &str = " ?([0-9]{0,3}|[0-9]{1,25})(\\.[0-9]{0,30})? ?\
                        (|%|k|K|m|M|g|G|t|T|KiB|MiB|GiB|TiB|kB|MB|GB|TB)(/s)?";
 const SHARES: &str = "(1/)?([0-9]{1,3}|[0-9]{18,22})(\\.[0-9]{1,20})?%?|adaptive";
 const WINDOWS: &str = "first=[0-9]{0,3},then=([0-9]|[0-9]{19,21}),per=[0-9]{1,3}(ms|s)?|\
                        reservoir=([0-9]{1,3}|100000[01])/[0-9]{1,3}(ms|s)";
-const DURATIONS: &str = "([0-9]{1,3}|[0-9]{1,22})(\\.[0-9]{1,12})?( ?(|ns|us|µs|ms|s|sec|m|min|h|\
+const DURATIONS: &str = "([0-9]{0,3}|[0-9]{1,22})(\\.[0-9]{0,12})?( ?(|ns|us|µs|ms|s|sec|m|min|h|\
                          d|weeks|M|month|y) ?[0-9]{1,2})?( ?(|ns|us|ms|s|m|h|days|w|years))";
 const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|drop-oldest|\
                      drop-head|sample|fail|error|drop-latest|drop-tail|drop-buffer|latest|\
@@ -177,6 +177,7 @@ const KINDS: [Kind; 34] = [
         Some(())
     }),
     kind("--width", NUMBERS, |text, config| {
+        let text = text.trim_start_matches([' ', '\t']);
         let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let width = text.trim_start_matches('0');
         let width = if width.len() > 7 {

@@ -69,7 +69,10 @@ impl Relay {
                 let bytes = former.len() as u64;
                 (Reason::Sampled, Tally { bytes, records: 1 })
             }
-            Err(NoMemory) => (Reason::QueueFull, record),
+            Err(NoMemory) => {
+                self.lacks_memory = true;
+                (Reason::QueueFull, record)
+            }
         };
         self.lost_at_tail(reason, lost, now);
         self.shrank(now);

@@ -41,6 +41,7 @@ use super::sent::{Sent, Unread};
 use super::snapshot::{Seen, Snapshot};
 use super::spill::Spill;
 use crate::config::{Amount, Policy, RelayConfig};
+use crate::memory::Allowance;
 use outlet::Marker;
 
 /// See the module's header.
@@ -99,6 +100,10 @@ pub struct Relay {
     forgotten: u64,
     /// Of changes of state, and of loss episodes.
     wants_pictures: (bool, bool),
+    /// For those pictures.
+    allowance: Allowance,
+    /// A record found no memory to be set aside.
+    lacks_memory: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,10 +188,14 @@ impl Relay {
         if config.keeps_lost {
             sent.keep_text();
         }
+        let mut queue = Queue::new(counts_records.then_some(config.delimiter), chunk_size);
+        queue.leave_memory(config.classes.memory_to_come());
         Self {
             counts_records,
             pipes: passage::pipes(&config, pipe_size),
-            queue: Queue::new(counts_records.then_some(config.delimiter), chunk_size),
+            queue,
+            allowance: Allowance::default(),
+            lacks_memory: false,
             aside: Reservoir::default(),
             pressure: Pressure::new(config.high_water, config.low_water),
             overflow: policy::decider(config.then.unwrap_or(config.policy), config.seed),
@@ -383,6 +392,14 @@ impl Relay {
         }
     }
 
+    /// There is no memory for more: what is held goes out, but for a record of which only the begin came,
+    /// where records are lost whole.
+    pub fn memory_ended(&mut self, now: Duration) {
+        self.source_failed();
+        self.cut_input(Reason::Shutdown, now);
+        self.input_ended(now);
+    }
+
     /// A source could not be opened or read; others may follow.
     pub fn source_failed(&mut self) {
         self.ending = self.ending.and(Ending::Failed);
@@ -437,6 +454,11 @@ impl Relay {
     pub fn output_failed(&mut self, now: Duration) {
         self.ending = self.ending.and(Ending::Failed);
         self.abandon(Reason::Shutdown, now);
+    }
+
+    /// Whether memory ran out: what comes cannot be held as it should be.
+    pub fn lacks_memory(&self) -> bool {
+        self.lacks_memory
     }
 
     /// Memory taken for what is held, in bytes.
@@ -650,14 +672,15 @@ impl Relay {
     fn changed(&mut self, change: Change, now: Duration) {
         let (of_states, of_losses) = self.wants_pictures;
         let most = if of_losses { MOST_TOLD } else { MOST_CHANGES };
-        if self.changes.len() >= most {
-            self.forgotten += 1;
-            return;
-        }
         let is_wanted = match change {
             Change::Loss => of_losses,
             Change::Pressured | Change::Flowing | Change::Opened | Change::Closed => of_states,
         };
+        if self.changes.len() >= most || (is_wanted && !self.allowance.take(size_of::<Snapshot>()))
+        {
+            self.forgotten += 1;
+            return;
+        }
         let picture = is_wanted.then(|| Box::new(self.event_snapshot(now)));
         self.changes.push((change, picture));
     }

@@ -9,12 +9,14 @@
 //! progress   rates, averages, shares
 //! bar        bars
 //! parts      one field each
+//! zone       the user's time zone
 //! ```
 
 mod amount;
 mod bar;
 mod parts;
 mod progress;
+mod zone;
 
 use std::time::{Duration, SystemTime};
 

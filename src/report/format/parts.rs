@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::View;
 use super::amount::{Counting, describe};
-use super::bar;
+use super::{bar, zone};
 use crate::config::display::{BarStyle, Part};
 use crate::core::snapshot::Bottleneck;
 use crate::report;
@@ -185,7 +185,7 @@ fn fineta(view: &View<'_>) -> String {
 fn time_of_day(now: SystemTime, seconds: u64) -> Option<jiff::Zoned> {
     let then = now.checked_add(Duration::from_secs(seconds))?;
     let then = jiff::Timestamp::try_from(then).ok()?;
-    Some(then.to_zoned(jiff::tz::TimeZone::system()))
+    Some(then.to_zoned(zone::local()))
 }
 
 fn rate(view: &View<'_>, rate: f64, open: char, close: char) -> String {
@@ -223,7 +223,9 @@ fn last_written(view: &View<'_>, number: usize) -> String {
 fn previous_line(view: &View<'_>, width: usize) -> String {
     let line = &view.snapshot.seen.previous_line;
     let line = printable(&line[..line.len().min(width)], ' ');
-    format!("{line:width$}")
+    // No width of a formatter's: that has 16 bits, and panics beyond.
+    let missing = width - line.len();
+    line + &" ".repeat(missing)
 }
 
 fn printable(bytes: &[u8], instead: char) -> String {
@@ -236,7 +238,10 @@ fn printable(bytes: &[u8], instead: char) -> String {
 
 fn name(view: &View<'_>, number: usize) -> String {
     let width = if number == 0 { NAME } else { number };
-    report::name(view.config).map_or_else(String::new, |name| format!("{name:>width$}:"))
+    report::name(view.config).map_or_else(String::new, |name| {
+        let missing = width.saturating_sub(name.chars().count());
+        format!("{}{name}:", " ".repeat(missing))
+    })
 }
 
 fn sgr(view: &View<'_>, codes: &[u8]) -> String {

@@ -216,7 +216,7 @@ fn failure(status: ExitStatus) -> Option<String> {
 
 /// Puts the account into the command's environment: what is not known is not there, whatever hwm's
 /// own environment has by that name.
-fn describe(command: &mut Command, event: Event, snapshot: &Snapshot, name: Option<&str>) {
+pub fn describe(command: &mut Command, event: Event, snapshot: &Snapshot, name: Option<&str>) {
     let lost = snapshot.lost.total();
     let records = |records: u64| snapshot.counts_records.then(|| records.to_string());
     let number = |number: u64| Some(number.to_string());

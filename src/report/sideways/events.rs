@@ -14,6 +14,7 @@ use super::End;
 use crate::config::{Config, ReportConfig};
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
+use crate::memory::Allowance;
 use crate::report::log::{Log, Way};
 use crate::report::thread::event_name;
 use crate::report::{Complaints, StartError, json};
@@ -31,6 +32,7 @@ pub struct Events {
     end: End,
     missed: u64,
     untold: Untold,
+    allowance: Allowance,
 }
 
 /// How many events there were that no line has told yet, nor counted as missed.
@@ -111,6 +113,7 @@ impl Events {
             last,
             missed: 0,
             untold,
+            allowance: Allowance::default(),
         })
     }
 
@@ -125,6 +128,10 @@ impl Events {
             return;
         };
         self.untold.add(1);
+        if !self.allowance.take(size_of::<Snapshot>()) {
+            self.missed += 1;
+            return;
+        }
         let news = News {
             missed: self.missed,
             event: Some(name),

@@ -27,6 +27,7 @@ use crate::core::spill::Batch;
 use crate::engine::{Event, Reporter};
 use crate::sys::Files;
 use commands::Commands;
+pub use commands::describe;
 use events::{Events, Untold};
 use lost::Lost;
 

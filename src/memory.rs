@@ -1,0 +1,129 @@
+//! How much memory is left under the limits of this process (`ulimit -v`, `ulimit -d`), asked before much
+//! of it is taken.
+//!
+//! An allocation that fails aborts, unless whoever makes it expects that. Those that grow with the data do;
+//! the many small ones, and those of the libraries, cannot. So whoever takes much leaves a [`MARGIN`] for
+//! them: what is held can then still be written, and what went wrong be told.
+//!
+//! A leaf of the house: every room may use it. Refuses to try, for what it took to try would be missing for
+//! another thread at that moment: it asks the kernel. Without a limit it asks nothing.
+
+use std::sync::OnceLock;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Resource, getrlimit};
+
+/// What is left for all the small allocations, a turn's events among them, and for the thread that tells
+/// what went wrong, which takes half of it.
+pub const MARGIN: usize = 1024 * 1024;
+
+/// What the begin of the process takes, with the definition of the command line.
+const BEGIN: usize = 2 * MARGIN;
+
+/// What is asked for at once on behalf of many small takers.
+const STEP: usize = MARGIN / 4;
+
+/// Whether so many bytes are left.
+pub fn is_there(bytes: usize) -> bool {
+    left().is_none_or(|left| left >= bytes as u64)
+}
+
+/// The same, with a margin beside it.
+pub fn may_be_taken(bytes: usize) -> bool {
+    is_there(bytes.saturating_add(MARGIN))
+}
+
+/// Whether the process can begin at all.
+pub fn is_enough_to_begin() -> bool {
+    is_there(BEGIN)
+}
+
+/// What is left, up to `most` bytes.
+pub fn available(most: usize) -> usize {
+    let left = left().and_then(|left| usize::try_from(left).ok());
+    left.map_or(most, |left| left.min(most))
+}
+
+/// What the limits leave; None without limits, or where it cannot be known.
+fn left() -> Option<u64> {
+    static LIMITS: OnceLock<[Option<u64>; 2]> = OnceLock::new();
+    let limits = || [Resource::As, Resource::Data].map(|limit| getrlimit(limit).current);
+    let limits = LIMITS.get_or_init(limits);
+    if *limits == [None; 2] {
+        return None;
+    }
+    let used = used()?;
+    let left = limits.iter().zip(used);
+    left.filter_map(|(limit, used)| Some(limit.as_ref()?.saturating_sub(used)))
+        .min()
+}
+
+/// What was taken: of addresses, and of those for data. Takes no memory itself.
+fn used() -> Option<[u64; 2]> {
+    let file = rustix::fs::open("/proc/self/statm", OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut room = [0; 128];
+    let count = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut room)).ok()?;
+    let text = std::str::from_utf8(&room[..count]).ok()?;
+    in_statm(text, rustix::param::page_size() as u64)
+}
+
+/// In pages: size, resident, shared, text, 0, data and stack, 0.
+fn in_statm(text: &str, page: u64) -> Option<[u64; 2]> {
+    let field = |number| -> Option<u64> {
+        let pages = text.split_ascii_whitespace().nth(number)?;
+        pages.parse::<u64>().ok()?.checked_mul(page)
+    };
+    Some([field(0)?, field(5)?])
+}
+
+/// Permission to take memory in small pieces, without a system call for each.
+#[derive(Debug, Default)]
+pub struct Allowance {
+    left: usize,
+}
+
+impl Allowance {
+    /// Whether `bytes` more may be taken. What is given back does not count: asking again is cheap.
+    pub fn take(&mut self, bytes: usize) -> bool {
+        if bytes > self.left {
+            if !may_be_taken(bytes.saturating_add(STEP)) {
+                self.left = 0;
+                return false;
+            }
+            self.left = bytes + STEP;
+        }
+        self.left -= bytes;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_is_what_the_kernel_says() {
+        let text = "3210 654 432 11 0 321 0\n";
+        assert_eq!(in_statm(text, 4096), Some([3210 << 12, 321 << 12]));
+        assert_eq!(in_statm("1 2 3", 1), None);
+        assert_eq!(in_statm("", 1), None);
+        let [before, data] = used().expect("/proc");
+        assert!(before > data && data > 0);
+        let large = memmap2::MmapOptions::new().len(1 << 30).map_anon();
+        let large = large.expect("addresses");
+        // Others may have given some back meanwhile.
+        assert!(used().expect("/proc")[0] > before + (1 << 29));
+        drop(large);
+    }
+
+    #[test]
+    fn an_allowance_lasts_for_many_small_pieces() {
+        let mut allowance = Allowance::default();
+        assert!(allowance.take(100));
+        assert_eq!(allowance.left, STEP);
+        assert!(allowance.take(STEP));
+        assert_eq!(allowance.left, 0);
+        assert!(allowance.take(1));
+        assert_eq!(allowance.left, STEP);
+    }
+}

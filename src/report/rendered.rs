@@ -1,0 +1,97 @@
+//! Every text that reports are made of, without a run and without a terminal: for tests that draw any
+//! account, at any width.
+
+use std::io::{self, Write};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::format::Abilities;
+use super::output::Descriptor;
+use super::sideways::describe;
+use super::statistics::Statistics;
+use super::thread::{LastWord, Scribe};
+use super::{Closing, json, metrics};
+use crate::config::ReportConfig;
+use crate::core::snapshot::Snapshot;
+use crate::engine::Event;
+
+const EVENTS: [Event; 7] = [
+    Event::Interval,
+    Event::Asked,
+    Event::Pressured,
+    Event::Flowing,
+    Event::Loss,
+    Event::Opened,
+    Event::Closed,
+];
+
+/// What was written.
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let mut page = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        page.extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `config` says of these moments, of which the last is the end: where colours and UTF-8 can be
+/// shown, or not.
+pub fn report(config: &ReportConfig, moments: &[Snapshot], colourful: bool) -> String {
+    let abilities = Abilities {
+        utf8: colourful,
+        colour: colourful,
+    };
+    let page = Page::default();
+    // What is drawn on a terminal, rather than written over, goes to nowhere.
+    let null = Descriptor::open(std::path::Path::new("/dev/null")).ok();
+    let null = null.map(|(null, _)| null);
+    for terminal in [None, null] {
+        let out = Box::new(page.clone());
+        let mut scribe = Scribe::drawing(config.clone(), out, terminal, abilities);
+        scribe.begin();
+        for moment in moments {
+            for event in EVENTS {
+                scribe.report(event, moment);
+            }
+            scribe.error("an error".to_owned());
+            scribe.suspend();
+        }
+        let mut closing = Closing {
+            statistics: Statistics::new(config.records),
+            dropped: 1,
+            untold_events: 1,
+        };
+        for moment in moments {
+            closing.statistics.add(moment.out_rate.unwrap_or(0.0));
+        }
+        let last = moments.last().cloned().map(Box::new);
+        scribe.end(LastWord {
+            errors: vec!["a late error".to_owned()],
+            summary: last.map(|last| (last, closing)),
+            hurry: Instant::now(),
+        });
+    }
+    let page = page.0.lock().unwrap_or_else(PoisonError::into_inner);
+    String::from_utf8_lossy(&page).into_owned()
+}
+
+/// What others are told of a moment: of events, a JSON object each; for Prometheus, a page.
+pub fn sideways(config: &ReportConfig, moment: &Snapshot) -> (String, String) {
+    for event in EVENTS {
+        let name = config.name.as_deref();
+        describe(&mut Command::new("true"), event, moment, name);
+    }
+    let lines = [
+        json::line("loss", moment, config, None),
+        json::missed(moment.input.bytes, moment, config),
+    ];
+    (lines.join("\n"), metrics::text(moment, config))
+}
