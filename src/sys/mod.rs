@@ -13,6 +13,7 @@
 //! pid_file     our number in a file
 //! splice       moving bytes between pipes and the rest
 //! kept         what was read, kept as pages for the output
+//! share        what is taken of the pipe pages that a user's pipes share
 //! flow         how long a dense stream may be left alone
 //! poll         one wait for all of these
 //! signals      as flags, and as one more descriptor to wait for
@@ -34,6 +35,7 @@ mod output;
 mod pid_file;
 mod pipes;
 mod poll;
+mod share;
 mod signals;
 mod skip;
 mod sources;
@@ -54,12 +56,14 @@ use crate::engine::{Granted, Interest, Place, Read, Ready, Signal, Splice, Syste
 
 use clock::Clock;
 use demand::Demand;
+use descriptor::LARGEST_PIPE;
 use flow::Flows;
 use input::Input;
 use kept::Kept;
 use output::{Output, Watch};
 use pipes::Pipes;
 use poll::PollSet;
+use share::{Share, Turn};
 use signals::Signals;
 use sources::Sources;
 use splice::Scratch;
@@ -87,6 +91,7 @@ pub struct RealSystem {
     /// None within the option: it cannot be had.
     kept: Option<Option<Kept>>,
     pipe_bound: u64,
+    share: Share,
     flows: Flows,
     reads_stdin: bool,
     sink: Sink,
@@ -107,8 +112,8 @@ pub enum Patience {
 
 impl RealSystem {
     /// Checks stdin and stdout, begins to hear signals, and makes ready to read `sources` in order
-    /// and to write where `transfer` says. Pipes at either side are grown to at most `pipe_bound`
-    /// bytes, and never beyond 1 MiB. The clock starts.
+    /// and to write where `transfer` says. Pipes at either side may be grown to at most
+    /// `pipe_bound` bytes, and never beyond 1 MiB. The clock starts.
     ///
     /// # Errors
     ///
@@ -136,7 +141,6 @@ impl RealSystem {
             (false, Patience::NeverWaits) => Output::impatient,
         };
         let output = over(output).map_err(StartError::system("write to stdout"))?;
-        output.grow(pipe_bound);
         let demand = demand
             .map(|source| Demand::open(&source).map_err(no_demand(&source)))
             .transpose()?;
@@ -154,6 +158,7 @@ impl RealSystem {
             scratch: None,
             kept: None,
             pipe_bound,
+            share: Share::new(),
             flows: Flows::default(),
             demand,
             output: Some(output),
@@ -168,6 +173,7 @@ impl RealSystem {
         if reads_now || takes_now || output.is_some_and(Output::ready_now) {
             return Some(Duration::ZERO);
         }
+        let until = [until, self.share.due()].into_iter().flatten().min();
         let limit = until.map(|until| until.saturating_sub(self.clock.now()));
         if output.is_some_and(Output::distrusts_poll) {
             return Some(limit.map_or(NAP, |limit| limit.min(NAP)));
@@ -186,6 +192,39 @@ impl RealSystem {
         let flows = &mut self.flows;
         let sleep = flows.sleep(now, interest, pipe, unread, untaken)?;
         Some(limit.map_or(sleep, |limit| limit.min(sleep)))
+    }
+
+    /// Takes large pipes for a stream that is worth them, and gives them back when it no longer is.
+    fn mind_pipes(&mut self) {
+        let (clock, bound) = (&self.clock, self.pipe_bound);
+        let own = match self.pipes.are_made() {
+            true => self.pipes.all(),
+            false => 0,
+        };
+        match self.share.turn(self.flows.input.total(), || clock.now()) {
+            Turn::Nothing => {}
+            // Those at both sides, and those of our own if they are needed.
+            Turn::Grow if self.share.allows(2 * LARGEST_PIPE + own, clock.now()) => {
+                self.share.grew();
+                self.sources.grow();
+                if let Some(output) = &mut self.output {
+                    output.grow(bound);
+                }
+                if own > 0 {
+                    self.pipes.grow();
+                }
+            }
+            Turn::Grow => {}
+            Turn::GiveBack => {
+                // As a rule it is empty between two turns.
+                let stays = |kept: &Option<Kept>| kept.as_ref().is_none_or(Kept::is_ahead);
+                self.kept = self.kept.take().filter(stays);
+                let output = self.output.as_mut().is_none_or(Output::give_back);
+                let input = self.sources.give_back();
+                let own = self.pipes.give_back();
+                self.share.gave_back(input && output && own);
+            }
+        }
     }
 
     /// Whether a read makes sense without asking poll: it opens a source, or starts a ferry.
@@ -260,6 +299,13 @@ impl System for RealSystem {
             return Splice::Unable;
         };
         let output = output.splice_target(scratch);
+        if let Place::Pipe(_) = to
+            && self.share.is_generous()
+            && !self.pipes.are_made()
+            && self.share.allows(self.pipes.all(), self.clock.now())
+        {
+            self.pipes.grow();
+        }
         let answer = match (from, to) {
             (Place::Input, Place::Output) => self.sources.pass(output, most, scratch),
             (Place::Input, Place::Pipe(number)) => match self.pipes.writer(number) {
@@ -290,6 +336,12 @@ impl System for RealSystem {
     fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Splice {
         let from_pipe = self.sources.pipe_size() > 0;
         if !from_pipe || self.output.as_mut().and_then(Output::twin).is_none() {
+            return Splice::Unable;
+        }
+        let has_pipes = matches!(self.kept, Some(Some(_)));
+        let (share, clock) = (&mut self.share, &self.clock);
+        let mut may_make = || share.is_generous() && share.allows(2 * LARGEST_PIPE, clock.now());
+        if !has_pipes && !may_make() {
             return Splice::Unable;
         }
         let bound = self.pipe_bound;
@@ -332,6 +384,7 @@ impl System for RealSystem {
     }
 
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
+        self.mind_pipes();
         let limit = self.limit(interest, until);
         let sleep = self.sleep(interest, limit);
         let (asked, limit) = match sleep {

@@ -15,9 +15,10 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, SocketType};
 
 use crate::engine::Write;
 
-use super::descriptor::{Kind, Twin, grow_pipe, is_on_disk, reopen};
+use super::descriptor::{Kind, Twin, is_on_disk, reopen};
 use super::ferry::{Crossing, FILE_WRITE_MOST, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
 use super::poll::{Place, PollSet, look};
+use super::share::Lent;
 use super::splice::{self, Scratch};
 
 /// The most parts that the system takes in one call.
@@ -41,6 +42,8 @@ pub(super) struct Output {
     /// How to write a pipe that was spliced to.
     way_back: Option<Rc<Scratch>>,
     twin: Twin,
+    /// Its size, if it is a pipe.
+    lent: Option<Lent>,
 }
 
 #[derive(Debug)]
@@ -153,6 +156,7 @@ impl Output {
             _ => PollFlags::empty(),
         };
         Output {
+            lent: (kind == Kind::Pipe).then(|| Lent::of(&fd)),
             fd,
             kind,
             way,
@@ -166,10 +170,17 @@ impl Output {
     }
 
     /// Grows the output's pipe, if it is one, to at most `bound` bytes.
-    pub(super) fn grow(&self, bound: u64) {
-        if self.kind == Kind::Pipe {
-            grow_pipe(&self.fd, bound);
+    pub(super) fn grow(&mut self, bound: u64) {
+        if let Some(lent) = &mut self.lent {
+            lent.grow(&self.fd, bound);
         }
+    }
+
+    /// Its pipe is what it was, or what its content needs. Returns whether it is what it was.
+    pub(super) fn give_back(&mut self) -> bool {
+        self.lent
+            .as_mut()
+            .is_none_or(|lent| lent.give_back(&self.fd))
     }
 
     /// How many bytes wait for the reader of a pipe; 0 where that cannot be told.
