@@ -202,6 +202,6 @@ fn fourteen_whose_consumers_stopped_leave_their_user_a_quarter_of_his_pipes() {
         let now: Vec<_> = user.running().iter().map(|id| waits(*id)).collect();
         std::mem::replace(&mut before, now.clone()) == now
     });
-    assert_eq!(user.new_pipe_after(200), USUAL);
+    assert_eq!(user.new_pipe_after(100), USUAL);
     end(shells);
 }

@@ -56,7 +56,6 @@ use crate::engine::{Granted, Interest, Place, Read, Ready, Signal, Splice, Syste
 
 use clock::Clock;
 use demand::Demand;
-use descriptor::LARGEST_PIPE;
 use flow::Flows;
 use input::Input;
 use kept::Kept;
@@ -197,32 +196,44 @@ impl RealSystem {
     /// Takes large pipes for a stream that is worth them, and gives them back when it no longer is.
     fn mind_pipes(&mut self) {
         let (clock, bound) = (&self.clock, self.pipe_bound);
-        let own = match self.pipes.are_made() {
-            true => self.pipes.all(),
-            false => 0,
-        };
         match self.share.turn(self.flows.input.total(), || clock.now()) {
             Turn::Nothing => {}
-            // Those at both sides, and those of our own if they are needed.
-            Turn::Grow if self.share.allows(2 * LARGEST_PIPE + own, clock.now()) => {
+            Turn::Grow => {
                 self.share.grew();
                 self.sources.grow();
                 if let Some(output) = &mut self.output {
                     output.grow(bound);
                 }
-                if own > 0 {
+                // Those of our own if they are needed.
+                if self.pipes.are_made() {
                     self.pipes.grow();
                 }
+                if !self.share.leaves_enough(clock.now()) {
+                    self.give_back();
+                }
             }
-            Turn::Grow => {}
-            Turn::GiveBack => {
-                // As a rule it is empty between two turns.
-                let stays = |kept: &Option<Kept>| kept.as_ref().is_none_or(Kept::is_ahead);
-                self.kept = self.kept.take().filter(stays);
-                let output = self.output.as_mut().is_none_or(Output::give_back);
-                let input = self.sources.give_back();
-                let own = self.pipes.give_back();
-                self.share.gave_back(input && output && own);
+            Turn::GiveBack => self.give_back(),
+        }
+    }
+
+    /// All pipes are what they were, or what they hold.
+    fn give_back(&mut self) {
+        // As a rule it is empty between two turns.
+        let stays = |kept: &Option<Kept>| kept.as_ref().is_none_or(Kept::is_ahead);
+        self.kept = self.kept.take().filter(stays);
+        let output = self.output.as_mut().is_none_or(Output::give_back);
+        let input = self.sources.give_back();
+        let own = self.pipes.give_back();
+        self.share.gave_back(input && output && own);
+    }
+
+    /// Makes our own pipes large where they are needed and were not yet.
+    fn grow_own(&mut self) {
+        let now = || self.clock.now();
+        if !self.pipes.are_made() && self.share.may_try(now()) {
+            self.pipes.grow();
+            if !self.share.leaves_enough(now()) {
+                self.pipes.give_back();
             }
         }
     }
@@ -288,24 +299,21 @@ impl System for RealSystem {
 
     fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let takes = |output: &mut Output| output.can_be_spliced_to();
+        if !self.output.as_mut().is_some_and(takes) {
+            return Splice::Unable;
+        }
+        if let Place::Pipe(_) = to {
+            self.grow_own();
+        }
         let Some(output) = &mut self.output else {
             return Splice::Unable;
         };
-        if !output.can_be_spliced_to() {
-            return Splice::Unable;
-        }
         let make = || Scratch::new().map(Rc::new);
         let Some(scratch) = self.scratch.get_or_insert_with(make) else {
             return Splice::Unable;
         };
         let output = output.splice_target(scratch);
-        if let Place::Pipe(_) = to
-            && self.share.is_generous()
-            && !self.pipes.are_made()
-            && self.share.allows(self.pipes.all(), self.clock.now())
-        {
-            self.pipes.grow();
-        }
         let answer = match (from, to) {
             (Place::Input, Place::Output) => self.sources.pass(output, most, scratch),
             (Place::Input, Place::Pipe(number)) => match self.pipes.writer(number) {
@@ -338,14 +346,13 @@ impl System for RealSystem {
         if !from_pipe || self.output.as_mut().and_then(Output::twin).is_none() {
             return Splice::Unable;
         }
-        let has_pipes = matches!(self.kept, Some(Some(_)));
-        let (share, clock) = (&mut self.share, &self.clock);
-        let mut may_make = || share.is_generous() && share.allows(2 * LARGEST_PIPE, clock.now());
-        if !has_pipes && !may_make() {
-            return Splice::Unable;
+        if self.kept.is_none() && self.share.may_try(self.clock.now()) {
+            let kept = Kept::new(self.pipe_bound);
+            if self.share.leaves_enough(self.clock.now()) {
+                self.kept = Some(kept);
+            }
         }
-        let bound = self.pipe_bound;
-        let Some(kept) = self.kept.get_or_insert_with(|| Kept::new(bound)) else {
+        let Some(Some(kept)) = &mut self.kept else {
             return Splice::Unable;
         };
         let most = usize::try_from(most).unwrap_or(usize::MAX);

@@ -61,11 +61,6 @@ impl Pipes {
         }
     }
 
-    /// What all of them take when they are large.
-    pub(super) fn all(&self) -> usize {
-        self.pipes.len() * LARGEST_PIPE
-    }
-
     /// Whether there are any.
     pub(super) fn are_made(&self) -> bool {
         self.pipes.iter().any(Option::is_some)

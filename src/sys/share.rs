@@ -11,8 +11,9 @@
 //!                     less than that has come in a second: give back
 //! ```
 //!
-//! How much of the limit is left cannot be read, so it is tried out: as many pages as shall be left are taken
-//! for a moment, in pipes that are closed at once. The kernel refuses a pipe to grow past the limit, so
+//! How much of the limit is left cannot be read, so it is tried out: when pipes have grown, as many pages as
+//! shall be left are taken for a moment, in pipes that are closed at once, and where that fails, what has
+//! grown is given back. In this order two processes that try at the same time cannot both take the last. The kernel refuses a pipe to grow past the limit, so
 //! others can still make theirs meanwhile, unless the rest is less than one of them takes.
 //!
 //! Knows neither which pipes there are nor what is in them.
@@ -80,11 +81,6 @@ impl Share {
         }
     }
 
-    /// Whether the stream is worth large pipes now.
-    pub(super) fn is_generous(&self) -> bool {
-        self.is_generous
-    }
-
     /// So many bytes have come so far.
     pub(super) fn turn(&mut self, came: u64, now: impl Fn() -> Duration) -> Turn {
         let recent = came - self.came;
@@ -124,20 +120,22 @@ impl Share {
         self.is_at_rest = true;
     }
 
-    /// Whether pipes may take so many bytes more, and still leave enough to others.
-    pub(super) fn allows(&mut self, bytes: usize, now: Duration) -> bool {
-        if now < self.refused_until {
-            return false;
-        }
+    /// Whether more pipes may be large: [`Share::leaves_enough`] must be asked when they are.
+    pub(super) fn may_try(&self, now: Duration) -> bool {
+        self.is_generous && now >= self.refused_until
+    }
+
+    /// Whether enough is left to others with what has grown; else that must shrink again.
+    pub(super) fn leaves_enough(&mut self, now: Duration) -> bool {
         let (left, each) = *self.left.get_or_insert_with(to_be_left);
-        let allows = left == 0 || is_free(bytes + left, each);
-        if allows {
+        let is_enough = left == 0 || is_free(left, each);
+        if is_enough {
             self.pause = FIRST_PAUSE;
         } else {
             self.refused_until = now.saturating_add(self.pause);
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         }
-        allows
+        is_enough
     }
 }
 
@@ -276,13 +274,13 @@ mod tests {
         let mut share = Share::new();
         // No pipe is so large, whoever asks.
         share.left = Some((1 << 20, 3 << 30));
-        assert!(!share.allows(1, Duration::ZERO));
+        assert!(!share.leaves_enough(Duration::ZERO));
         assert_eq!(share.refused_until, SECOND);
         assert_eq!(share.turn(WORTH, || SECOND / 2), Turn::Nothing);
-        assert!(!share.allows(1, SECOND));
+        assert!(!share.leaves_enough(SECOND));
         assert_eq!(share.refused_until, 3 * SECOND);
         share.left = Some((0, LARGEST_PIPE));
-        assert!(share.allows(1, 3 * SECOND), "there is no limit");
+        assert!(share.leaves_enough(3 * SECOND), "there is no limit");
         assert_eq!(share.pause, SECOND);
     }
 
