@@ -186,7 +186,9 @@ pub(super) struct Args {
 
     /// With -L: save up at most so much credit [default: a tenth of a second]
     ///
-    /// It is the most that goes out at once after a pause, in the unit of -L; at least 1.
+    /// It is the most that goes out at once after a pause, in the unit of -L; at least 1. Less than what comes
+    /// in 10 ms counts as that: a timer cannot pace smaller portions. Over any time, at most what the rate
+    /// gives for it and one burst goes out.
     #[arg(help_heading = "Output rate", long, value_name = "SIZE",
           allow_hyphen_values = true, value_parser = size::parse_positive)]
     pub(super) burst: Option<u64>,

@@ -42,11 +42,16 @@ pub struct Pipes {
     held: u64,
 }
 
+/// How many pipes of `size` bytes there may be for `capacity` bytes. One more than they fill: while the
+/// oldest is partly empty, its slots are of no use yet.
+pub fn most(capacity: u64, size: u64) -> usize {
+    (capacity.div_ceil(size) + 1).min(MOST) as usize
+}
+
 impl Pipes {
-    /// Pipes of `size` (>= 1) bytes for `capacity` bytes, or for a part of them. One more than they
-    /// fill: while the oldest is partly empty, its slots are of no use yet.
+    /// Pipes of `size` (>= 1) bytes for `capacity` bytes, or for a part of them.
     pub fn new(capacity: u64, size: u64) -> Self {
-        let most = (capacity.div_ceil(size) + 1).min(MOST) as usize;
+        let most = most(capacity, size);
         Self {
             in_use: VecDeque::with_capacity(most),
             free: (0..most).rev().collect(),

@@ -111,8 +111,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
         let wrote = if self.pass(now) {
             true
-        } else if self.relay.is_full() {
-            // What can leave makes room first: a full queue loses what is read.
+        } else if self.relay.writes_first() {
             let wrote = self.write(now);
             self.read(now);
             wrote

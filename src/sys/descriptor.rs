@@ -10,7 +10,7 @@ use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Stat, major, mino
 use rustix::io::{self, Errno};
 
 /// No pipe is grown beyond this: a larger pipe behind us is data that no policy can reach.
-const LARGEST_PIPE: usize = 1 << 20;
+pub(super) const LARGEST_PIPE: usize = 1 << 20;
 
 /// What a descriptor refers to, as far as it decides how to read and write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

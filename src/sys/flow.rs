@@ -50,6 +50,8 @@ fn time_to_gather(pipe: u64, rate: f64) -> Option<Duration> {
 /// How fast one side's bytes move.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
+    /// In all.
+    total: u64,
     /// Since the last turn.
     moved: u64,
     turned: Duration,
@@ -71,6 +73,12 @@ impl Stream {
     /// So many bytes came, or were taken.
     pub(super) fn moved(&mut self, bytes: u64) {
         self.moved += bytes;
+        self.total += bytes;
+    }
+
+    /// So many did in all.
+    pub(super) fn total(&self) -> u64 {
+        self.total
     }
 
     /// A turn is over, and this side is waited for.

@@ -17,6 +17,7 @@
 //! memory_limit what our control group leaves us
 //! splice       moving bytes between pipes and the rest
 //! kept         what was read, kept as pages for the output
+//! share        what is taken of the pipe pages that a user's pipes share
 //! flow         how long a dense stream may be left alone
 //! poll         one wait for all of these
 //! signals      as flags, and as one more descriptor to wait for
@@ -43,6 +44,7 @@ pub(crate) mod path;
 mod pid_file;
 mod pipes;
 mod poll;
+mod share;
 mod signals;
 mod skip;
 mod sources;
@@ -76,6 +78,7 @@ use output::{Output, Watch};
 use pid_file::PidFile;
 use pipes::Pipes;
 use poll::PollSet;
+use share::{Share, Turn};
 use signals::Signals;
 use sources::Sources;
 use splice::{Drain, Scratch};
@@ -106,6 +109,7 @@ pub struct RealSystem {
     /// None within the option: it cannot be had.
     kept: Option<Option<Kept>>,
     pipe_bound: u64,
+    share: Share,
     flows: Flows,
     reads_stdin: bool,
     sink: Sink,
@@ -128,9 +132,9 @@ pub enum Patience {
 
 impl RealSystem {
     /// Checks stdin and stdout, begins to hear signals, and makes ready to read `sources` in order
-    /// and to write where `transfer` says. Pipes at either side are grown to at most `pipe_bound`
-    /// bytes, and never beyond 1 MiB. The clock starts. Where calls may hang ([`may_hang`]), this is
-    /// done under a `watch`.
+    /// and to write where `transfer` says. Pipes at either side may be grown to at most
+    /// `pipe_bound` bytes, and never beyond 1 MiB. The clock starts. Where calls may hang
+    /// ([`may_hang`]), this is done under a `watch`.
     ///
     /// # Errors
     ///
@@ -168,7 +172,6 @@ impl RealSystem {
             (false, Patience::NeverWaits) => Output::impatient,
         };
         let output = over(output).map_err(StartError::system("write to stdout"))?;
-        output.grow(pipe_bound);
         Ok(RealSystem {
             clock: Clock::start(),
             signals,
@@ -182,6 +185,7 @@ impl RealSystem {
             scratch: None,
             kept: None,
             pipe_bound,
+            share: Share::new(),
             flows: Flows::default(),
             demand,
             output: Some(output),
@@ -201,6 +205,7 @@ impl RealSystem {
         if reads_now || takes_now || output.is_some_and(Output::ready_now) {
             return Some(Duration::ZERO);
         }
+        let until = [until, self.share.due()].into_iter().flatten().min();
         let limit = until.map(|until| until.saturating_sub(self.clock.now()));
         let naps = interest.input && self.sources.is_leased();
         if naps || output.is_some_and(Output::distrusts_poll) {
@@ -220,6 +225,51 @@ impl RealSystem {
         let flows = &mut self.flows;
         let sleep = flows.sleep(now, interest, pipe, unread, untaken)?;
         Some(limit.map_or(sleep, |limit| limit.min(sleep)))
+    }
+
+    /// Takes large pipes for a stream that is worth them, and gives them back when it no longer is.
+    fn mind_pipes(&mut self) {
+        let (clock, bound) = (&self.clock, self.pipe_bound);
+        match self.share.turn(self.flows.input.total(), || clock.now()) {
+            Turn::Nothing => {}
+            Turn::Grow => {
+                self.share.grew();
+                self.sources.grow();
+                if let Some(output) = &mut self.output {
+                    output.grow(bound);
+                }
+                // Those of our own if they are needed.
+                if self.pipes.are_made() {
+                    self.pipes.grow();
+                }
+                if !self.share.leaves_enough(clock.now()) {
+                    self.give_back();
+                }
+            }
+            Turn::GiveBack => self.give_back(),
+        }
+    }
+
+    /// All pipes are what they were, or what they hold.
+    fn give_back(&mut self) {
+        // As a rule it is empty between two turns.
+        let stays = |kept: &Option<Kept>| kept.as_ref().is_none_or(Kept::is_ahead);
+        self.kept = self.kept.take().filter(stays);
+        let output = self.output.as_mut().is_none_or(Output::give_back);
+        let input = self.sources.give_back();
+        let own = self.pipes.give_back();
+        self.share.gave_back(input && output && own);
+    }
+
+    /// Makes our own pipes large where they are needed and were not yet.
+    fn grow_own(&mut self) {
+        let now = || self.clock.now();
+        if !self.pipes.are_made() && self.share.may_try(now()) {
+            self.pipes.grow();
+            if !self.share.leaves_enough(now()) {
+                self.pipes.give_back();
+            }
+        }
     }
 
     /// Whether a read makes sense without asking poll: it opens a source, or starts a ferry.
@@ -300,14 +350,18 @@ impl System for RealSystem {
 
     fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
+        // What is in a pipe of ours must leave it all the same.
+        let empties = matches!(from, Place::Pipe(_));
+        let takes = |output: &mut Output| empties || output.can_be_spliced_to();
+        if !self.output.as_mut().is_some_and(takes) {
+            return Splice::Unable;
+        }
+        if let Place::Pipe(_) = to {
+            self.grow_own();
+        }
         let Some(output) = &mut self.output else {
             return Splice::Unable;
         };
-        // What is in a pipe of ours must leave it all the same.
-        let empties = matches!(from, Place::Pipe(_));
-        if !empties && !output.can_be_spliced_to() {
-            return Splice::Unable;
-        }
         let make = || Scratch::new().map(Rc::new);
         let Some(scratch) = self.scratch.get_or_insert_with(make) else {
             return Splice::Unable;
@@ -347,8 +401,13 @@ impl System for RealSystem {
         if !from_pipe || self.output.as_mut().and_then(Output::twin).is_none() {
             return Splice::Unable;
         }
-        let bound = self.pipe_bound;
-        let Some(kept) = self.kept.get_or_insert_with(|| Kept::new(bound)) else {
+        if self.kept.is_none() && self.share.may_try(self.clock.now()) {
+            let kept = Kept::new(self.pipe_bound);
+            if self.share.leaves_enough(self.clock.now()) {
+                self.kept = Some(kept);
+            }
+        }
+        let Some(Some(kept)) = &mut self.kept else {
             return Splice::Unable;
         };
         let most = usize::try_from(most).unwrap_or(usize::MAX);
@@ -387,6 +446,7 @@ impl System for RealSystem {
     }
 
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
+        self.mind_pipes();
         let limit = self.limit(interest, until);
         let sleep = self.sleep(interest, limit);
         let (asked, limit) = match sleep {

@@ -15,11 +15,10 @@ use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketType};
 use crate::core::sent::Leftover;
 use crate::engine::Write;
 
-use super::descriptor::{
-    Indirect, Kind, Twin, grow_pipe, is_on_disk, is_refusal, may_be_read, reopen,
-};
+use super::descriptor::{Indirect, Kind, Twin, is_on_disk, is_refusal, may_be_read, reopen};
 use super::ferry::{Crossing, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
 use super::poll::{Place, PollSet, look};
+use super::share::Lent;
 use super::splice::{self, Scratch};
 
 /// The most parts that the system takes in one call.
@@ -49,6 +48,8 @@ pub(super) struct Output {
     indirect: Option<Indirect>,
     /// An error was told.
     has_failed: bool,
+    /// Its size, if it is a pipe.
+    lent: Option<Lent>,
 }
 
 #[derive(Debug)]
@@ -167,6 +168,7 @@ impl Output {
             _ => PollFlags::empty(),
         };
         Output {
+            lent: (kind == Kind::Pipe).then(|| Lent::of(&fd)),
             fd,
             kind,
             way,
@@ -183,10 +185,17 @@ impl Output {
     }
 
     /// Grows the output's pipe, if it is one, to at most `bound` bytes.
-    pub(super) fn grow(&self, bound: u64) {
-        if self.kind == Kind::Pipe {
-            grow_pipe(&self.fd, bound);
+    pub(super) fn grow(&mut self, bound: u64) {
+        if let Some(lent) = &mut self.lent {
+            lent.grow(&self.fd, bound);
         }
+    }
+
+    /// Its pipe is what it was, or what its content needs. Returns whether it is what it was.
+    pub(super) fn give_back(&mut self) -> bool {
+        self.lent
+            .as_mut()
+            .is_none_or(|lent| lent.give_back(&self.fd))
     }
 
     /// How many bytes wait for the reader of a pipe; 0 where that cannot be told.

@@ -15,11 +15,12 @@ use rustix::io::Errno;
 use crate::config::{SkipErrors, Source};
 use crate::engine::{Read, SourceError, Splice};
 
-use super::descriptor::{duplicate, grow_pipe};
+use super::descriptor::duplicate;
 use super::files::{Files, Role};
 use super::input::{Ahead, Input};
 use super::kept::Kept;
 use super::path::{self, Opened};
+use super::share::Lent;
 use super::skip::{Gap, Skipper};
 use super::splice::{self, Scratch};
 use super::startup::source_name;
@@ -28,8 +29,10 @@ use super::startup::source_name;
 #[derive(Debug)]
 pub(super) struct Sources {
     current: Option<(Source, Input)>,
-    /// What the pipe of the current one holds; 0 for everything else.
-    pipe_size: usize,
+    /// The size of the current one, if it is a pipe.
+    lent: Option<Lent>,
+    /// Pipes may be large.
+    is_generous: bool,
     /// A source that could not be opened, and nobody was told yet.
     failed: Option<SourceError>,
     rest: VecDeque<Source>,
@@ -57,8 +60,8 @@ enum Next {
 }
 
 impl Sources {
-    /// Nothing is opened yet. None may be one of `files` that is written; pipes are grown to at most
-    /// `pipe_bound` bytes. With `skip`, what cannot be read becomes null bytes.
+    /// Nothing is opened yet. None may be one of `files` that is written; pipes may be grown to at
+    /// most `pipe_bound` bytes. With `skip`, what cannot be read becomes null bytes.
     pub(super) fn new(
         sources: Vec<Source>,
         files: Files,
@@ -67,7 +70,8 @@ impl Sources {
     ) -> Sources {
         Sources {
             current: None,
-            pipe_size: 0,
+            lent: None,
+            is_generous: false,
             failed: None,
             rest: sources.into(),
             files,
@@ -248,11 +252,30 @@ impl Sources {
                 input_over(opened)?
             }
         };
-        self.pipe_size = match input.pipe() {
-            Some(pipe) => grow_pipe(pipe, self.pipe_bound),
-            None => 0,
-        };
+        self.lent = input.pipe().map(Lent::of);
+        if let (Some(lent), Some(pipe), true) = (&mut self.lent, input.pipe(), self.is_generous) {
+            lent.grow(pipe, self.pipe_bound);
+        }
         Ok(input)
+    }
+
+    /// Grows the pipe of the current input, and those of inputs to come.
+    pub(super) fn grow(&mut self) {
+        self.is_generous = true;
+        let pipe = self.current.as_ref().and_then(|(_, input)| input.pipe());
+        if let (Some(lent), Some(pipe)) = (&mut self.lent, pipe) {
+            lent.grow(pipe, self.pipe_bound);
+        }
+    }
+
+    /// That pipe is what it was, or what its content needs. Returns whether it is what it was.
+    pub(super) fn give_back(&mut self) -> bool {
+        self.is_generous = false;
+        let pipe = self.current.as_ref().and_then(|(_, input)| input.pipe());
+        match (&mut self.lent, pipe) {
+            (Some(lent), Some(pipe)) => lent.give_back(pipe),
+            _ => true,
+        }
     }
 
     /// The input to watch; `None` when the next read opens one, or says that there is no more.
@@ -267,7 +290,7 @@ impl Sources {
 
     /// What the pipe of the current input holds; 0 for everything else.
     pub(super) fn pipe_size(&self) -> usize {
-        self.pipe_size
+        self.lent.map_or(0, Lent::size)
     }
 
     /// As [`crate::engine::System::input_pending`]: goes on to the next source where one is at its

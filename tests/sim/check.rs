@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use highwater::config::{Amount, Policy, ReportConfig, ReportMode, Sample, ScreenConfig};
+use highwater::config::{Policy, ReportConfig, ReportMode, Sample, ScreenConfig};
 use highwater::core::account::{Reason, Tally};
 use highwater::core::relay::{Change, Relay};
 use highwater::core::snapshot::{Snapshot, State};
 use highwater::core::spill::Batch;
 use highwater::engine::{Engine, Event, Interest, Reporter, Signal};
 
+use super::bucket::Bucket;
 use super::model::{Model, Phase};
 use super::scenario::Scenario;
 use super::times::Times;
@@ -272,11 +273,7 @@ impl Follower {
                 interval,
                 next: interval,
             }),
-            bucket: scenario.config.rate.map(|rate| Bucket {
-                rate,
-                credit: u128::from(rate.burst) * 1_000_000_000,
-                at: Duration::ZERO,
-            }),
+            bucket: scenario.config.rate.map(Bucket::new),
         }
     }
 
@@ -299,6 +296,7 @@ impl Follower {
                 "deadline: {deadline:?} passed, it is {now:?}"
             );
         }
+        self.times.turn(&self.model);
         self.model.turn(*now);
         // Deadlines are judged when everything at hand was read and written: before the wait that
         // ends a turn, but after a look that a passed deadline gives rise to.
@@ -508,8 +506,8 @@ impl Follower {
         assert_eq!(until, due, "spin: a wake-up for nothing");
     }
 
-    /// While the consumer takes what it is offered, no more is read than fits, and what can leave a
-    /// full buffer makes room first.
+    /// While the consumer takes what it is offered, no more is read than fits, nor than stays below H, and
+    /// what can leave makes room first: in a full buffer, and where what is read may be lost.
     fn check_read(&self, bytes: usize) {
         let (model, capacity) = (&self.model, self.model.config.capacity);
         let held = model.held() as u64;
@@ -519,9 +517,17 @@ impl Follower {
         let room = (capacity - held).min(model.records_left());
         if !may_lose && room > 0 {
             assert!(bytes as u64 <= room, "cap: more is read than fits");
+            let below = model.config.high_water.saturating_sub(held + 1);
+            let is_limited = is_limited || model.config.on_demand;
+            let may_burst = is_limited || !model.reads_beyond_room() || below == 0;
+            assert!(
+                may_burst || bytes as u64 <= below,
+                "watermarks: a burst reaches H"
+            );
         }
         // One write a turn: where that was a mark, or a part, more may be left.
-        if !may_lose && !is_limited && !self.wrote && room == 0 {
+        let may_shed = model.sheds() && model.pressured && !self.times.is_blocked();
+        if !may_lose && !is_limited && !self.wrote && (room == 0 || may_shed) {
             assert!(!model.has_output(), "cap: what could leave does not");
         }
     }
@@ -703,60 +709,5 @@ impl Beat {
             }
         }
         is_due
-    }
-}
-
-/// The rate limit, naively: credit that grows with time up to the burst.
-struct Bucket {
-    rate: highwater::config::Rate,
-    credit: u128,
-    at: Duration,
-}
-
-impl Bucket {
-    fn per_second(&self) -> u64 {
-        match self.rate.per_second {
-            Amount::Bytes(n) | Amount::Records(n) => n,
-        }
-    }
-
-    fn credit_at(&self, now: Duration) -> u128 {
-        let grown = (now - self.at).as_nanos() * u128::from(self.per_second());
-        (self.credit + grown).min(u128::from(self.rate.burst) * 1_000_000_000)
-    }
-
-    fn spend(&mut self, bytes: u64, records: u64, now: Duration) {
-        let units = match self.rate.per_second {
-            Amount::Bytes(_) => bytes,
-            Amount::Records(_) => records,
-        };
-        let credit = self.credit_at(now);
-        let spent = u128::from(units) * 1_000_000_000;
-        assert!(
-            spent <= credit,
-            "rate: {units} went out on {credit} nanocredits"
-        );
-        (self.credit, self.at) = (credit - spent, now);
-    }
-
-    /// Whether there is credit for something of so many bytes to go out.
-    fn lets_out(&self, waiting: usize, now: Duration) -> bool {
-        let wanted = match self.rate.per_second {
-            Amount::Bytes(_) => self.enough().min(waiting as u64),
-            Amount::Records(_) => 1,
-        };
-        self.credit_at(now) >= u128::from(wanted) * 1_000_000_000
-    }
-
-    /// Credit for a fiftieth of a second, or the burst if that is less: hwm may wait for so much,
-    /// and not for more.
-    fn enough(&self) -> u64 {
-        (self.per_second() / 50).clamp(1, self.rate.burst)
-    }
-
-    fn enough_at(&self, now: Duration) -> Duration {
-        let enough = self.enough();
-        let missing = (u128::from(enough) * 1_000_000_000).saturating_sub(self.credit_at(now));
-        now + Duration::from_nanos(missing.div_ceil(u128::from(self.per_second())) as u64)
     }
 }

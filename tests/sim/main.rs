@@ -16,13 +16,14 @@
 //! HWM_SIM_SECONDS=600 cargo test --release --test sim search -- --nocapture
 //! ```
 //!
-//! watchdog   for what never ends
+//! watchdog   for what never ends             bucket    the rate limit, naively
 //! times      what the account must show of time
 //! world      the simulated system        scenario   from a seed to a scenario
 //! model      what must happen, naively   check      the one against the other
 //!
 //! The core alone, against the same model and with shrinking, is a target of tests/fuzz.
 
+mod bucket;
 mod check;
 mod model;
 mod scenario;

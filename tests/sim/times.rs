@@ -49,6 +49,11 @@ impl Times {
         self.blocked = false;
     }
 
+    /// A turn begins. Where nothing is left of what was refused, what comes next was not.
+    pub fn turn(&mut self, model: &Model) {
+        self.blocked &= model.has_output();
+    }
+
     /// Time passes, from `before` to `after`, while the model stands still.
     pub fn pass(&mut self, before: Duration, after: Duration, model: &Model) {
         let length = after - before;

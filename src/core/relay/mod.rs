@@ -81,6 +81,8 @@ pub struct Relay {
     start: Start,
     /// The output took not all of what was last offered.
     is_blocked: bool,
+    /// The rate limit let out what was held when the turn began.
+    has_credit: bool,
     /// The bytes so far of a record that is lost and whose end has not come. They are in the account
     /// as `queue_full`, from a length above C on as `oversize`; the end decides.
     doomed: Option<u64>,
@@ -157,6 +159,9 @@ const MOST_CHANGES: usize = 16;
 /// The same where each loss is told with its account: as many as a reporter may be handed at once.
 const MOST_TOLD: usize = 1024;
 
+/// What may be lost is read at least so many bytes at a time.
+const LEAST: u64 = 4096;
+
 /// A consumer that knows where the data ends (`tar t`, `head -c`) closes its pipe a moment before
 /// the producer exits. The run has ended well if nothing more comes; this is how long
 /// a busy machine may take to let the producer exit, and still "at once" for a person.
@@ -218,6 +223,7 @@ impl Relay {
             meter: Meter::default(),
             start: config.start.map_or(Start::Over, |_| Start::AwaitsInput),
             is_blocked: false,
+            has_credit: true,
             doomed: None,
             phase: if takes_nothing {
                 Phase::Draining { until: None }
@@ -276,16 +282,41 @@ impl Relay {
         // While the consumer takes what it is offered, no more than fits, so that it gets its turn
         // before anything is lost.
         if room > 0 && !self.is_blocked && self.doomed.is_none() {
+            return self.untroubled_wish(room);
+        }
+        // Behind the end of a lost record come others.
+        if room >= LEAST && !self.is_blocked {
             return room;
         }
         // Never stops reading: what does not fit is judged where it lands. With a small buffer the
         // reads are small too.
-        self.config.capacity.max(4096)
+        self.config.capacity.max(LEAST)
     }
 
-    /// Whether not a byte more can be held.
-    pub fn is_full(&self) -> bool {
-        self.held() == self.config.capacity || self.is_full_of_records()
+    /// How much to read while the consumer takes all it is offered: no more than stays below the mark at which
+    /// records are lost, so that a burst which would only pass through makes nobody lose. Where a record
+    /// alone reaches that mark, it comes whole all the same.
+    fn untroubled_wish(&self, room: u64) -> u64 {
+        if !self.has_credit || !self.may_go() {
+            return room;
+        }
+        let below = |mark: u64| mark.saturating_sub(self.held() + 1);
+        // Who judges while flowing goes by what was held of late, from L on.
+        let below_low = match self.judges() {
+            true => below(self.config.low_water),
+            false => 0,
+        };
+        let mut rooms = [below_low, below(self.config.high_water)].into_iter();
+        rooms
+            .find(|below| *below > 0)
+            .map_or(room, |below| room.min(below))
+    }
+
+    /// Whether what can leave has to make room before anything is read: not a byte more can be held, or
+    /// what is read may be lost.
+    pub fn writes_first(&self) -> bool {
+        let is_full = self.held() == self.config.capacity || self.is_full_of_records();
+        is_full || self.sheds() && self.pressure.is_pressured()
     }
 
     /// What the relay was told.
@@ -324,6 +355,9 @@ impl Relay {
             Activity::Busy
         };
         self.meter.enter(activity, now);
+        // Of what was refused nothing is left: what comes next was not, and may find the output ready.
+        self.is_blocked &= self.has_output();
+        self.has_credit = self.credit_at(now).is_none();
         if let Some(overflow) = &mut self.overflow {
             overflow.observe(now, self.meter.input.bytes, self.meter.output.bytes);
         }
@@ -763,6 +797,24 @@ mod tests {
         empty.turn(Duration::ZERO);
         empty.turn(second);
         assert_eq!(empty.event_snapshot(second).wait_output, Duration::ZERO);
+    }
+
+    #[test]
+    fn who_refused_what_is_gone_since_is_offered_what_comes_next() {
+        let second = Duration::from_secs(1);
+        let mut relay = Relay::new(RelayConfig {
+            max_age: Some(second),
+            ..RelayConfig::new(Policy::Priority, 100)
+        });
+        relay.room(4).copy_from_slice(b"old\n");
+        relay.received(4, Duration::ZERO);
+        relay.output_blocked(Duration::ZERO);
+        assert_eq!(relay.read_wish(), ReadWish::UpTo(4096), "beyond what fits");
+        relay.expire(second);
+        assert!(!relay.has_output(), "it expired");
+        relay.turn(second);
+        assert!(!relay.is_blocked());
+        assert_eq!(relay.read_wish(), ReadWish::UpTo(99), "below H");
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Relay {
     }
 
     /// Whether the consumer has asked for what could go out; without `--demand` it always has.
-    fn may_go(&self) -> bool {
+    pub(super) fn may_go(&self) -> bool {
         self.demand.as_ref().is_none_or(Demand::is_open)
     }
 

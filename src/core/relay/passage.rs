@@ -204,8 +204,8 @@ mod tests {
         relay.waits(NOW);
         assert_eq!(relay.may_keep(), None, "and then nothing came");
         assert_eq!(holding(&[b'x'; 51], 1000).may_keep(), None, "it is much");
-        assert_eq!(holding(&[b'x'; 50], 100).may_keep(), Some(50), "up to H");
-        assert_eq!(holding(&[b'x'; 50], 99).may_keep(), None);
+        assert_eq!(holding(&[b'x'; 50], 101).may_keep(), Some(50), "below H");
+        assert_eq!(holding(&[b'x'; 50], 100).may_keep(), None);
         relay = holding(&[b'x'; 50], 1000);
         relay.output_blocked(NOW);
         assert_eq!(relay.may_keep(), None);

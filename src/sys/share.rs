@@ -1,0 +1,301 @@
+//! The pages that all pipes of one user share (`pipe-user-pages-soft`, 64 MiB as a rule), and how few of them
+//! this process takes.
+//!
+//! Past that limit the kernel makes every further pipe of the user tiny, whoever asks for it. So large pipes
+//! are for streams that are worth them, and only for as long:
+//!
+//! ```text
+//!              256 KiB have come within a second, and a quarter of the limit stays free
+//!   Frugal ------------------------------------------------------------------------------> Generous
+//!          <------------------------------------------------------------------------------
+//!                     less than that has come in a second: give back
+//! ```
+//!
+//! How much of the limit is left cannot be read, so it is tried out: when pipes have grown, as many pages as
+//! shall be left are taken for a moment, in pipes that are closed at once, and where that fails, what has
+//! grown is given back. In this order two processes that try at the same time cannot both take the last. The kernel refuses a pipe to grow past the limit, so
+//! others can still make theirs meanwhile, unless the rest is less than one of them takes.
+//!
+//! Knows neither which pipes there are nor what is in them.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size};
+
+use super::descriptor::{LARGEST_PIPE, grow_pipe};
+use super::pipes::spare_pipe;
+
+/// So much in a [`WINDOW`] is worth large pipes.
+const WORTH: u64 = 256 * 1024;
+
+/// How long a stream is looked at before its pipes are given back. One timer while they are large.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// After so long the next try may find more; twice as long after each that did not.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(64);
+
+/// The kernel's default for the limit, in pages.
+const USUAL_LIMIT: usize = 16_384;
+
+/// What is tried out is no more than so many bytes: it takes some 6 us a MiB.
+const MOST_LEFT: usize = 16 << 20;
+
+/// See the module's header.
+#[derive(Debug)]
+pub(super) struct Share {
+    is_generous: bool,
+    /// When the window began, and what had come in all then.
+    began: Duration,
+    came: u64,
+    /// What could be given back was, and nothing has come since.
+    is_at_rest: bool,
+    /// No more than there was before then, and how long the pause after that is.
+    refused_until: Duration,
+    pause: Duration,
+    /// So many bytes shall be left to others, tried out in pipes of so many.
+    left: Option<(usize, usize)>,
+}
+
+/// What to do with the pipes now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Nothing,
+    Grow,
+    GiveBack,
+}
+
+impl Share {
+    pub(super) fn new() -> Share {
+        Share {
+            is_generous: false,
+            began: Duration::ZERO,
+            came: 0,
+            is_at_rest: false,
+            refused_until: Duration::ZERO,
+            pause: FIRST_PAUSE,
+            left: None,
+        }
+    }
+
+    /// So many bytes have come so far.
+    pub(super) fn turn(&mut self, came: u64, now: impl Fn() -> Duration) -> Turn {
+        let recent = came - self.came;
+        self.is_at_rest &= recent == 0;
+        if !self.is_generous && recent < WORTH || self.is_at_rest {
+            return Turn::Nothing;
+        }
+        let now = now();
+        let is_over = now >= self.began.saturating_add(WINDOW);
+        let is_worth_it = recent >= WORTH;
+        if is_over {
+            (self.began, self.came) = (now, came);
+        }
+        match (self.is_generous, is_over) {
+            // Where the window is over, what came may have taken an hour.
+            (false, false) if now >= self.refused_until => Turn::Grow,
+            (true, true) if !is_worth_it => Turn::GiveBack,
+            _ => Turn::Nothing,
+        }
+    }
+
+    /// When the next [`Share::turn`] may say that there is something to give back.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let is_due = self.is_generous && !self.is_at_rest;
+        is_due.then(|| self.began.saturating_add(WINDOW))
+    }
+
+    /// Pipes may be large from now on.
+    pub(super) fn grew(&mut self) {
+        self.is_generous = true;
+        self.is_at_rest = false;
+    }
+
+    /// What could be given back was: all, or what did not hold anything.
+    pub(super) fn gave_back(&mut self, all: bool) {
+        self.is_generous = !all;
+        self.is_at_rest = true;
+    }
+
+    /// Whether more pipes may be large: [`Share::leaves_enough`] must be asked when they are.
+    pub(super) fn may_try(&self, now: Duration) -> bool {
+        self.is_generous && now >= self.refused_until
+    }
+
+    /// Whether enough is left to others with what has grown; else that must shrink again.
+    pub(super) fn leaves_enough(&mut self, now: Duration) -> bool {
+        let (left, each) = *self.left.get_or_insert_with(to_be_left);
+        let is_enough = left == 0 || is_free(left, each);
+        if is_enough {
+            self.pause = FIRST_PAUSE;
+        } else {
+            self.refused_until = now.saturating_add(self.pause);
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        }
+        is_enough
+    }
+}
+
+/// A quarter of the limit, in bytes (0: there is none), and the size of the largest pipe.
+fn to_be_left() -> (usize, usize) {
+    let number = |name: &str| {
+        let text = fs::read_to_string(format!("/proc/sys/fs/{name}")).ok()?;
+        text.trim().parse::<usize>().ok()
+    };
+    let pages = number("pipe-user-pages-soft").unwrap_or(USUAL_LIMIT);
+    let quarter = pages.saturating_mul(rustix::param::page_size()) / 4;
+    let each = number("pipe-max-size").unwrap_or(LARGEST_PIPE);
+    (quarter.min(MOST_LEFT), each.clamp(1, LARGEST_PIPE))
+}
+
+/// Whether so many bytes can be had in pipes of at most `each`.
+fn is_free(bytes: usize, each: usize) -> bool {
+    let (mut taken, mut pipes) = (0, Vec::<OwnedFd>::new());
+    while taken < bytes {
+        // One of its ends keeps a pipe.
+        let Some((_, end)) = spare_pipe(PipeFlags::CLOEXEC) else {
+            return false;
+        };
+        if fcntl_setpipe_size(&end, each).is_err() {
+            return false;
+        }
+        taken += each;
+        pipes.push(end);
+    }
+    true
+}
+
+/// A pipe that others share, and what it was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lent {
+    before: usize,
+    now: usize,
+}
+
+impl Lent {
+    /// A pipe as it is.
+    pub(super) fn of(pipe: impl AsFd) -> Lent {
+        let size = fcntl_getpipe_size(pipe).unwrap_or(0);
+        Lent {
+            before: size,
+            now: size,
+        }
+    }
+
+    /// What it holds at most.
+    pub(super) fn size(self) -> usize {
+        self.now
+    }
+
+    /// It may hold up to `bound` bytes.
+    pub(super) fn grow(&mut self, pipe: impl AsFd, bound: u64) {
+        self.now = grow_pipe(pipe, bound);
+    }
+
+    /// It is what it was, or what its content needs. Returns whether it is what it was.
+    pub(super) fn give_back(&mut self, pipe: impl AsFd) -> bool {
+        if self.now > self.before {
+            self.now = shrink_pipe(pipe, self.before);
+        }
+        self.now <= self.before
+    }
+}
+
+/// Shrinks a pipe to `least`, or to what its content needs. Returns its size now.
+pub(super) fn shrink_pipe(pipe: impl AsFd, least: usize) -> usize {
+    let now = fcntl_getpipe_size(&pipe).unwrap_or(0);
+    let mut size = least;
+    while size < now {
+        match fcntl_setpipe_size(&pipe, size) {
+            Ok(_) => return fcntl_getpipe_size(&pipe).unwrap_or(size),
+            Err(Errno::BUSY) => size = size.saturating_mul(2),
+            Err(_) => return now,
+        }
+    }
+    now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io;
+    use rustix::pipe::pipe;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_stream_is_worth_large_pipes_while_it_is_dense() {
+        let mut share = Share::new();
+        let at = |share: &mut Share, ms, came| share.turn(came, || Duration::from_millis(ms));
+        assert_eq!(at(&mut share, 5, WORTH - 1), Turn::Nothing);
+        assert_eq!(share.due(), None, "no timer");
+        assert_eq!(at(&mut share, 10, WORTH), Turn::Grow);
+        share.grew();
+        assert_eq!(at(&mut share, 900, WORTH), Turn::Nothing);
+        assert_eq!(share.due(), Some(SECOND));
+        assert_eq!(at(&mut share, 1000, WORTH), Turn::Nothing, "so much came");
+        assert_eq!(share.due(), Some(2 * SECOND));
+        assert_eq!(at(&mut share, 2000, 2 * WORTH - 1), Turn::GiveBack);
+        share.gave_back(true);
+        assert_eq!(share.due(), None);
+        assert_eq!(at(&mut share, 2001, 3 * WORTH - 2), Turn::Nothing);
+        assert_eq!(at(&mut share, 2002, 3 * WORTH - 1), Turn::Grow);
+    }
+
+    #[test]
+    fn a_trickle_is_not_worth_them_however_long_it_lasts() {
+        let mut share = Share::new();
+        for hour in 1..100 {
+            let now = hour * 3600 * SECOND;
+            assert_eq!(share.turn(u64::from(hour) * WORTH, || now), Turn::Nothing);
+        }
+        let now = 99 * 3600 * SECOND + SECOND / 2;
+        assert_eq!(share.turn(100 * WORTH, || now), Turn::Grow);
+    }
+
+    #[test]
+    fn what_could_not_be_given_back_is_tried_again_when_something_has_come() {
+        let mut share = Share::new();
+        assert_eq!(share.turn(WORTH, || Duration::ZERO), Turn::Grow);
+        share.grew();
+        assert_eq!(share.turn(WORTH, || SECOND), Turn::Nothing);
+        assert_eq!(share.turn(WORTH, || 2 * SECOND), Turn::GiveBack);
+        share.gave_back(false);
+        assert_eq!(share.due(), None, "an idle process sleeps");
+        assert_eq!(share.turn(WORTH, || 9 * SECOND), Turn::Nothing);
+        assert_eq!(share.turn(WORTH + 1, || 9 * SECOND), Turn::GiveBack);
+    }
+
+    #[test]
+    fn a_refusal_stands_for_ever_longer() {
+        let mut share = Share::new();
+        // No pipe is so large, whoever asks.
+        share.left = Some((1 << 20, 3 << 30));
+        assert!(!share.leaves_enough(Duration::ZERO));
+        assert_eq!(share.refused_until, SECOND);
+        assert_eq!(share.turn(WORTH, || SECOND / 2), Turn::Nothing);
+        assert!(!share.leaves_enough(SECOND));
+        assert_eq!(share.refused_until, 3 * SECOND);
+        share.left = Some((0, LARGEST_PIPE));
+        assert!(share.leaves_enough(3 * SECOND), "there is no limit");
+        assert_eq!(share.pause, SECOND);
+    }
+
+    #[test]
+    fn a_pipe_is_given_back_as_far_as_it_is_empty() {
+        let (reader, writer) = pipe().unwrap();
+        let mut lent = Lent::of(&writer);
+        let usual = lent.size();
+        lent.grow(&writer, 1 << 20);
+        assert!(lent.size() > 4 * usual);
+        io::write(&writer, &vec![0; usual + 1]).unwrap();
+        assert!(!lent.give_back(&writer));
+        assert_eq!(lent.size(), 2 * usual);
+        io::read(&reader, &mut vec![0; usual + 1][..]).unwrap();
+        assert!(lent.give_back(&writer));
+        assert_eq!(fcntl_getpipe_size(&writer).unwrap(), usual);
+    }
+}
