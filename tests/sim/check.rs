@@ -9,6 +9,7 @@ use highwater::core::relay::{Change, Relay};
 use highwater::core::snapshot::{Snapshot, State};
 use highwater::core::spill::Batch;
 use highwater::engine::{Engine, Event, Interest, Reporter, Signal};
+use highwater::units::counted;
 
 use super::bucket::Bucket;
 use super::model::{Model, Phase};
@@ -377,7 +378,8 @@ impl Follower {
     /// What the close of the output has to say.
     fn last_messages(&self, has_failed: bool) -> Vec<String> {
         let output = self.model.output.0 + self.model.marks.0;
-        let line = format!("cannot write stdout: simulated (after {output} bytes of output)");
+        let output = counted(output, "byte");
+        let line = format!("cannot write stdout: simulated (after {output} of output)");
         if has_failed { vec![line] } else { vec![] }
     }
 

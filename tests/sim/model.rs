@@ -1424,7 +1424,7 @@ impl Model {
 
     pub fn consumer_gone(&mut self, now: Duration) {
         let owes_mark = self.config.mark.is_some() && !self.items.is_empty();
-        let owes_mark = owes_mark || self.unmarked != (0, 0);
+        let owes_mark = owes_mark || self.unmarked != (0, 0) || !self.mark_left.is_empty();
         let owes = self.held() > 0 || self.doomed.is_some() || owes_mark;
         if self.phase == Phase::Running && !owes {
             self.farewell.get_or_insert(now + FAREWELL);
