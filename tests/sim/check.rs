@@ -225,6 +225,8 @@ struct Follower {
     reads_no_more: bool,
     /// The turn has written something.
     wrote: bool,
+    /// Whether this turn's read, which may come in parts, began where all that fits may be read.
+    read_began_free: Option<bool>,
     /// All that went out.
     sent: Vec<u8>,
     turn_began: Duration,
@@ -255,6 +257,7 @@ impl Follower {
             now: Duration::ZERO,
             reads_no_more: false,
             wrote: false,
+            read_began_free: None,
             sent: Vec::new(),
             turn_began: Duration::ZERO,
             turns: 0,
@@ -282,6 +285,7 @@ impl Follower {
     fn follow(&mut self, heard: &[Heard]) {
         self.turns += 1;
         self.wrote = false;
+        self.read_began_free = None;
         let Some((Heard::Time(now), heard)) = heard.split_first() else {
             panic!("a turn begins with a look at the clock");
         };
@@ -510,7 +514,10 @@ impl Follower {
 
     /// While the consumer takes what it is offered, no more is read than fits, nor than stays below H, and
     /// what can leave makes room first: in a full buffer, and where what is read may be lost.
-    fn check_read(&self, bytes: usize) {
+    fn check_read(&mut self, bytes: usize) {
+        let began_free = *self
+            .read_began_free
+            .get_or_insert(!self.model.reads_beyond_room());
         let (model, capacity) = (&self.model, self.model.config.capacity);
         let held = model.held() as u64;
         let may_lose = model.reads_beyond_room() && (self.times.is_blocked() || model.is_doomed());
@@ -521,7 +528,7 @@ impl Follower {
             assert!(bytes as u64 <= room, "cap: more is read than fits");
             let below = model.config.high_water.saturating_sub(held + 1);
             let is_limited = is_limited || model.config.on_demand;
-            let may_burst = is_limited || !model.reads_beyond_room() || below == 0;
+            let may_burst = is_limited || began_free || below == 0;
             assert!(
                 may_burst || bytes as u64 <= below,
                 "watermarks: a burst reaches H"
