@@ -515,6 +515,7 @@ impl Follower {
     /// While the consumer takes what it is offered, no more is read than fits, nor than stays below H, and
     /// what can leave makes room first: in a full buffer, and where what is read may be lost.
     fn check_read(&mut self, bytes: usize) {
+        let is_first = self.read_began_free.is_none();
         let began_free = *self
             .read_began_free
             .get_or_insert(!self.model.reads_beyond_room());
@@ -534,9 +535,10 @@ impl Follower {
                 "watermarks: a burst reaches H"
             );
         }
-        // One write a turn: where that was a mark, or a part, more may be left.
+        // One write a turn: where that was a mark, or a part, more may be left. What comes in parts was taken
+        // at once.
         let may_shed = model.sheds() && model.pressured && !self.times.is_blocked();
-        if !may_lose && !is_limited && !self.wrote && (room == 0 || may_shed) {
+        if is_first && !may_lose && !is_limited && !self.wrote && (room == 0 || may_shed) {
             assert!(!model.has_output(), "cap: what could leave does not");
         }
     }
