@@ -53,6 +53,8 @@ pub struct Engine<'a, S, R> {
     /// So much was handed to a helper thread: what is accepted next is of it, not of the offer.
     under_way: Option<usize>,
     witness: Witness,
+    /// Bytes that were lost up to the turn before.
+    lost: u64,
     /// What the system keeps a second time.
     pub(super) kept: Option<Kept>,
 }
@@ -76,6 +78,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             input_ready: true,
             demand_ready: true,
             under_way: None,
+            lost: 0,
             kept: None,
         }
     }
@@ -124,6 +127,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.report_changes(now);
         let ending = self.relay.ended();
         if ending.is_none() {
+            self.report_losing(now);
             self.report_interval(now);
             self.wait(wrote, now);
         }
@@ -140,6 +144,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         let lost = snapshot.lost.total();
         let exit = exit::of(ending, snapshot.input, lost, self.relay.config());
         snapshot.exit = Some(exit.as_shell());
+        snapshot.ending = Some(ending);
         self.reporter.retire(&snapshot);
         self.system.close_output();
         self.reporter.finish(&snapshot);
@@ -457,6 +462,15 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             let snapshot = self.relay.event_snapshot(now);
             let snapshot = self.complete(snapshot);
             self.reporter.report(event, &snapshot);
+        }
+    }
+
+    /// What is lost by the end is told with the end.
+    fn report_losing(&mut self, now: Duration) {
+        let lost = self.relay.lost_bytes();
+        if lost > self.lost {
+            self.lost = lost;
+            self.report(Event::Losing, now);
         }
     }
 
