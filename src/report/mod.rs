@@ -49,6 +49,8 @@ mod sideways;
 mod statistics;
 mod summary;
 #[cfg(test)]
+mod summary_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

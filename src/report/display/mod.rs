@@ -17,6 +17,8 @@ mod amount;
 mod bar;
 mod gauge;
 mod own;
+#[cfg(test)]
+mod own_tests;
 pub mod parts;
 mod progress;
 mod pv;
