@@ -40,8 +40,8 @@ complete -c hwm -l broken-pipe -d 'What it means when the consumer is gone' -r -
 ok\t'a normal ending, exit 0'"
 complete -c hwm -l report -d 'How to report' -r -f -a "bar\t'a live line, and a summary at the end'
 plain\t'a line of key=value each interval, and a summary'
-json\t'a JSON object a line: each interval, each event, a summary'
-summary\t'a line when a loss episode begins, and a summary'
+json\t'a JSON object a line: each interval, each kind of event once an interval, a summary'
+summary\t'a line while records are being lost, and a summary'
 none\t'nothing but errors'"
 complete -c hwm -l report-to -d 'Append the report to PATH instead of writing it to standard error' -r -F
 complete -c hwm -l events -d 'Append each change of state to PATH as JSON lines' -r -F
@@ -82,7 +82,7 @@ complete -c hwm -s n -l numeric -d 'Write plain numbers, a line each interval: p
 complete -c hwm -s 8 -l bits -d 'Show bits instead of bytes'
 complete -c hwm -s k -l si -d 'Count in 1000, also the suffixes of what is typed behind it'
 complete -c hwm -s g -l gauge -d 'Without a known size the bar of -p shows the rate as a share of the highest'
-complete -c hwm -s W -l wait -d 'Draw nothing before the first byte was written'
+complete -c hwm -s W -l wait -d 'Draw nothing before the consumer took its first byte'
 complete -c hwm -s c -l cursor -d 'Share the terminal with others: a row for each hwm of a pipeline'
 complete -c hwm -s X -l discard -d 'Write to nowhere'
 complete -c hwm -s E -l skip-errors -d 'Go on behind what cannot be read, and write null bytes instead'

@@ -80,7 +80,7 @@ module completions {
     --gauge(-g)               # Without a known size the bar of -p shows the rate as a share of the highest
     --bar-style(-u): string@"nu-complete hwm bar_style" # How the bar of -p is drawn
     --average-rate-window(-m): string # The average rate is that of the last SEC seconds
-    --wait(-W)                # Draw nothing before the first byte was written
+    --wait(-W)                # Draw nothing before the consumer took its first byte
     --delay-start(-D): string # Draw nothing before SEC seconds, or DUR, have passed
     --width(-w): string       # Take the terminal to be so many columns wide
     --height(-H): string      # Take the terminal to be so many rows high; nothing here depends on it

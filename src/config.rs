@@ -328,7 +328,7 @@ pub struct ReportConfig {
     pub records: bool,
     /// `-s`: how much is expected, for the share done and the time left.
     pub expected: Option<Amount>,
-    /// `-v`: add a line of rate statistics at the end.
+    /// `-v`: details at the end, and a line of rate statistics.
     pub statistics: bool,
     /// What the live line looks like, and when.
     pub screen: ScreenConfig,
@@ -347,7 +347,7 @@ pub struct ScreenConfig {
     pub width: Option<usize>,
     /// `-c`: a row of its own for each hwm on the terminal.
     pub rows: bool,
-    /// `-W`: draw nothing before the first byte went out.
+    /// `-W`: draw nothing before the consumer took its first byte.
     pub awaits_output: bool,
     /// `-D`: draw nothing before this time.
     pub delay: Duration,
@@ -373,13 +373,13 @@ pub enum ReportMode {
     Bar,
     /// A `key=value` line each interval, and a summary.
     Plain,
-    /// A JSON object a line: each interval, each event, a summary.
+    /// A JSON object a line: each interval, each kind of event once an interval, a summary.
     Json,
-    /// A line when a loss episode begins, and a summary: where stderr is no terminal.
+    /// A line while records are being lost, and a summary: where stderr is no terminal.
     Summary,
     /// A live line of pv's form.
     Pv,
-    /// A line when a loss episode begins, and a summary if anything was lost: pv's display where it
+    /// A line while records are being lost, and one at the end if any were: pv's display where it
     /// is not to be seen.
     Losses,
     /// Nothing but errors.

@@ -30,9 +30,26 @@ pub fn count(records: u64) -> String {
     }
 }
 
-/// Bytes a second, such as `4.84MiB/s`.
+/// A number with its thousands separated, such as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes a second, such as `4.84MiB/s` or `12.0 B/s`.
 pub fn byte_rate(per_second: Option<f64>) -> String {
-    rate(per_second, 1024.0, &SIZES)
+    match per_second.filter(|rate| rate.is_finite()) {
+        Some(rate) if rate < 99.95 => format!("{:.1} B/s", rate.max(0.0)),
+        Some(rate) if rate < 1023.5 => format!("{rate:.0} B/s"),
+        rate => self::rate(rate, 1024.0, &SIZES),
+    }
 }
 
 /// Records a second, such as `12.3k/s`.
@@ -97,10 +114,10 @@ pub fn clock(time: Duration) -> String {
     }
 }
 
-/// A time for a sentence: `4.21s`, and [`clock`] from a minute on, where hundredths say nothing.
+/// A time for a sentence: `4.2s`, cut, and [`clock`] from a minute on, where tenths say nothing.
 pub fn span(time: Duration) -> String {
     if time.as_secs() < 60 {
-        format!("{}.{:02}s", time.as_secs(), time.subsec_millis() / 10)
+        format!("{}.{}s", time.as_secs(), time.subsec_millis() / 100)
     } else {
         clock(time)
     }
@@ -119,7 +136,7 @@ pub fn percent(part: f64, whole: f64) -> u8 {
 /// So many of a thing, in the singular where it is one.
 pub fn counted(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{plural}")
+    format!("{} {thing}{plural}", grouped(number))
 }
 
 /// Seconds for machines: at most six decimals, cut, not rounded, so that no report claims a time
@@ -181,15 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn thousands_are_separated() {
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+    }
+
+    #[test]
     fn a_rate_that_is_no_number_is_unknown() {
-        assert_eq!(byte_rate(Some(0.0)), "0.00B/s");
-        assert_eq!(byte_rate(Some(512.0)), "512B/s");
+        assert_eq!(byte_rate(Some(0.0)), "0.0 B/s");
+        assert_eq!(byte_rate(Some(512.0)), "512 B/s");
         assert_eq!(byte_rate(Some(4.84 * 1048576.0)), "4.84MiB/s");
         assert_eq!(record_rate(Some(12_345.0)), "12.3k/s");
         assert_eq!(record_rate(None), "-");
         assert_eq!(byte_rate(Some(f64::NAN)), "-");
         assert_eq!(byte_rate(Some(f64::INFINITY)), "-");
-        assert_eq!(byte_rate(Some(-1.0)), "0.00B/s");
+        assert_eq!(byte_rate(Some(-1.0)), "0.0 B/s");
     }
 
     #[test]
@@ -202,9 +227,9 @@ mod tests {
     }
 
     #[test]
-    fn a_span_has_hundredths_below_a_minute() {
-        assert_eq!(span(Duration::from_millis(4_219)), "4.21s");
-        assert_eq!(span(Duration::from_millis(59_999)), "59.99s");
+    fn a_span_has_tenths_below_a_minute() {
+        assert_eq!(span(Duration::from_millis(4_259)), "4.2s");
+        assert_eq!(span(Duration::from_millis(59_999)), "59.9s");
         assert_eq!(span(Duration::from_secs(60)), "0:01:00");
     }
 

@@ -101,6 +101,132 @@ fn nothing_is_drawn_before_the_first_byte_or_the_delay() {
 }
 
 #[test]
+fn with_wait_nothing_is_drawn_before_the_consumer_took_its_first_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = folder.path().join("metrics");
+    let beats = |least: f64| {
+        wait_until("beats", || {
+            let text = std::fs::read_to_string(&metrics).unwrap_or_default();
+            let elapsed = text.lines().find_map(|line| {
+                let line = line.strip_prefix("hwm_elapsed_seconds_total ")?;
+                line.parse::<f64>().ok()
+            });
+            elapsed.is_some_and(|elapsed| elapsed >= least)
+        });
+    };
+    let to = metrics.to_str().unwrap();
+    for display in ["-fbtW", "-fW"] {
+        let args = [display, "-i", "0.02", "--metrics-file", to];
+        // The pipe takes it all at once; that is no consumer.
+        let (mut child, mut stderr) = running(&args, &[b'x'; 4000]);
+        beats(1.0);
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut [0; 1000]).unwrap();
+        let own = display == "-fW";
+        let said = read_until(
+            &mut stderr,
+            if own {
+                "1000 B 0:00:0"
+            } else {
+                "1000  B 0:00:0"
+            },
+        );
+        let shown: Vec<&str> = said.split('\r').collect();
+        assert!(shown.len() < 30, "it was drawn before: {said:?}");
+        // Nor did its time begin before.
+        let first = shown.iter().find(|line| line.contains(" B ")).unwrap();
+        assert!(first.contains(" 0:00:00"), "{said:?}");
+        drop(child.stdin.take());
+        drop(stdout);
+        wait(&mut child);
+        std::fs::remove_file(&metrics).unwrap();
+    }
+}
+
+#[test]
+fn a_display_of_pvs_form_shows_a_loss_while_it_goes_on() {
+    let lossy = ["--when-full", "drop-oldest", "-B", "10k", "-i", "0.05"];
+    let line = format!("{:099}\n", 0);
+    for display in ["-fb", "-f"] {
+        let args = [&lossy[..], &[display]].concat();
+        // More than the pipe and the buffer take, and nobody reads.
+        let (mut child, mut stderr) = running(&args, line.repeat(30_000).as_bytes());
+        let said = read_until(&mut stderr, "k records (");
+        assert!(said.contains("  LOST "), "{said:?}");
+        // The line says it, and no line above it.
+        assert!(!said.contains("hwm: "), "{said:?}");
+        drop(child.stdin.take());
+        drop(child.stdout.take());
+        wait(&mut child);
+    }
+}
+
+#[test]
+fn where_nobody_looks_a_loss_that_goes_on_is_told_ever_more_rarely() {
+    let lossy = ["--when-full", "drop-oldest", "-B", "10k"];
+    let line = format!("{:099}\n", 0);
+    let (mut child, mut stderr) = running(&lossy, line.repeat(30_000).as_bytes());
+    let mut said = read_until(&mut stderr, "hwm: LOST ");
+    let begun = std::time::Instant::now();
+    let mut stdin = child.stdin.take().unwrap();
+    while begun.elapsed() < std::time::Duration::from_secs(4) {
+        stdin.write_all(line.repeat(10).as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    drop(stdin);
+    drop(child.stdout.take());
+    stderr.read_to_string(&mut said).unwrap();
+    wait(&mut child);
+    let lines = said
+        .lines()
+        .filter(|line| line.contains(" so far: buffer full"));
+    let count = lines.clone().count();
+    // At once, after a second, and after three.
+    assert!((2..=3).contains(&count), "{said}");
+    assert!(
+        lines
+            .clone()
+            .all(|line| line.len() <= 80 && !line.contains("producer")),
+        "{said}"
+    );
+}
+
+#[test]
+fn programs_hear_of_events_once_an_interval_with_their_number() {
+    for mode in ["json", "plain"] {
+        // Full and drained again with each burst of the rate limit.
+        let args = ["--report", mode, "-i", "0.2", "-B", "4k", "-L", "1M"];
+        let done = run(&args, &vec![b'x'; 2 << 20]).expect(0);
+        let count_of = |line: &str, key: &str| {
+            let number = line.split_once(key).unwrap().1;
+            let end = number.find(|c: char| !c.is_ascii_digit()).unwrap();
+            number[..end].parse::<u64>().unwrap()
+        };
+        let (name, key) = match mode {
+            "json" => ("\"event\":\"pressured\"", "\"count\":"),
+            _ => ("event=pressured", "count="),
+        };
+        let told: Vec<&str> = done
+            .stderr
+            .lines()
+            .filter(|line| line.contains(name))
+            .collect();
+        let all: u64 = told.iter().map(|line| count_of(line, key)).sum();
+        // Two seconds are ten intervals, and some more on a busy machine.
+        let intervals = done
+            .stderr
+            .lines()
+            .filter(|line| !line.contains(key))
+            .count();
+        assert!(told.len() <= intervals + 2, "{} in {intervals}", told.len());
+        assert!(all > 100, "{all}: {}", done.stderr);
+        if mode == "json" {
+            assert_eq!(all, done.summary().count("pressure_episodes"));
+        }
+    }
+}
+
+#[test]
 fn a_display_of_pvs_form_is_silent_where_pv_is_unless_records_are_lost() {
     let silent = ["-p", "-pterb", "-F%b"];
     for option in silent {
@@ -113,11 +239,8 @@ fn a_display_of_pvs_form_is_silent_where_pv_is_unless_records_are_lost() {
         let child = hwm(&[&lossy[..], &[option]].concat()).spawn().unwrap();
         let done = finish(child, input).expect(0);
         assert!(done.stderr.starts_with(begin), "{}", done.stderr);
-        assert!(
-            done.stderr.contains("lost 1 record (26B): oversize 1"),
-            "{}",
-            done.stderr
-        );
+        let last = done.stderr.lines().last();
+        assert_eq!(last, Some("hwm: LOST 1 record (26 B): too long"));
     }
 }
 

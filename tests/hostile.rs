@@ -372,7 +372,7 @@ fn without_threads_errors_are_still_told() {
     // Pipes need no thread, and a summary that nobody has to be waited for needs none either.
     let done = finish(run(&[]).spawn().unwrap(), b"data\n").expect(0);
     assert_eq!(done.stdout, b"data\n");
-    assert!(done.stderr.starts_with("hwm: 5B in "), "{}", done.stderr);
+    assert!(done.stderr.starts_with("hwm: 5 B in "), "{}", done.stderr);
     for mode in ["none", "json", "bar"] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let child = run(&["--report", mode]).stdout(full).spawn().unwrap();

@@ -125,7 +125,7 @@ fn a_report_that_cannot_be_written_at_all_is_told_of_and_its_summary_is_seen() {
         assert_eq!(told, line, "{mode:?}");
         assert_eq!(summary.lines().count(), 1, "{mode:?}: {summary}");
         assert!(
-            summary.contains("out_bytes") || summary.contains("5B in "),
+            summary.contains("out_bytes") || summary.contains("5 B in "),
             "{summary}"
         );
         assert_eq!(done.stdout, b"data\n");
@@ -348,7 +348,7 @@ fn a_reader_of_reports_that_leaves_is_told_of_and_the_summary_is_seen() {
     assert!(wait(&mut child).success());
     let said = said();
     assert!(
-        said.contains("2B in ") && said.lines().count() == 2,
+        said.contains("2 B in ") && said.lines().count() == 2,
         "{said}"
     );
 }

@@ -227,7 +227,7 @@ fn socket() -> (Stdio, UnixStream) {
 #[test]
 fn every_path_may_be_a_socket_by_its_descriptor() {
     for (options, expected) in [
-        ("--report-to /dev/stderr", ", lost 1 record"),
+        ("--report-to /dev/stderr", "LOST 1 of 2 records"),
         ("-q --events /dev/stderr", "\"event\":\"loss\""),
         ("-q --lost-to /proc/self/fd/2", "too long\n"),
         ("-q --metrics-file /dev/fd/2", "hwm_run_finished 1\n"),
@@ -347,7 +347,7 @@ fn rows_are_shared_neither_with_a_stopped_process_nor_by_a_file_that_is_somethin
         fs::write(&mine, "precious\n").unwrap();
         let screen = common::session::Screen::with(rustix::termios::LocalModes::empty());
         // The list of rows has the terminal and the job in its name.
-        let text = r#"export XDG_RUNTIME_DIR=$PWD; : | "$HWM" -c -i 0.1; ls; read -r; echo data | "$HWM" -c -i 0.1 -N one >out; echo end"#;
+        let text = r#"export XDG_RUNTIME_DIR=$PWD; : | "$HWM" -c -i 0.1; ls; read -r; echo data | "$HWM" -cv -i 0.1 -N one >out; echo end"#;
         let mut child = common::session::session(&screen.terminal, text, folder.path());
         let job = rustix::fs::fstat(&screen.terminal).unwrap().st_rdev;
         let user = rustix::process::geteuid().as_raw();
@@ -370,7 +370,7 @@ fn rows_are_shared_neither_with_a_stopped_process_nor_by_a_file_that_is_somethin
         assert!(common::wait(&mut child).success());
         wait_until("the end", || screen.shown().contains("end"));
         let shown = screen.shown();
-        assert!(shown.contains("one: 5B in "), "no summary: {shown}");
+        assert!(shown.contains("one: 5 B in "), "no summary: {shown}");
         assert_eq!(fs::read(&mine).unwrap(), b"precious\n");
         assert_eq!(fs::read(folder.path().join("out")).unwrap(), b"data\n");
         drop(peer);

@@ -408,9 +408,9 @@ pub(super) enum ReportName {
     Bar,
     /// a line of key=value each interval, and a summary
     Plain,
-    /// a JSON object a line: each interval, each event, a summary
+    /// a JSON object a line: each interval, each kind of event once an interval, a summary
     Json,
-    /// a line when a loss episode begins, and a summary
+    /// a line while records are being lost, and a summary
     Summary,
     /// nothing but errors
     None,

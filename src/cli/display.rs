@@ -17,7 +17,7 @@ pub(super) struct DisplayArgs {
     /// Show a progress bar
     ///
     /// With any of -p -t -e -I -r -a -b -8 -T -A -F and -n the display has pv's form and these parts,
-    /// on a terminal or with -f, and without a summary unless records were lost.
+    /// on a terminal or with -f, with a loss behind them while it goes on, and without a summary.
     #[arg(short = 'p', long)]
     pub(super) progress: bool,
 
@@ -99,7 +99,7 @@ pub(super) struct DisplayArgs {
           value_parser = parse_count)]
     pub(super) average_rate_window: usize,
 
-    /// Draw nothing before the first byte was written
+    /// Draw nothing before the consumer took its first byte
     #[arg(short = 'W', long)]
     pub(super) wait: bool,
 

@@ -69,6 +69,26 @@ impl Reason {
             Reason::Unread => "unread",
         }
     }
+
+    /// The same in the reader's words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Reason::QueueFull => "buffer full",
+            Reason::Sampled => "sampled out",
+            Reason::Priority => "low priority",
+            Reason::Early => "shed early",
+            Reason::Expired => "too old",
+            Reason::Oversize => "too long",
+            Reason::BrokenPipe => "reader gone",
+            Reason::Shutdown => "stopped",
+            Reason::Unread => "not read",
+        }
+    }
+
+    /// Whether it comes with the end of a run, and tells no more than that the run ended.
+    pub fn is_of_the_end(self) -> bool {
+        matches!(self, Reason::BrokenPipe | Reason::Shutdown | Reason::Unread)
+    }
 }
 
 /// What was lost, by reason.

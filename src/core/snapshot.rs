@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::account::{Losses, Tally};
+use super::ending::Ending;
 use super::spill::Spilled;
 
 /// The whole account at one moment.
@@ -79,6 +80,8 @@ pub struct Snapshot {
     pub spilled: Option<Spilled>,
     /// The exit status, in the summary (128 + N for an ending by signal N).
     pub exit: Option<i32>,
+    /// How the run ended, in the summary.
+    pub ending: Option<Ending>,
     /// What is known of the output beyond the account.
     pub seen: Seen,
 }

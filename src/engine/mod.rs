@@ -274,6 +274,8 @@ pub enum Event {
     Flowing,
     /// A loss episode began.
     Loss,
+    /// Records were lost, whether an episode began or goes on.
+    Losing,
     /// A stall lasted longer than `--block-timeout`, and the policy of `--then` took over.
     Opened,
     /// The state is flowing again, and so is `block`.

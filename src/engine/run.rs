@@ -53,6 +53,8 @@ pub struct Engine<'a, S, R> {
     /// So much was handed to a helper thread: what is accepted next is of it, not of the offer.
     under_way: Option<usize>,
     witness: Witness,
+    /// Bytes that were lost up to the turn before.
+    lost: u64,
     /// What the system keeps a second time.
     pub(super) kept: Option<Kept>,
 }
@@ -80,6 +82,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             input_ready: true,
             demand_ready: true,
             under_way: None,
+            lost: 0,
             kept: None,
         }
     }
@@ -131,6 +134,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.report_changes(now);
         let ending = self.relay.ended();
         if ending.is_none() {
+            self.report_losing(now);
             self.report_interval(now);
             self.wait(wrote, now);
         }
@@ -153,6 +157,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         let exit_of = |ending| exit::of(ending, snapshot.input, lost, self.relay.config());
         let mut exit = exit_of(ending);
         snapshot.exit = Some(exit.as_shell());
+        snapshot.ending = Some(ending);
         self.reporter.retire(&snapshot);
         if let Err(error) = self.system.close_output() {
             exit = exit_of(ending.and(Ending::Failed));
@@ -519,6 +524,15 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             let snapshot = self.relay.event_snapshot(now);
             let snapshot = self.complete(snapshot);
             self.reporter.report(event, &snapshot);
+        }
+    }
+
+    /// What is lost by the end is told with the end.
+    fn report_losing(&mut self, now: Duration) {
+        let lost = self.relay.lost_bytes();
+        if lost > self.lost {
+            self.lost = lost;
+            self.report(Event::Losing, now);
         }
     }
 

@@ -14,29 +14,27 @@ use crate::units::{number, seconds};
 /// Rates are averages over milliseconds at least: more decimals than this are noise.
 const RATE_DECIMALS: usize = 3;
 
-/// The object for one event, without the newline. `closing` adds what only the last object knows.
-pub fn line(
-    event: &str,
-    snapshot: &Snapshot,
-    config: &ReportConfig,
-    closing: Option<&Closing>,
-) -> String {
-    let mut object = Object::new();
-    object.put("event", quoted(event));
-    put_account(&mut object, snapshot, config);
-    if let Some(closing) = closing {
-        put_closing(&mut object, closing, config);
-    }
+/// The object for one event, without the newline; with the `count` of how many it stands for, where it may
+/// stand for several.
+pub fn line(event: &str, count: Option<u64>, snapshot: &Snapshot, config: &ReportConfig) -> String {
+    begun(event, count, snapshot, config).end()
+}
+
+/// The last object, with what only it knows.
+pub fn summary(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> String {
+    let mut object = begun("summary", None, snapshot, config);
+    put_closing(&mut object, closing, config);
     object.end()
 }
 
-/// The object that says how many events could not be told.
-pub fn missed(count: u64, snapshot: &Snapshot, config: &ReportConfig) -> String {
+fn begun(event: &str, count: Option<u64>, snapshot: &Snapshot, config: &ReportConfig) -> Object {
     let mut object = Object::new();
-    object.put("event", quoted("missed"));
-    object.put("count", count);
+    object.put("event", quoted(event));
+    if let Some(count) = count {
+        object.put("count", count);
+    }
     put_account(&mut object, snapshot, config);
-    object.end()
+    object
 }
 
 fn put_account(object: &mut Object, snapshot: &Snapshot, config: &ReportConfig) {
@@ -223,14 +221,14 @@ mod tests {
         config.name = Some("name".to_owned());
         let mut snapshot = lossy();
         snapshot.spilled = Some(Spilled::default());
-        let object = line("interval", &snapshot, &config, None);
+        let object = line("interval", None, &snapshot, &config);
         let there = keys(&object).into_iter().filter(|key| *key != "event");
         assert_listed(listed, there.map(str::to_owned).collect());
     }
 
     #[test]
     fn keys_come_in_the_order_of_the_contract() {
-        let line = line("interval", &lossy(), &config(), None);
+        let line = line("interval", None, &lossy(), &config());
         assert_eq!(
             keys(&line).join(", "),
             "event, elapsed_s, in_bytes, in_records, out_bytes, out_records, lost_bytes, \
@@ -245,7 +243,7 @@ mod tests {
 
     #[test]
     fn every_figure_stands_under_its_own_key() {
-        let object = parsed(&line("summary", &lossy(), &config(), None));
+        let object = parsed(&line("summary", None, &lossy(), &config()));
         let expected = json!({
             "event": "summary", "elapsed_s": 62.25, "in_bytes": 5_242_880, "in_records": 1000,
             "out_bytes": 3_145_728, "out_records": 600,
@@ -276,7 +274,7 @@ mod tests {
         let mut snapshot = quiet();
         snapshot.seconds_to_full = Some(f64::INFINITY);
         snapshot.in_rate = Some(f64::NAN);
-        let object = parsed(&line("interval", &snapshot, &config(), None));
+        let object = parsed(&line("interval", None, &snapshot, &config()));
         for key in [
             "in_records",
             "out_records",
@@ -302,7 +300,7 @@ mod tests {
     fn where_the_rate_limit_held_the_data_up_no_side_is_the_slow_one() {
         let mut snapshot = lossy();
         snapshot.bottleneck = Bottleneck::RateLimit;
-        let object = parsed(&line("summary", &snapshot, &config(), None));
+        let object = parsed(&line("summary", None, &snapshot, &config()));
         assert_eq!(object["bottleneck"], "none");
     }
 
@@ -314,7 +312,7 @@ mod tests {
             written: tally(40, 3),
             unwritten: tally(20, 1),
         });
-        let object = parsed(&line("summary", &snapshot, &config(), None));
+        let object = parsed(&line("summary", None, &snapshot, &config()));
         let figures = [
             "spilled_records",
             "spilled_bytes",
@@ -332,7 +330,7 @@ mod tests {
         let mut snapshot = quiet();
         snapshot.input.bytes = u64::MAX;
         snapshot.elapsed = Duration::MAX;
-        let object = parsed(&line("interval", &snapshot, &config(), None));
+        let object = parsed(&line("interval", None, &snapshot, &config()));
         assert_eq!(object["in_bytes"], u64::MAX);
     }
 
@@ -340,7 +338,7 @@ mod tests {
     fn a_name_is_escaped() {
         let mut config = config();
         config.name = Some("a\"b\\c\n\u{1b}\u{7f}é".to_owned());
-        let line = line("interval", &quiet(), &config, None);
+        let line = line("interval", None, &quiet(), &config);
         assert!(
             line.ends_with(r#","name":"a\"b\\c\u000a\u001b\u007fé"}"#),
             "{line}"
@@ -359,18 +357,18 @@ mod tests {
             untold_events: 5,
         };
         let mut config = config();
-        let plain = parsed(&line("summary", &quiet(), &config, Some(&closing)));
+        let plain = parsed(&summary(&quiet(), &config, &closing));
         assert_eq!(plain["reports_dropped"], 7);
         assert_eq!(plain["events_missed"], 5);
         assert!(plain.get("rate_min_bytes_per_s").is_none());
         config.statistics = true;
-        let full = parsed(&line("summary", &quiet(), &config, Some(&closing)));
+        let full = parsed(&summary(&quiet(), &config, &closing));
         assert_eq!(full["rate_min_bytes_per_s"], 2);
         assert_eq!(full["rate_avg_bytes_per_s"], 3);
         assert_eq!(full["rate_max_bytes_per_s"], 4);
         assert_eq!(full["rate_mdev_bytes_per_s"], 1);
         config.records = true;
-        let in_records = parsed(&line("summary", &quiet(), &config, Some(&closing)));
+        let in_records = parsed(&summary(&quiet(), &config, &closing));
         assert_eq!(in_records["rate_min_records_per_s"], 2);
         assert!(in_records.get("rate_min_bytes_per_s").is_none());
     }

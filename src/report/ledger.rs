@@ -29,34 +29,63 @@ const LITTLE_PATIENCE: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub number: u32,
-    /// These are last words.
-    pub ended: bool,
+    pub state: State,
     pub text: String,
 }
 
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// A row.
+    Runs,
+    /// The place of last words to come.
+    Leaves,
+    /// Last words.
+    Ended,
+}
+
+impl State {
+    const ALL: [State; 3] = [State::Runs, State::Leaves, State::Ended];
+
+    /// In the ledger.
+    fn name(self) -> &'static str {
+        match self {
+            State::Runs => "runs",
+            State::Leaves => "leaves",
+            State::Ended => "ended",
+        }
+    }
+}
+
 impl Entry {
-    /// Whether it is the row of process `number`.
-    pub fn is_of(&self, number: u32) -> bool {
-        self.number == number && !self.ended
+    /// Whether these are last words.
+    pub fn is_word(&self) -> bool {
+        self.state == State::Ended
     }
 
-    /// Whether it is the row of a process that still runs.
+    /// Whether it is the place of process `number`.
+    pub fn is_of(&self, number: u32) -> bool {
+        self.number == number && !self.is_word()
+    }
+
+    /// Whether it is the place of a process that still runs.
     pub fn is_alive(&self) -> bool {
-        !self.ended && Path::new("/proc").join(self.number.to_string()).exists()
+        !self.is_word() && Path::new("/proc").join(self.number.to_string()).exists()
     }
 
     fn in_line(line: &str) -> Option<Entry> {
         let mut parts = line.splitn(3, ' ');
+        let number = parts.next()?.parse().ok()?;
+        let name = parts.next()?;
         Some(Entry {
-            number: parts.next()?.parse().ok()?,
-            ended: parts.next()? == "ended",
+            number,
+            state: State::ALL.into_iter().find(|state| state.name() == name)?,
             text: parts.next()?.to_owned(),
         })
     }
 
     fn line(&self) -> String {
-        let state = if self.ended { "ended" } else { "runs" };
-        format!("{} {state} {}\n", self.number, self.text)
+        format!("{} {} {}\n", self.number, self.state.name(), self.text)
     }
 }
 

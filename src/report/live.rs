@@ -1,34 +1,19 @@
 //! The live line on its screen: drawn anew in place, and out of the way for other lines.
 //!
-//! Draws only when told to, on the reporter's thread. On a terminal indicatif moves the cursor;
-//! where the user forced a display on something else, or the terminal is dumb, a carriage return
-//! and padding do. A display of pv's form is drawn as pv does it, and with `-c` several processes
-//! share a terminal by rows.
-//!
-//! On a terminal that can move its cursor this rests at the line's first column, and what is drawn
-//! begins there: a window that gets narrower folds the line into several rows, or cuts it, as the
-//! terminal likes, and in both cases it begins where the cursor is and ends below.
+//! Draws only when told to, on the reporter's thread, and only what changed: somebody else may be writing to
+//! the same screen. On a terminal `painter` draws; where the user forced a display on something else, or the
+//! terminal is dumb, a carriage return and padding do. A display of pv's form is drawn as pv does it, and
+//! with `-c` several processes share a terminal by rows.
 
-use std::io::{self, Write};
-use std::sync::Mutex;
+use std::io::Write;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
-
-use super::bar::DEFAULT_WIDTH;
-use super::format::{clipped, visible};
+use super::display::DEFAULT_WIDTH;
+use super::display::parts::{Line, clipped, visible};
 use super::output::{Descriptor, say};
+use super::painter::{self, Painter, WIPE, in_one_row};
 use super::rows::Rows;
 use crate::config::{ReportMode, ScreenConfig};
 use crate::sys::Files;
-
-/// Wipes the line, and what a narrower window made of it.
-pub const WIPE: &str = "\r\x1b[J";
-
-/// A line as it is drawn from its first column, where the cursor comes back to. It never becomes two:
-/// the window may have got narrower than the line was made for.
-pub fn in_one_row(line: &str) -> String {
-    format!("\x1b[?7l{line}\x1b[?7h\r")
-}
 
 /// The live line and what is on its screen now.
 pub struct Live {
@@ -38,11 +23,13 @@ pub struct Live {
     width: Option<usize>,
     /// Draw also while another job has the terminal.
     force: bool,
+    /// What is on the screen, for how many columns; None where nothing of ours is.
+    drawn: Option<(Line, usize)>,
 }
 
 enum Style {
-    /// Painted by indicatif; a bar exists while something is on the screen.
-    Painted(Option<ProgressBar>),
+    /// By indicatif; it is there while something is on the screen.
+    Painted(Option<Painter>),
     /// A return, the line, and blanks; so many columns are to be covered.
     Overwritten(usize),
     /// The line, blanks, and a return, as in pv; so many columns are to be covered, if there is a line.
@@ -84,6 +71,7 @@ impl Live {
             style,
             width: screen.width,
             force: is_pv && (screen.force || is_numeric),
+            drawn: None,
         }
     }
 
@@ -100,20 +88,30 @@ impl Live {
         self.width.or_else(columns).unwrap_or(DEFAULT_WIDTH)
     }
 
-    /// Shows the line, unless another job has the terminal.
-    pub fn draw(&mut self, line: &str, out: &mut dyn Write) {
+    /// Shows the line, unless it is there already, or another job has the terminal.
+    pub fn draw(&mut self, line: &Line, out: &mut dyn Write) {
         let width = self.width();
         let is_seen = |terminal: &Descriptor| self.force || terminal.is_foreground();
         if self.terminal.as_ref().is_some_and(|at| !is_seen(at)) {
             return;
         }
+        let drawn = Some((line.clone(), width));
+        // pv writes a line for each interval, and who reads it from a file may count on that.
+        let is_new = match self.style {
+            Style::Returned(_) | Style::Listed => true,
+            _ => self.drawn != drawn,
+        };
+        if !is_new {
+            return;
+        }
+        self.drawn = drawn;
+        if let (Style::Painted(painter), Some(terminal)) = (&mut self.style, &self.terminal) {
+            let painter = painter.get_or_insert_with(|| Painter::on(terminal.clone()));
+            return painter.draw(line, width);
+        }
+        let line = &painter::text(line, width);
         match &mut self.style {
-            Style::Painted(bar) => {
-                if let Some(terminal) = &self.terminal {
-                    bar.get_or_insert_with(|| painted_on(terminal.clone()))
-                        .set_message(line.to_owned());
-                }
-            }
+            Style::Painted(_) => {}
             Style::Overwritten(covered) => {
                 let columns = visible(line);
                 // Not beyond the margin, which may have moved.
@@ -141,6 +139,7 @@ impl Live {
 
     /// Leaves the screen clean while the process is stopped.
     pub fn suspend(&mut self, out: &mut dyn Write) {
+        self.drawn = None;
         match &mut self.style {
             Style::Row(rows) => rows.wipe(out),
             _ => self.clear(out),
@@ -149,10 +148,11 @@ impl Live {
 
     /// Leaves the screen clean for others; a line of pv's form and a row stay.
     pub fn clear(&mut self, out: &mut dyn Write) {
+        self.drawn = None;
         match &mut self.style {
-            Style::Painted(bar) => {
-                if let Some(bar) = bar.take() {
-                    bar.finish_and_clear();
+            Style::Painted(painter) => {
+                if let Some(painter) = painter.take() {
+                    painter.clear();
                 }
             }
             Style::Overwritten(covered) => {
@@ -177,7 +177,7 @@ impl Live {
     /// Lets `say` write whole lines; a painted line and rows stay below them.
     pub fn around(&mut self, out: &mut dyn Write, say: impl FnOnce(&mut dyn Write)) {
         match &mut self.style {
-            Style::Painted(Some(bar)) => bar.suspend(|| say(out)),
+            Style::Painted(Some(painter)) => painter.suspend(|| say(out)),
             Style::Row(rows) => rows.above(out, say),
             _ => {
                 self.clear(out);
@@ -189,7 +189,7 @@ impl Live {
     /// Leaves the screen to others for good; the line stays on it or not.
     pub fn retire(&mut self, stays: bool, out: &mut dyn Write) {
         match &mut self.style {
-            Style::Row(rows) => rows.end(Vec::new(), stays, out),
+            Style::Row(rows) => rows.leave(stays, out),
             _ => self.clear(out),
         }
     }
@@ -204,93 +204,6 @@ impl Live {
     }
 }
 
-fn painted_on(terminal: Descriptor) -> ProgressBar {
-    let screen = Screen {
-        terminal,
-        frame: Mutex::default(),
-    };
-    let target = ProgressDrawTarget::term_like(Box::new(screen));
-    let style = ProgressStyle::with_template("{msg}");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
-    ProgressBar::with_draw_target(None, target).with_style(style)
-}
-
-/// indicatif's hands: collects a frame and shows it by one write. Our own rather than console's,
-/// which looks at stderr only, and does not ask who has the terminal.
-#[derive(Debug)]
-struct Screen {
-    terminal: Descriptor,
-    frame: Mutex<Vec<u8>>,
-}
-
-impl Screen {
-    fn add(&self, piece: &[u8]) -> io::Result<()> {
-        if let Ok(mut frame) = self.frame.lock() {
-            frame.extend_from_slice(piece);
-        }
-        Ok(())
-    }
-
-    fn move_cursor(&self, steps: usize, direction: char) -> io::Result<()> {
-        match steps {
-            0 => Ok(()), // As a parameter, 0 means 1.
-            _ => self.add(format!("\x1b[{steps}{direction}").as_bytes()),
-        }
-    }
-}
-
-impl TermLike for Screen {
-    fn width(&self) -> u16 {
-        // Our line has one row, however narrow the window is: indicatif need not count them.
-        u16::MAX
-    }
-
-    fn move_cursor_up(&self, steps: usize) -> io::Result<()> {
-        self.move_cursor(steps, 'A')
-    }
-
-    fn move_cursor_down(&self, steps: usize) -> io::Result<()> {
-        self.move_cursor(steps, 'B')
-    }
-
-    fn move_cursor_right(&self, steps: usize) -> io::Result<()> {
-        self.move_cursor(steps, 'C')
-    }
-
-    fn move_cursor_left(&self, steps: usize) -> io::Result<()> {
-        self.move_cursor(steps, 'D')
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.add(text.as_bytes())?;
-        self.add(b"\n")
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        // indicatif pads to the width. The line is wiped already.
-        match text.bytes().all(|byte| byte == b' ') {
-            true => Ok(()),
-            false => self.add(in_one_row(text).as_bytes()),
-        }
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        self.add(WIPE.as_bytes())
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        let frame = self
-            .frame
-            .lock()
-            .map(|mut frame| std::mem::take(&mut *frame));
-        match frame {
-            // Also a bar that is cleared in the background must not touch the shell's line.
-            Ok(frame) if self.terminal.is_foreground() => self.terminal.clone().write_all(&frame),
-            _ => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::fd::OwnedFd;
@@ -300,6 +213,10 @@ mod tests {
     use rustix::termios::{Winsize, tcsetwinsize};
 
     use super::*;
+
+    fn line(text: &str) -> Line {
+        Line::from(text.to_owned())
+    }
 
     /// A terminal of so many columns that is not ours to control, and the side that sees it.
     fn terminal(columns: u16) -> (OwnedFd, Descriptor) {
@@ -341,9 +258,11 @@ mod tests {
         let mut live = live(Some(screen.clone()), false, ReportMode::Bar);
         let mut out = screen;
         assert_eq!(live.width(), 40);
-        live.draw("first, and longer", &mut out);
+        live.draw(&line("first, and longer"), &mut out);
         assert_eq!(seen(&master), in_one_row("first, and longer"));
-        live.draw("\x1b[1;31msecond\x1b[m", &mut out);
+        live.draw(&line("\x1b[1;31msecond\x1b[m"), &mut out);
+        // It is there already.
+        live.draw(&line("\x1b[1;31msecond\x1b[m"), &mut out);
         let second = in_one_row("\x1b[1;31msecond\x1b[m");
         assert_eq!(seen(&master), format!("{WIPE}{second}"));
         live.clear(&mut out);
@@ -361,22 +280,22 @@ mod tests {
         let (master, screen) = terminal(40);
         let mut live = live(Some(screen.clone()), false, ReportMode::Bar);
         let mut out = screen;
-        live.draw("the line", &mut out);
+        live.draw(&line("the line"), &mut out);
         seen(&master);
         say_marker(&mut live, &mut out);
         let mut all = seen(&master);
         while !all.ends_with("h\r") {
             all += &seen(&master);
         }
-        let line = in_one_row("the line");
-        assert_eq!(all, format!("{WIPE}marker\r\n{line}"));
+        let again = in_one_row("the line");
+        assert_eq!(all, format!("{WIPE}marker\r\n{again}"));
     }
 
     /// What two lines, one between and the end leave.
     fn drawn(mut live: Live) -> String {
         let mut out = Vec::new();
-        live.draw("longer", &mut out);
-        live.draw("\x1b[1mline\x1b[m", &mut out);
+        live.draw(&line("longer"), &mut out);
+        live.draw(&line("\x1b[1mline\x1b[m"), &mut out);
         say_marker(&mut live, &mut out);
         live.clear(&mut out);
         String::from_utf8(out).unwrap()
@@ -403,7 +322,7 @@ mod tests {
         let (master, screen) = terminal(40);
         let mut live = live(Some(screen.clone()), true, ReportMode::Bar);
         let mut out = screen;
-        live.draw("the line", &mut out);
+        live.draw(&line("the line"), &mut out);
         live.clear(&mut out);
         let mut all = seen(&master);
         while !all.ends_with('\n') {

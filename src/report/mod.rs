@@ -8,29 +8,31 @@
 //!
 //! ```text
 //! statistics             the rates of a run
-//! json, plain, summary, bar    one line each, pure: (&Snapshot, &ReportConfig, ..) -> String
-//! sparkline, trend       the last minute and what comes next, for the bar
-//! format                 one line as pv's switches ask for it
-//! live                   the bar's line, or pv's, on a terminal
+//! json, plain            one line each, for programs
+//! summary                the last words, for people
+//! display                the live line: hwm's own, or as pv's switches ask for it
+//! words                  what they say, for people
+//! live                   the live line on a terminal
+//! painter                the same by indicatif
 //! rows, ledger           many such lines on one terminal (`-c`)
 //! metrics                a Prometheus text file
 //! output                 descriptors
 //! log                    a file that is appended to, while others rename it or fill its disk
 //! reports                where the reports go, and what went wrong there
 //! thread                 who writes what where
+//! told                   how often
 //! end                    a thread, and its end
 //! guard                  panics, which never end the relay
 //! rendered               all of their texts, for tests
 //! sideways               the others who are told, each by a thread of its own
 //! ```
 
-mod bar;
+mod display;
 #[cfg(test)]
 #[path = "../../tests/common/emulator.rs"]
 #[allow(dead_code, reason = "the tests of whole processes use the rest")]
 mod emulator;
 mod end;
-mod format;
 mod guard;
 mod json;
 mod ledger;
@@ -38,7 +40,10 @@ mod live;
 mod log;
 mod metrics;
 mod output;
+mod painter;
 mod plain;
+#[cfg(test)]
+mod properties;
 #[doc(hidden)]
 pub mod rendered;
 mod reports;
@@ -46,15 +51,17 @@ mod rows;
 #[cfg(test)]
 mod screens;
 mod sideways;
-mod sparkline;
 mod statistics;
 mod summary;
+#[cfg(test)]
+mod summary_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod thread;
-mod trend;
+mod told;
+mod words;
 
 use std::fmt;
 use std::io;
@@ -79,6 +86,7 @@ use output::Descriptor;
 use reports::Reports;
 use statistics::Statistics;
 use thread::{LastWord, Message, Scribe};
+use told::{Losing, Told};
 
 /// Reports under way to the thread. Room for a burst of state changes while the thread waits for
 /// its turn on a busy machine; what is more than that, nobody reads.
@@ -94,10 +102,6 @@ const LAST_WORD: Duration = Duration::from_millis(500);
 /// How long a stop, or the consumer's end of file, waits for a clean terminal: short, because a user's
 /// Ctrl-Z is waiting, or a pipeline.
 const CLEAN_TERMINAL: Duration = Duration::from_millis(100);
-
-/// Of one kind of event a person wants to hear no more often than this: a consumer that takes
-/// a little all the time begins a loss episode, or flips the state, thousands of times a second.
-const EVENTS_APART: Duration = Duration::from_secs(1);
 
 /// Prepares the reports that `config` asks for: opens `--report-to`, creating it or appending to
 /// it. What is said regularly has its thread from the start; the others start it with the first
@@ -173,53 +177,19 @@ pub struct ThreadedReporter {
     mode: ReportMode,
     has_metrics: bool,
     has_statistics: bool,
-    is_numeric: bool,
     thread: Thread,
     /// Whether the statistics are of records.
     counts_records: bool,
     statistics: Statistics,
+    interval: Duration,
     told: Told,
+    losing: Losing,
     dropped: u64,
     /// As [`Closing::untold_events`].
     untold_events: u64,
     unsaid: Vec<String>,
     /// How long the end waits: [`LAST_WORD`], but for tests.
     patience: Duration,
-}
-
-/// When each kind of event was last told.
-#[derive(Default)]
-struct Told {
-    pressured: Option<Duration>,
-    flowing: Option<Duration>,
-    loss: Option<Duration>,
-    opened: Option<Duration>,
-    closed: Option<Duration>,
-}
-
-impl Told {
-    fn is_due(&self, event: Event, now: Duration) -> bool {
-        let last = match event {
-            Event::Pressured => self.pressured,
-            Event::Flowing => self.flowing,
-            Event::Loss => self.loss,
-            Event::Opened => self.opened,
-            Event::Closed => self.closed,
-            Event::Interval | Event::Asked => None,
-        };
-        last.is_none_or(|last| now >= last.saturating_add(EVENTS_APART))
-    }
-
-    fn note(&mut self, event: Event, now: Duration) {
-        match event {
-            Event::Pressured => self.pressured = Some(now),
-            Event::Flowing => self.flowing = Some(now),
-            Event::Loss => self.loss = Some(now),
-            Event::Opened => self.opened = Some(now),
-            Event::Closed => self.closed = Some(now),
-            Event::Interval | Event::Asked => {}
-        }
-    }
 }
 
 enum Thread {
@@ -243,11 +213,12 @@ impl ThreadedReporter {
             mode: config.mode,
             has_metrics: config.metrics_file.is_some(),
             has_statistics: config.statistics,
-            is_numeric: thread::is_numeric(config),
             thread: Thread::Unborn(Box::new(scribe)),
             counts_records: config.records,
             statistics: Statistics::new(config.records),
+            interval: config.interval,
             told: Told::default(),
+            losing: Losing::default(),
             dropped: 0,
             untold_events: 0,
             unsaid: Vec::new(),
@@ -298,6 +269,29 @@ impl ThreadedReporter {
         match self.counts_records {
             true => snapshot.out_record_rate,
             false => snapshot.out_rate,
+        }
+    }
+
+    /// Hands one report over, about so many events of one kind.
+    fn tell(&mut self, event: Event, count: u64, snapshot: &Snapshot) {
+        let message = Message::Report(event, count, Box::new(snapshot.clone()));
+        let count = match self.post(message) {
+            Ok(()) => count,
+            Err(_) => {
+                self.dropped += 1;
+                0
+            }
+        };
+        self.told.note(event, count, snapshot.elapsed);
+    }
+
+    /// Tells of events that came too soon after others of their kind.
+    fn tell_pending(&mut self, now: &Snapshot, is_end: bool) {
+        if !matches!(self.mode, ReportMode::Json | ReportMode::Plain) {
+            return;
+        }
+        for (event, count, picture) in self.told.due(now, self.interval, is_end) {
+            self.tell(event, count, &picture);
         }
     }
 
@@ -385,33 +379,37 @@ impl Reporter for ThreadedReporter {
             (_, Event::Interval) if self.has_metrics => true,
             (ReportMode::None, _) => false,
             (_, Event::Asked) => true,
-            (ReportMode::Bar, event) => event == Event::Interval,
-            (ReportMode::Pv, Event::Interval) => true,
-            // Who reads numbers reads no words.
-            (ReportMode::Pv, _) if self.is_numeric => false,
-            // A program wants each change of state; losses are in every object anyway.
-            (ReportMode::Json, Event::Loss) => self.told.is_due(event, now),
-            (ReportMode::Json, _) | (ReportMode::Plain, Event::Interval) => true,
-            (ReportMode::Plain, event) => self.told.is_due(event, now),
-            (ReportMode::Summary | ReportMode::Losses | ReportMode::Pv, event) => {
-                event == Event::Loss && self.told.is_due(event, now)
+            // The live line shows a loss while it goes on.
+            (ReportMode::Bar | ReportMode::Pv, event) => event == Event::Interval,
+            (ReportMode::Json | ReportMode::Plain, event) => match event {
+                Event::Losing => false,
+                // Its account tells how many there were.
+                Event::Loss => self.told.is_due(event, now, self.interval),
+                _ => true,
+            },
+            (ReportMode::Summary | ReportMode::Losses, event) => {
+                event == Event::Losing && self.losing.is_due(now)
             }
         }
     }
 
     fn report(&mut self, event: Event, snapshot: &Snapshot) {
-        if event == Event::Interval
-            && let Some(rate) = self.output_rate(snapshot)
-        {
-            // Here rather than in the thread, so that dropped reports count as well.
-            self.statistics.add(rate);
-        }
-        if self.wants(event, snapshot.elapsed) {
-            self.told.note(event, snapshot.elapsed);
-            let message = Message::Report(event, Box::new(snapshot.clone()));
-            if self.post(message).is_err() {
-                self.dropped += 1;
+        if event == Event::Interval {
+            if let Some(rate) = self.output_rate(snapshot) {
+                // Here rather than in the thread, so that dropped reports count as well.
+                self.statistics.add(rate);
             }
+            self.tell_pending(snapshot, false);
+        }
+        let now = snapshot.elapsed;
+        if !self.wants(event, now) {
+            return;
+        }
+        if event == Event::Losing {
+            self.losing.note(now);
+        }
+        if let Some(count) = self.told.came(event, snapshot, self.interval) {
+            self.tell(event, count, snapshot);
         }
     }
 
@@ -438,6 +436,7 @@ impl Reporter for ThreadedReporter {
             // A run shorter than an interval is its only measurement.
             self.statistics.add(rate);
         }
+        self.tell_pending(snapshot, true);
         let closing = Closing {
             statistics: self.statistics,
             dropped: self.dropped,

@@ -11,11 +11,12 @@ use crate::units::{number, seconds};
 /// Rates are for reading here: whole bytes and records a second.
 const RATE_DECIMALS: usize = 0;
 
-/// The line without the newline; `event` is None for an interval.
-pub fn line(event: Option<&str>, snapshot: &Snapshot, config: &ReportConfig) -> String {
+/// The line without the newline; `event` is None for an interval, else its name, and how many of them the line
+/// stands for.
+pub fn line(event: Option<(&str, u64)>, snapshot: &Snapshot, config: &ReportConfig) -> String {
     let mut line = prefix(config);
-    if let Some(event) = event {
-        line += &format!("event={event} ");
+    if let Some((event, count)) = event {
+        line += &format!("event={event} count={count} ");
     }
     let lost = snapshot.lost.total();
     line += &format!("elapsed_s={}", seconds(snapshot.elapsed));
@@ -120,7 +121,10 @@ mod tests {
     fn an_event_stands_first_and_the_name_before_it() {
         let mut config = config();
         config.name = Some("tail".to_owned());
-        let line = line(Some("loss"), &quiet(), &config);
-        assert!(line.starts_with("tail: event=loss elapsed_s=0 "), "{line}");
+        let line = line(Some(("loss", 3)), &quiet(), &config);
+        assert!(
+            line.starts_with("tail: event=loss count=3 elapsed_s=0 "),
+            "{line}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::format::Abilities;
+use super::display::Abilities;
 use super::output::Descriptor;
 use super::sideways::describe;
 use super::statistics::Statistics;
@@ -16,12 +16,13 @@ use crate::config::ReportConfig;
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
 
-const EVENTS: [Event; 7] = [
+const EVENTS: [Event; 8] = [
     Event::Interval,
     Event::Asked,
     Event::Pressured,
     Event::Flowing,
     Event::Loss,
+    Event::Losing,
     Event::Opened,
     Event::Closed,
 ];
@@ -48,6 +49,7 @@ pub fn report(config: &ReportConfig, moments: &[Snapshot], colourful: bool) -> S
     let abilities = Abilities {
         utf8: colourful,
         colour: colourful,
+        paint: colourful,
     };
     let page = Page::default();
     // What is drawn on a terminal, rather than written over, goes to nowhere.
@@ -59,7 +61,7 @@ pub fn report(config: &ReportConfig, moments: &[Snapshot], colourful: bool) -> S
         scribe.begin();
         for moment in moments {
             for event in EVENTS {
-                scribe.report(event, moment);
+                scribe.report(event, moment.input.records, moment);
             }
             scribe.error("an error".to_owned());
             scribe.suspend();
@@ -90,8 +92,8 @@ pub fn sideways(config: &ReportConfig, moment: &Snapshot) -> (String, String) {
         describe(&mut Command::new("true"), event, moment, name);
     }
     let lines = [
-        json::line("loss", moment, config, None),
-        json::missed(moment.input.bytes, moment, config),
+        json::line("loss", None, moment, config),
+        json::line("missed", Some(moment.input.bytes), moment, config),
     ];
     (lines.join("\n"), metrics::text(moment, config))
 }

@@ -7,7 +7,8 @@
 //! terminal's settings; here nobody needs to know.
 //!
 //! The last words of a process that ended take its row's place, as many rows as they need, and are
-//! no rows any more as soon as those above have ended, too.
+//! no rows any more as soon as those above have ended, too. A process that has left its row but has not said
+//! them yet keeps the place: all of a pipeline may end at once.
 //!
 //! Refuses to fail: without a ledger there are no rows, and the line is drawn as without `-c`.
 
@@ -16,11 +17,11 @@ use std::path::PathBuf;
 
 use unicode_width::UnicodeWidthChar as _;
 
-use super::bar::DEFAULT_WIDTH;
-use super::format::clipped;
-use super::ledger::{Entry, Ledger, ledger_of};
-use super::live::{WIPE, in_one_row};
+use super::display::DEFAULT_WIDTH;
+use super::display::parts::{clipped, without_codes};
+use super::ledger::{Entry, Ledger, State, ledger_of};
 use super::output::{Descriptor, say};
+use super::painter::{WIPE, in_one_row};
 use crate::sys::Files;
 
 /// A row among those of a terminal.
@@ -53,8 +54,8 @@ impl Rows {
             return;
         };
         match page.iter_mut().find(|entry| entry.is_of(self.number)) {
-            Some(entry) => line.clone_into(&mut entry.text),
-            None => self.put(&mut page, vec![self.entry(line.to_owned(), false)]),
+            Some(entry) => *entry = self.entry(line.to_owned(), State::Runs),
+            None => self.put(&mut page, vec![self.entry(line.to_owned(), State::Runs)]),
         }
         self.show(page, &[], out);
     }
@@ -69,33 +70,51 @@ impl Rows {
         self.show(page, &said, out);
     }
 
+    /// Leaves the row, which `stays` as it is or not; its place is kept for last words.
+    pub fn leave(&mut self, stays: bool, out: &mut dyn Write) {
+        if let Some(mut page) = self.turn() {
+            let mut entries = self.without_row(&mut page, stays);
+            entries.push(self.entry(String::new(), State::Leaves));
+            self.put(&mut page, entries);
+            self.show(page, &[], out);
+        }
+    }
+
     /// Leaves these words in the row's place, and below what it says if that `stays`.
     pub fn end(&mut self, lines: Vec<String>, stays: bool, out: &mut dyn Write) {
         let Some(mut page) = self.turn() else {
             return lines.into_iter().for_each(|line| say(out, line));
         };
-        let row = page.iter().position(|entry| entry.is_of(self.number));
-        let row = row.map(|row| page.remove(row).text);
-        let words = row.filter(|_| stays).into_iter().chain(lines);
-        let words = words.map(|line| self.entry(line, true)).collect();
-        self.put(&mut page, words);
+        let mut entries = self.without_row(&mut page, stays);
+        let words = lines.into_iter();
+        entries.extend(words.map(|line| self.entry(line, State::Ended)));
+        self.put(&mut page, entries);
         self.show(page, &[], out);
+    }
+
+    /// Takes our row off the page, and returns what it says as last words if that `stays`.
+    fn without_row(&self, page: &mut Vec<Entry>, stays: bool) -> Vec<Entry> {
+        let row = page.iter().position(|entry| entry.is_of(self.number));
+        let row = row.map(|row| page.remove(row));
+        let row = row.filter(|row| stays && row.state == State::Runs);
+        let words = row.map(|row| self.entry(row.text, State::Ended));
+        words.into_iter().collect()
     }
 
     /// Takes the rows off the screen until somebody draws. Last words stay: nobody may ever say them
     /// again.
     pub fn wipe(&mut self, out: &mut dyn Write) {
         if let Some(page) = self.turn() {
-            let (words, page): (Vec<_>, Vec<_>) = page.into_iter().partition(|entry| entry.ended);
+            let (words, page): (Vec<_>, Vec<_>) = page.into_iter().partition(Entry::is_word);
             let _ = out.write_all(&frame(&[], words));
             self.ledger.close(&page);
         }
     }
 
-    fn entry(&self, text: String, ended: bool) -> Entry {
+    fn entry(&self, text: String, state: State) -> Entry {
         Entry {
             number: self.number,
-            ended,
+            state,
             text,
         }
     }
@@ -109,7 +128,7 @@ impl Rows {
 
     /// Shows the page, below lines that stay, and puts it back.
     fn show(&mut self, mut page: Vec<Entry>, above: &[u8], out: &mut dyn Write) {
-        let settled = page.iter().take_while(|entry| entry.ended).count();
+        let settled = page.iter().take_while(|entry| entry.is_word()).count();
         let mut frame = frame(above, page.drain(..settled));
         frame.extend_from_slice(self.block(&page).as_bytes());
         let _ = out.write_all(&frame);
@@ -123,9 +142,10 @@ impl Rows {
         let mut block = String::new();
         let mut used = 0;
         for entry in page {
-            let rows = match entry.ended {
-                true => rows_of(&entry.text, width),
-                false => 1,
+            let rows = match entry.state {
+                State::Runs => 1,
+                State::Leaves => continue,
+                State::Ended => rows_of(&entry.text, width),
             };
             if used + rows > height {
                 break;
@@ -133,7 +153,7 @@ impl Rows {
             if used > 0 {
                 block += "\n";
             }
-            block += &match entry.ended {
+            block += &match entry.is_word() {
                 true => format!("{}\r", entry.text),
                 false => in_one_row(&clipped(&entry.text, width)),
             };
@@ -151,9 +171,9 @@ impl Rows {
             return None;
         }
         let mut page = self.ledger.turn(&self.path).ok()?;
-        page.retain(|entry| entry.ended || entry.is_alive());
+        page.retain(|entry| entry.is_word() || entry.is_alive());
         // Last words alone are of a pipeline whose last process was killed. They are on the screen.
-        match page.iter().all(|entry| entry.ended) {
+        match page.iter().all(Entry::is_word) {
             true => Some(Vec::new()),
             false => Some(page),
         }
@@ -183,10 +203,10 @@ fn frame(above: &[u8], words: impl IntoIterator<Item = Entry>) -> Vec<u8> {
     frame
 }
 
-/// How many rows a text without codes takes where it may wrap.
+/// How many rows a text takes where it may wrap.
 fn rows_of(text: &str, width: usize) -> usize {
     let (mut rows, mut used) = (1, 0);
-    for columns in text.chars().filter_map(char::width) {
+    for columns in without_codes(text).chars().filter_map(char::width) {
         if used + columns > width {
             (rows, used) = (rows + 1, 0);
         }
@@ -319,6 +339,54 @@ mod tests {
             };
             assert_eq!(seen(&mut screen, &mut out), end);
             assert_eq!(screen.cursor(), (end.len(), 0));
+        }
+    }
+
+    #[test]
+    fn last_words_are_in_the_order_of_the_pipeline_whoever_says_them_first() {
+        let words = |who: &str| vec![format!("{who}: words")];
+        let row = |who: &str| format!("{who} row");
+        // As wide as the window, and with codes, which take no room.
+        let drawn = |who: &str| format!("\x1b[1;31m{:<20}\x1b[m", row(who));
+        for stays in [false, true] {
+            for order in ["ABab", "ABba", "BAab", "BAba", "AaBb", "BbAa", "ABb-"] {
+                let (_folder, path, _master, terminal) = place(20);
+                let [one, own] = numbers();
+                let mut screen = Emulator::new(20, 6, true);
+                let mut out = Vec::new();
+                let mut first = Some(rows(&path, &terminal, one));
+                let mut second = Some(rows(&path, &terminal, own));
+                first.as_mut().unwrap().draw(&drawn("a"), &mut out);
+                second.as_mut().unwrap().draw(&drawn("b"), &mut out);
+                // Capitals leave, and small letters say their last words.
+                for who in order.chars() {
+                    let process = match who {
+                        'a' | 'A' | '-' => &mut first,
+                        _ => &mut second,
+                    };
+                    match who {
+                        'A' | 'B' => process.as_mut().unwrap().leave(stays, &mut out),
+                        '-' => drop(process.take()),
+                        _ => {
+                            let lines = words(&who.to_string());
+                            process.as_mut().unwrap().end(lines, stays, &mut out);
+                            drop(process.take());
+                        }
+                    }
+                }
+                let mut expected = Vec::new();
+                for who in ["a", "b"] {
+                    expected.extend(stays.then(|| row(who)));
+                    expected.extend(order.contains(who).then(|| words(who)[0].clone()));
+                }
+                let now = seen(&mut screen, &mut out);
+                assert_eq!(now, expected, "{order}");
+                let has_ended = !order.contains('-');
+                assert!(
+                    !has_ended || screen.cursor() == (expected.len(), 0),
+                    "{order}"
+                );
+            }
         }
     }
 

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::bar::Bar;
-use super::format::{Abilities, Format, visible};
+use super::display::parts::visible;
+use super::display::{Abilities, Face};
+use super::painter;
 use super::testing::{config, quiet};
 use crate::config::display::{BarStyle, Display, Part, Piece};
-use crate::config::{Amount, ReportConfig};
+use crate::config::{Amount, ReportConfig, ReportMode};
 use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::{Bottleneck, Snapshot, State};
 
@@ -121,6 +122,34 @@ fn loss() -> Vec<Snapshot> {
         .collect()
 }
 
+/// A copy that a rate limit holds back.
+fn limited() -> Vec<Snapshot> {
+    let mut story = Story::new();
+    (1..=70_u64)
+        .map(|_| {
+            let now = story.second(20 * MI, 20 * MI, 0);
+            now.wait_input = Duration::ZERO;
+            now.wait_rate = now.elapsed * 9 / 10;
+            now.clone()
+        })
+        .collect()
+}
+
+/// A producer that pauses after three seconds, for seven.
+fn silence() -> Vec<Snapshot> {
+    let mut story = Story::new();
+    (1..=12_u64)
+        .map(|second| {
+            let amount = if (4..=10).contains(&second) { 0 } else { MI };
+            let now = story.second(amount, amount, 0);
+            if amount == 0 {
+                now.wait_input += Duration::from_millis(880);
+            }
+            now.clone()
+        })
+        .collect()
+}
+
 fn named(name: &str) -> ReportConfig {
     ReportConfig {
         name: Some(name.to_owned()),
@@ -128,16 +157,27 @@ fn named(name: &str) -> ReportConfig {
     }
 }
 
-/// Some lines of a story, as hwm's bar.
-fn bar(story: &[Snapshot], config: &ReportConfig, width: usize, seconds: &[usize]) -> String {
-    let abilities = Abilities {
-        utf8: true,
-        colour: false,
-    };
-    let mut bar = Bar::new(abilities);
-    let lines: Vec<String> = story.iter().map(|at| bar.line(at, config, width)).collect();
+/// Some lines of a story, as hwm's own.
+fn own(story: &[Snapshot], config: &ReportConfig, width: usize, seconds: &[usize]) -> String {
+    let mut config = config.clone();
+    config.mode = ReportMode::Bar;
+    let lines = lines(story, &config, width);
     assert!(lines.iter().all(|line| visible(line) <= width));
     screen(&lines, seconds)
+}
+
+fn lines(story: &[Snapshot], config: &ReportConfig, width: usize) -> Vec<String> {
+    let abilities = Abilities {
+        utf8: true,
+        ..Abilities::default()
+    };
+    let mut face = Face::of(config, abilities).unwrap();
+    let lines = story.iter().enumerate().map(|(index, at)| {
+        let last = index + 1 == story.len();
+        let line = face.line(at, config, width, last, SystemTime::UNIX_EPOCH);
+        painter::text(&line, width)
+    });
+    lines.collect()
 }
 
 /// Some lines of a story, in pv's form: as in pv, parts that do not fit go beyond the margin.
@@ -152,7 +192,9 @@ fn pv(story: &[Snapshot], config: &ReportConfig, width: usize, seconds: &[usize]
         Part::Eta,
     ];
     let pieces = parts.map(|one| vec![part(one)]);
-    let display = Display {
+    let mut config = config.clone();
+    config.mode = ReportMode::Pv;
+    config.screen.display = Some(Display {
         pieces: pieces.join(&Piece::Text(" ".into())),
         numeric: false,
         decimal: false,
@@ -160,17 +202,8 @@ fn pv(story: &[Snapshot], config: &ReportConfig, width: usize, seconds: &[usize]
         gauge: false,
         style: BarStyle::Plain,
         window: 30,
-    };
-    let mut format = Format::new(display, Abilities::default());
-    let lines: Vec<String> = story
-        .iter()
-        .enumerate()
-        .map(|(index, at)| {
-            let last = index + 1 == story.len();
-            format.line(at, config, width, last, SystemTime::UNIX_EPOCH)
-        })
-        .collect();
-    screen(&lines, seconds)
+    });
+    screen(&lines(story, &config, width), seconds)
 }
 
 fn screen(lines: &[String], seconds: &[usize]) -> String {
@@ -194,29 +227,38 @@ fn screens_are_as_they_were_looked_at() {
     };
     let every = [1, 2, 30, 70];
     let mut text = String::new();
-    for width in [40, 80, 120] {
+    for width in [40, 80, 110, 160] {
         let mut add = |title: &str, screen: String| {
             let _ = writeln!(text, "== {title}, {width} columns\n{screen}");
         };
-        add("a plain copy", bar(&copy(), &config(), width, &every));
+        add("a plain copy", own(&copy(), &config(), width, &every));
         add(
             "a stalled consumer",
-            bar(&stall(), &config(), width, &[5, 7, 9, 10, 15, 16, 17, 20]),
+            own(&stall(), &config(), width, &[5, 7, 9, 10, 15, 16, 17, 20]),
         );
         add(
             "a loss episode",
-            bar(&loss(), &config(), width, &[3, 4, 5, 12]),
+            own(&loss(), &config(), width, &[3, 4, 5, 12]),
         );
         add(
             "the same in records",
-            bar(&loss(), &records, width, &[3, 5, 12]),
+            own(&loss(), &records, width, &[3, 5, 12]),
         );
-        add("a known size", bar(&copy(), &sized, width, &every));
+        add("a known size", own(&copy(), &sized, width, &every));
         add(
             "two of a pipeline",
-            bar(&copy(), &named("in"), width, &[30]) + &bar(&stall(), &named("out"), width, &[10]),
+            own(&copy(), &named("in"), width, &[30]) + &own(&stall(), &named("out"), width, &[10]),
+        );
+        add("a rate limit", own(&limited(), &sized, width, &[1, 30]));
+        add(
+            "no input",
+            own(&silence(), &config(), width, &[2, 4, 8, 12]),
         );
         add("pv's form", pv(&copy(), &config(), width, &every));
+        add(
+            "pv's form, a loss episode",
+            pv(&loss(), &config(), width, &[3, 5, 11]),
+        );
         add(
             "pv's form, a known size",
             pv(&copy(), &sized, width, &every),

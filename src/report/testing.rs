@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::{ReportConfig, ReportMode, ScreenConfig};
 use crate::core::account::{Losses, Reason, Tally};
+use crate::core::ending::Ending;
 use crate::core::snapshot::{Bottleneck, Seen, Snapshot, State};
 
 /// What the man page lists in a part of one of its sections, from `begin` to `end`: the terms of its
@@ -79,6 +80,7 @@ pub fn quiet() -> Snapshot {
         bottleneck: Bottleneck::None,
         spilled: None,
         exit: None,
+        ending: None,
         seen: Seen::default(),
     }
 }
@@ -124,6 +126,7 @@ pub fn lossy() -> Snapshot {
         bottleneck: Bottleneck::Consumer,
         spilled: None,
         exit: Some(0),
+        ending: Some(Ending::EndOfInput),
         seen: Seen::default(),
     }
 }

@@ -8,8 +8,7 @@ use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Instant, SystemTime};
 
-use super::bar::Bar;
-use super::format::{Abilities, Format};
+use super::display::{Abilities, DEFAULT_WIDTH, Face, taken};
 use super::guard::{Defect, guarded};
 use super::live::Live;
 use super::metrics::Metrics;
@@ -17,7 +16,7 @@ use super::output::{self, Descriptor, say};
 use super::reports::Reports;
 use super::{Closing, error_line, json, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
-use crate::core::account::Reason;
+use crate::core::account::Tally;
 use crate::core::snapshot::Snapshot;
 use crate::engine::Event;
 use crate::sys::Files;
@@ -31,8 +30,9 @@ pub const SUMMARY: &str = "summary";
 
 /// What the thread is told while the run goes on.
 pub enum Message {
-    /// A report. Boxed, because a full inbox of whole snapshots would be a large one.
-    Report(Event, Box<Snapshot>),
+    /// A report about something that happened so often since the last one about the same. Boxed, because a
+    /// full inbox of whole snapshots would be a large one.
+    Report(Event, u64, Box<Snapshot>),
     /// A line for people, complete but for the newline.
     Error(String),
     /// Leave the terminal clean, then answer.
@@ -59,11 +59,11 @@ pub fn run(inbox: Receiver<Message>, last: Receiver<LastWord>, mut scribe: Scrib
         last_word = last_word.or_else(|| last.try_recv().ok());
         match message {
             // The summary says it all, and on a slow terminal it must not queue behind these.
-            Message::Report(Event::Interval | Event::Asked, _) if hurries(&last_word) => {}
-            Message::Report(event, snapshot) => {
+            Message::Report(Event::Interval | Event::Asked, ..) if hurries(&last_word) => {}
+            Message::Report(event, count, snapshot) => {
                 scribe.keep_metrics(event, &snapshot);
                 if !scribe.is_broken {
-                    scribe.attempt(REPORT, |scribe| scribe.report(event, &snapshot));
+                    scribe.attempt(REPORT, |scribe| scribe.report(event, count, &snapshot));
                 }
             }
             Message::Error(line) => scribe.error_at_all_costs(line),
@@ -114,32 +114,6 @@ struct Told {
     metrics: bool,
 }
 
-/// What composes the live line.
-enum Face {
-    Bar(Bar),
-    Pv(Format),
-}
-
-impl Face {
-    /// The face that `config` asks for; None where there is no live line.
-    fn of(config: &ReportConfig, abilities: Abilities) -> Option<Face> {
-        match (config.mode, &config.screen.display) {
-            (ReportMode::Bar, _) => Some(Face::Bar(Bar::new(abilities))),
-            (ReportMode::Pv, Some(display)) => {
-                Some(Face::Pv(Format::new(display.clone(), abilities)))
-            }
-            _ => None,
-        }
-    }
-
-    fn line(&mut self, at: &Snapshot, config: &ReportConfig, width: usize, last: bool) -> String {
-        match self {
-            Face::Bar(bar) => bar.line(at, config, width),
-            Face::Pv(format) => format.line(at, config, width, last, SystemTime::now()),
-        }
-    }
-}
-
 impl Scribe {
     /// A scribe that writes to `reports`. The rows that several share are none of `files`.
     pub fn new(
@@ -153,9 +127,11 @@ impl Scribe {
         let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         let shows_colour = terminal.is_some() && !dumb;
         let is_forced = config.screen.force && config.mode == ReportMode::Pv;
+        let no_colour = is_set("NO_COLOR");
         let abilities = Abilities {
             utf8: is_utf8(),
-            colour: (shows_colour || is_forced) && !is_set("NO_COLOR"),
+            colour: (shows_colour || is_forced) && !no_colour,
+            paint: shows_colour && !no_colour,
         };
         let live = Face::of(&config, abilities).map(|face| {
             let live = Live::new(terminal, dumb, config.mode, &config.screen, files);
@@ -248,9 +224,9 @@ impl Scribe {
         }
     }
 
-    pub fn report(&mut self, event: Event, snapshot: &Snapshot) {
-        let config = &self.config;
-        let line = match (config.mode, event) {
+    pub fn report(&mut self, event: Event, count: u64, snapshot: &Snapshot) {
+        let (config, width) = (&self.config, self.width());
+        let lines = match (config.mode, event) {
             // Who reads numbers reads no words.
             (ReportMode::Pv, Event::Asked) if is_numeric(config) => {
                 self.draw(snapshot, false);
@@ -262,17 +238,26 @@ impl Scribe {
                 }
                 return;
             }
-            (ReportMode::Json, event) => {
-                let name = event_name(event).unwrap_or("interval");
-                json::line(name, snapshot, config, None)
+            (ReportMode::Json, event) => vec![match event_name(event) {
+                Some(name) => json::line(name, Some(count), snapshot, config),
+                None => json::line("interval", None, snapshot, config),
+            }],
+            (ReportMode::Plain, event) => {
+                let event = event_name(event).map(|name| (name, count));
+                vec![plain::line(event, snapshot, config)]
             }
-            (ReportMode::Plain, event) => plain::line(event_name(event), snapshot, config),
             // It was for the metrics.
             (_, Event::Interval) => return,
-            (_, Event::Loss) => summary::loss(snapshot, config),
-            _ => summary::running(snapshot, config),
+            (_, Event::Losing) => Vec::from_iter(summary::loss(snapshot, config, width)),
+            _ => summary::running(snapshot, config, width),
         };
-        self.say(line);
+        lines.into_iter().for_each(|line| self.say(line));
+    }
+
+    /// The columns that a line for people may have.
+    fn width(&self) -> usize {
+        let columns = self.reports.terminal().and_then(Descriptor::columns);
+        columns.unwrap_or(DEFAULT_WIDTH)
     }
 
     /// Where that fails, it is told once: the next interval tries again.
@@ -310,15 +295,21 @@ impl Scribe {
     }
 
     /// Whether the live line is to be seen yet: `-W` and `-D`.
-    fn shows(&self, snapshot: &Snapshot) -> bool {
+    fn shows(&mut self, snapshot: &Snapshot) -> bool {
         let screen = &self.config.screen;
-        let awaits = screen.awaits_output && snapshot.seen.first_output.is_none();
-        !awaits && (self.shown || snapshot.elapsed >= screen.delay)
+        if screen.awaits_output && !self.shown && taken(snapshot, false) == 0 {
+            if let Some((_, face)) = &mut self.live {
+                face.begins(snapshot.elapsed);
+            }
+            return false;
+        }
+        self.shown || snapshot.elapsed >= screen.delay
     }
 
     fn draw(&mut self, snapshot: &Snapshot, last: bool) {
         if let Some((live, face)) = &mut self.live {
-            let line = face.line(snapshot, &self.config, live.width(), last);
+            let now = SystemTime::now();
+            let line = face.line(snapshot, &self.config, live.width(), last, now);
             live.draw(&line, &mut self.reports);
             self.shown = true;
         }
@@ -408,30 +399,33 @@ impl Scribe {
 
     /// The lines for the end, without newlines.
     pub fn summary(&self, snapshot: &Snapshot, closing: &Closing) -> Vec<String> {
-        let config = &self.config;
-        let line = match config.mode {
-            ReportMode::Json => {
-                return vec![json::line("summary", snapshot, config, Some(closing))];
+        let (config, width) = (&self.config, self.width());
+        let mut lines = match config.mode {
+            ReportMode::Json => return vec![json::summary(snapshot, config, closing)],
+            ReportMode::None => Vec::new(),
+            ReportMode::Pv | ReportMode::Losses => {
+                summary::of_losses(snapshot, config, closing, width)
             }
-            ReportMode::None => None,
-            ReportMode::Pv | ReportMode::Losses if !tells_of_losses(snapshot) => None,
-            _ => Some(summary::line(snapshot, config, closing)),
+            ReportMode::Bar if self.is_no_news(snapshot, closing) => Vec::new(),
+            _ => summary::lines(snapshot, config, closing, width),
         };
         let bits = config.screen.display.as_ref().is_some_and(|pv| pv.bits);
-        let statistics = config.statistics.then(|| closing.statistics.line(bits));
-        line.into_iter().chain(statistics).collect()
+        lines.extend(config.statistics.then(|| closing.statistics.line(bits)));
+        lines
+    }
+
+    /// Whether who sat in front of the terminal knows it all: it was short, and as it should be.
+    fn is_no_news(&self, snapshot: &Snapshot, closing: &Closing) -> bool {
+        let config = &self.config;
+        let is_short = snapshot.elapsed < config.interval && !config.statistics;
+        let is_well = snapshot.exit == Some(0) && snapshot.lost.total() == Tally::default();
+        let said_all = closing.dropped == 0 && closing.untold_events == 0;
+        self.reports.terminal().is_some() && is_short && is_well && said_all
     }
 }
 
-/// Whether a display of pv's form has to be followed by words: it has none for what only hwm does.
-/// What a consumer that left did not take, or not read, is no news in pv either.
-fn tells_of_losses(snapshot: &Snapshot) -> bool {
-    let mut reasons = snapshot.lost.by_reason();
-    reasons.any(|(reason, _)| !matches!(reason, Reason::BrokenPipe | Reason::Unread))
-}
-
 /// Whether the display is a line of numbers at each interval (`-n`).
-pub fn is_numeric(config: &ReportConfig) -> bool {
+fn is_numeric(config: &ReportConfig) -> bool {
     config.screen.display.as_ref().is_some_and(|pv| pv.numeric)
 }
 
@@ -454,7 +448,7 @@ fn is_utf8() -> bool {
 /// The name of an event in reports; none for what an interval does, whoever asked for it.
 pub fn event_name(event: Event) -> Option<&'static str> {
     match event {
-        Event::Interval | Event::Asked => None,
+        Event::Interval | Event::Asked | Event::Losing => None,
         Event::Pressured => Some("pressured"),
         Event::Flowing => Some("flowing"),
         Event::Loss => Some("loss"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use highwater::cli;
 use highwater::config::{Config, ReportMode};
 use highwater::core::account::{Losses, Reason, Tally};
+use highwater::core::ending::Ending;
 use highwater::core::snapshot::{Bottleneck, Seen, Snapshot, State};
 use highwater::core::spill::Spilled;
 use highwater::report::rendered;
@@ -152,6 +153,15 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
             Bottleneck::RateLimit,
             Bottleneck::None,
         ];
+        let endings = [
+            Ending::EndOfInput,
+            Ending::Overflow,
+            Ending::Stalled,
+            Ending::Idle,
+            Ending::Signal(15),
+            Ending::BrokenPipe,
+            Ending::Failed,
+        ];
         Snapshot {
             elapsed: time(),
             counts_records: bit(16),
@@ -197,6 +207,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
             bottleneck: bottlenecks[(bits >> 20 & 3) as usize],
             spilled: bit(22).then_some(spilled),
             exit: bit(23).then_some(next() as i32),
+            ending: endings.get((bits >> 24 & 7) as usize).copied(),
         }
     })
 }

@@ -165,6 +165,12 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         let missed = std::mem::take(&mut engine.reporter().missed);
         let beyond = follower.changes.len().saturating_sub(follower.most_changes);
         assert_eq!(missed, beyond as u64, "watermarks: events missed");
+        let losing = engine
+            .reporter()
+            .events
+            .extract_if(.., |event| *event == Event::Losing);
+        let tells = losing.count() > 0;
+        follower.follow_loss(&snapshot, tells, ending.is_some());
         follower.compare_events(engine.reporter().events.drain(..), asked);
         engine.system().heard.clear();
         follower.take_lost(&mut engine.reporter().lost, &snapshot, ending.is_some());
@@ -239,6 +245,9 @@ struct Follower {
     told: Option<Snapshot>,
     /// Whether this turn shall tell that an interval passed.
     ticks: bool,
+    /// Bytes that were told as lost, and since how many turns there are more.
+    lost: u64,
+    untold: u32,
     /// What this turn shall tell.
     changes: Vec<Change>,
     /// How many of them at most.
@@ -273,6 +282,8 @@ impl Follower {
             times: Times::default(),
             told: None,
             ticks: false,
+            lost: 0,
+            untold: 0,
             beat: scenario.interval.map(|interval| Beat {
                 interval,
                 next: interval,
@@ -606,6 +617,20 @@ impl Follower {
             "cap: {}",
             snapshot.peak_held
         );
+    }
+
+    /// That bytes are being lost is told at once, or where a wait found it in the next turn. What the end costs
+    /// is told with the end.
+    fn follow_loss(&mut self, snapshot: &Snapshot, tells: bool, is_over: bool) {
+        let lost = snapshot.lost.total().bytes;
+        let grew = lost > self.lost;
+        assert!(grew || !tells, "exactness: a loss is told twice");
+        if tells {
+            (self.lost, self.untold) = (lost, 0);
+        } else if grew && !is_over {
+            self.untold += 1;
+        }
+        assert!(self.untold <= 1, "exactness: a loss goes on untold");
     }
 
     fn compare_events(&mut self, events: impl Iterator<Item = Event>, asked: usize) {

@@ -527,6 +527,11 @@ impl Relay {
         self.wants_pictures = (of_states, of_losses);
     }
 
+    /// Bytes that were lost so far.
+    pub fn lost_bytes(&self) -> u64 {
+        self.meter.lost.total().bytes
+    }
+
     // ---- pictures ---------------------------------------------------------------------------
 
     /// The account now, with the rates since the last such picture.
@@ -596,6 +601,7 @@ impl Relay {
             bottleneck: self.meter.bottleneck(now),
             spilled: self.spill.as_ref().map(Spill::spilled),
             exit: None,
+            ending: None,
             seen: Seen::default(),
         }
     }

@@ -181,11 +181,12 @@ impl<W: Write> Writer<W> {
 
     fn tell(&mut self, news: &News) -> io::Result<()> {
         if news.missed > 0 {
-            self.say(json::missed(news.missed, &news.snapshot, &self.config))?;
+            let missed = Some(news.missed);
+            self.say(json::line("missed", missed, &news.snapshot, &self.config))?;
             self.untold.told(news.missed);
         }
         if let Some(event) = news.event {
-            self.say(json::line(event, &news.snapshot, &self.config, None))?;
+            self.say(json::line(event, None, &news.snapshot, &self.config))?;
             self.untold.told(1);
         }
         Ok(())

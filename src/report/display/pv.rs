@@ -1,20 +1,21 @@
-//! The fields of a display, one function each.
+//! pv's form: its fields, one function each, and a few of hwm's own.
 //!
-//! With `-n` figures are plain: no unit, no brackets, four decimals where they are measured.
+//! With `-n` figures are plain: no unit, no brackets, four decimals where they are measured. Nothing is
+//! shortened but as pv does it: what stretches gets what is left, and the rest goes beyond the margin. Behind
+//! it all stands what pv has no words for, a loss while the run goes on.
 
 use std::time::{Duration, SystemTime};
 
-use super::View;
 use super::amount::{Counting, describe};
-use super::{bar, zone};
-use crate::config::display::{BarStyle, Part};
+use super::gauge::gauge;
+use super::parts::{self, KEPT, Line, clipped, fit, visible};
+use super::{LONGEST, View, bar, eta_text, running_loss, zone};
+use crate::config::display::{BarStyle, Part, Piece};
+use crate::core::account::Tally;
 use crate::core::snapshot::Bottleneck;
 use crate::report;
-use crate::report::bar::{Unit, gauge};
+use crate::report::words::Unit;
 use crate::units::{clock, percent};
-
-/// Beyond it (11 years) times are not told.
-const LONGEST: f64 = 360_000_000.0;
 
 /// From so far ahead on (seconds) a time of day needs its date.
 const FAR: u64 = 6 * 3600;
@@ -24,6 +25,52 @@ const GAUGE: usize = 10;
 
 /// Columns of a name where no number is given.
 const NAME: usize = 9;
+
+/// The line for `width` columns.
+pub(super) fn line(view: &View<'_>, width: usize) -> Line {
+    let paint = view.abilities.paint;
+    let tells = tells_of_loss(view);
+    let loss = || running_loss(view, None, KEPT).filter(|_| tells);
+    let with_loss = |width| {
+        fit(
+            fields(view).into_iter().chain(loss()).collect(),
+            width,
+            paint,
+        )
+    };
+    let line = with_loss(width);
+    if loss().is_none() || visible(&line.left) <= width {
+        return line;
+    }
+    // As on a terminal that is so much narrower: the loss must be seen.
+    let loss = "  ".to_owned() + &fit(loss().into_iter().collect(), 0, paint).left;
+    let room = width.saturating_sub(visible(&loss));
+    let fields = fit(fields(view), room, paint).left;
+    Line::from(clipped(&fields, room) + &loss)
+}
+
+/// Whether it is for a loss to be told, and nothing tells it yet.
+fn tells_of_loss(view: &View<'_>) -> bool {
+    let shows = |piece: &Piece| {
+        let is = |part: &Part| *part == Part::Lost;
+        matches!(piece, Piece::Part { part, .. } if is(part))
+    };
+    !view.display.numeric && !view.display.pieces.iter().any(shows)
+}
+
+fn fields<'a>(view: &'a View<'_>) -> Vec<parts::Part<'a>> {
+    let field = |piece: &'a Piece| match piece {
+        Piece::Text(text) => parts::Part::text(KEPT, text),
+        Piece::Part { part, width: 0 } if part.stretches() => {
+            parts::Part::stretch(move |width| text(view, part, 0, width))
+        }
+        Piece::Part { part, width } => parts::Part::text(KEPT, text(view, part, *width, *width)),
+    };
+    let reset = view
+        .leaves_colours_on()
+        .then(|| parts::Part::text(KEPT, "\x1b[m"));
+    view.display.pieces.iter().map(field).chain(reset).collect()
+}
 
 /// The text of `part`. `number` is the one typed with it, 0 for none; a part that stretches has
 /// `width` columns.
@@ -62,8 +109,8 @@ impl View<'_> {
         }
     }
 
-    /// What one unit is, and how many of them a byte has.
-    fn unit(&self) -> (&'static str, u64) {
+    /// What one unit is called, and how many of them a byte has.
+    fn symbol(&self) -> (&'static str, u64) {
         match (self.config.records, self.display.bits) {
             (true, _) => ("", 1),
             (false, true) => ("b", 8),
@@ -73,24 +120,31 @@ impl View<'_> {
 
     /// An amount a second.
     fn described_rate(&self, rate: f64) -> String {
-        let (unit, factor) = self.unit();
+        let (unit, factor) = self.symbol();
         describe(rate * factor as f64, self.counting(), &format!("{unit}/s"))
     }
 
     /// hwm's own measurement of a side; 0 where there is none yet.
     fn own_rate(&self, input: bool) -> f64 {
-        let unit = Unit::of(self.snapshot, self.config);
-        unit.rate(self.snapshot, input).unwrap_or(0.0)
+        let now = self.snapshot;
+        let rate = match (self.unit(), input) {
+            (Unit::Bytes, true) => now.in_rate,
+            (Unit::Bytes, false) => now.out_rate,
+            (Unit::Records, true) => now.in_record_rate,
+            (Unit::Records, false) => now.out_record_rate,
+        };
+        rate.unwrap_or(0.0)
     }
 
-    /// Seconds left at the rate of the window; None without a known size.
-    fn seconds_left(&self) -> Option<u64> {
-        let left = self.expected?.saturating_sub(self.done) as f64;
-        let rate = self.figures.window;
-        if self.done == 0 || rate < 0.001 {
-            return Some(0);
-        }
-        Some((left / rate).clamp(0.0, LONGEST) as u64)
+    fn leaves_colours_on(&self) -> bool {
+        let mut codes = self.display.pieces.iter().filter_map(|piece| match piece {
+            Piece::Part {
+                part: Part::Sgr(codes),
+                ..
+            } => codes.last(),
+            _ => None,
+        });
+        self.abilities.colour && codes.next_back().is_some_and(|code| *code != 0)
     }
 
     fn has_bar(&self) -> bool {
@@ -123,7 +177,7 @@ fn progress(view: &View<'_>, width: usize) -> String {
     } else {
         String::new()
     };
-    let Some(cells) = width.checked_sub(super::visible(&behind) + 2) else {
+    let Some(cells) = width.checked_sub(visible(&behind) + 2) else {
         return String::new();
     };
     format!("[{}]{behind}", drawn(view, style, cells))
@@ -156,10 +210,7 @@ fn timer(view: &View<'_>) -> String {
 }
 
 fn eta(view: &View<'_>) -> String {
-    let Some(seconds) = view.seconds_left() else {
-        return String::new();
-    };
-    let text = format!("ETA {}", clock(Duration::from_secs(seconds)));
+    let text = view.seconds_left().map_or_else(String::new, eta_text);
     // At the end there is nothing left to tell, and the line keeps its width.
     if view.last {
         " ".repeat(text.len())
@@ -190,7 +241,7 @@ fn time_of_day(now: SystemTime, seconds: u64) -> Option<jiff::Zoned> {
 
 fn rate(view: &View<'_>, rate: f64, open: char, close: char) -> String {
     match view.display.numeric {
-        true => format!("{:.4}", rate * view.unit().1 as f64),
+        true => format!("{:.4}", rate * view.symbol().1 as f64),
         false => format!("{open}{}{close}", view.described_rate(rate)),
     }
 }
@@ -200,7 +251,7 @@ fn in_rate(view: &View<'_>) -> String {
 }
 
 fn bytes(view: &View<'_>) -> String {
-    let (unit, factor) = view.unit();
+    let (unit, factor) = view.symbol();
     let amount = u128::from(view.figures.transferred) * u128::from(factor);
     match view.display.numeric {
         true => amount.to_string(),
@@ -266,10 +317,14 @@ fn buffer(view: &View<'_>, number: usize) -> String {
 
 fn lost(view: &View<'_>) -> String {
     let lost = view.snapshot.lost.total();
-    let unit = Unit::of_losses(view.snapshot, Unit::of(view.snapshot, view.config));
-    match view.display.numeric {
-        true => unit.number(lost).to_string(),
-        false => unit.lost(lost),
+    let unit = match lost == Tally::default() {
+        true => view.unit(),
+        false => Unit::of_losses(view.snapshot, lost),
+    };
+    match (unit.number(lost), view.display.numeric) {
+        (number, true) => number.to_string(),
+        (0, false) => "nothing lost".to_owned(),
+        (number, false) => format!("LOST {}", unit.short(number)),
     }
 }
 
@@ -282,7 +337,7 @@ fn bottleneck(view: &View<'_>) -> String {
     match snapshot.bottleneck {
         _ if view.display.numeric => name.to_owned(),
         Bottleneck::None => name.to_owned(),
-        Bottleneck::RateLimit => format!("rate limit {share}%"),
+        Bottleneck::RateLimit => format!("-L limit {share}%"),
         _ => format!("{name} slow {share}%"),
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Abilities, Format, clipped, visible};
+use super::parts::visible;
+use super::{Abilities, Face};
 use crate::config::display::{BarStyle, Display, Part, Piece};
-use crate::config::{Amount, ReportConfig, ScreenConfig};
+use crate::config::{Amount, ReportConfig, ReportMode};
+use crate::core::account::{Losses, Reason};
 use crate::core::snapshot::{Bottleneck, Seen, Snapshot};
 use crate::report::testing::{config, lossy, quiet};
 
@@ -33,18 +35,41 @@ fn display(parts: &[(Part, usize)]) -> Display {
 const PLAIN: Abilities = Abilities {
     utf8: false,
     colour: false,
+    paint: false,
 };
+
+fn face(display: Display, abilities: Abilities, config: &ReportConfig) -> Face {
+    let mut config = config.clone();
+    config.mode = ReportMode::Pv;
+    config.screen.display = Some(display);
+    Face::of(&config, abilities).unwrap()
+}
 
 /// The only line of a run, in 60 columns.
 fn only(display: Display, abilities: Abilities, at: &Snapshot, config: &ReportConfig) -> String {
-    Format::new(display, abilities).line(at, config, 60, false, SystemTime::UNIX_EPOCH)
+    let mut face = face(display, abilities, config);
+    let line = face.line(at, config, 60, false, SystemTime::UNIX_EPOCH);
+    assert_eq!(line.bar, None);
+    line.left
 }
 
-/// One part of the lossy run.
+/// The same run without a loss, which would be told behind the fields.
+fn whole() -> Snapshot {
+    Snapshot {
+        lost: Losses::default(),
+        ..lossy()
+    }
+}
+
+/// One part of the run.
 fn shown(part: Part, change: impl FnOnce(&mut Display)) -> String {
+    let run = match part {
+        Part::Lost => lossy(),
+        _ => whole(),
+    };
     let mut display = display(&[(part, 0)]);
     change(&mut display);
-    only(display, PLAIN, &lossy(), &config())
+    only(display, PLAIN, &run, &config())
 }
 
 #[test]
@@ -61,7 +86,7 @@ fn each_field_has_its_form() {
         (Part::Amount, "", "2"),
         (Part::Name, "", ""),
         (Part::Buffer, "[#####:-|--]  50%", "50"),
-        (Part::Lost, "lost 200 records", "200"),
+        (Part::Lost, "LOST 200 records", "200"),
         (Part::Bottleneck, "consumer slow 96%", "consumer"),
         (Part::RateIn, "[82.2KiB/s]", "84220.5622"),
         (Part::RateOut, "[49.3KiB/s]", "50533.3333"),
@@ -91,7 +116,7 @@ fn units_are_those_that_were_asked_for() {
     };
     let line = display(&[(Part::Bytes, 0), (Part::Rate, 0), (Part::Lost, 0)]);
     let line = only(line, PLAIN, &lossy(), &records);
-    assert_eq!(line, " 600  [9.64 /s] lost 200 records");
+    assert_eq!(line, " 600  [9.64 /s] LOST 200 records");
 }
 
 #[test]
@@ -101,7 +126,7 @@ fn hwms_own_rates_are_in_the_unit_of_the_display() {
         ..config()
     };
     let line = display(&[(Part::RateIn, 0), (Part::RateOut, 0)]);
-    let line = only(line, PLAIN, &lossy(), &records);
+    let line = only(line, PLAIN, &whole(), &records);
     assert_eq!(line, "[16.1 /s] [9.64 /s]");
 }
 
@@ -112,20 +137,20 @@ fn a_loss_has_a_unit_and_none_has_none() {
         let parts = display(&[(Part::Lost, 0)]);
         only(parts, PLAIN, snapshot, &config())
     };
-    assert_eq!(shown(&quiet()), "lost 0");
+    assert_eq!(shown(&quiet()), "nothing lost");
     snapshot.counts_records = false;
-    assert_eq!(shown(&snapshot), "lost 1.00MiB");
+    assert_eq!(shown(&snapshot), "LOST 1.00MiB");
 }
 
 #[test]
 fn a_rate_limit_that_held_the_data_up_is_named() {
-    let mut snapshot = lossy();
+    let mut snapshot = whole();
     snapshot.bottleneck = Bottleneck::RateLimit;
     snapshot.wait_rate = Duration::from_secs(61);
     let mut shown = display(&[(Part::Bottleneck, 0)]);
     assert_eq!(
         only(shown.clone(), PLAIN, &snapshot, &config()),
-        "rate limit 97%"
+        "-L limit 97%"
     );
     shown.numeric = true;
     assert_eq!(only(shown, PLAIN, &snapshot, &config()), "rate_limit");
@@ -139,7 +164,10 @@ fn a_share_beyond_all_is_told_as_it_is() {
     };
     let parts = display(&[(Part::Progress, 20), (Part::Eta, 0)]);
     let line = only(parts, PLAIN, &lossy(), &sized);
-    assert_eq!(line, "[=============] 200% ETA 0:00:00");
+    assert_eq!(
+        line,
+        "[=============] 200% ETA 0:00:00  LOST 200 records (20%)"
+    );
 }
 
 #[test]
@@ -156,14 +184,20 @@ fn with_a_known_size_there_is_a_share_and_an_end() {
     ];
     // What was lost is dealt with as well.
     let line = only(display(&parts), PLAIN, &lossy(), &sized);
-    assert_eq!(line, "[=====>       ]  50%  50% ====>      ETA 0:01:23");
+    assert_eq!(
+        line,
+        "[=====>       ]  50%  50% ====>      ETA 0:01:23  LOST 200"
+    );
     let mut numeric = display(&[(Part::Amount, 0)]);
     numeric.numeric = true;
     assert_eq!(only(numeric, PLAIN, &lossy(), &sized), "50");
 
     // At the end there is no time left, and the line keeps its width.
-    let mut format = Format::new(display(&[(Part::Eta, 0), (Part::Timer, 0)]), PLAIN);
-    let mut line = |last| format.line(&lossy(), &sized, 60, last, SystemTime::UNIX_EPOCH);
+    let mut face = face(display(&[(Part::Eta, 0), (Part::Timer, 0)]), PLAIN, &sized);
+    let mut line = |last| {
+        let line = face.line(&whole(), &sized, 60, last, SystemTime::UNIX_EPOCH);
+        line.left
+    };
     let (before, after) = (line(false), line(true));
     assert_eq!(after, "            0:01:02");
     assert_eq!(before.len(), after.len());
@@ -175,7 +209,10 @@ fn the_time_of_day_has_a_date_where_it_is_far() {
         expected: Some(Amount::Bytes(bytes)),
         ..config()
     };
-    let end = |config| only(display(&[(Part::FinEta, 0)]), PLAIN, &lossy(), &config);
+    let end = |config| {
+        let line = only(display(&[(Part::FinEta, 0)]), PLAIN, &lossy(), &config);
+        line.replace("  LOST 200 records (20%)", "")
+    };
     let (near, far) = (end(expected(8 << 20)), end(expected(8 << 40)));
     assert_eq!(near.len(), "FIN 00:01:23".len(), "{near}");
     assert!(near.ends_with(":23"), "{near}");
@@ -193,11 +230,12 @@ fn a_gauge_shows_the_rate_where_no_size_is_known() {
 
 #[test]
 fn what_the_consumer_has_not_taken_is_not_transferred_until_the_end() {
-    let mut snapshot = lossy();
+    let mut snapshot = whole();
     snapshot.seen.unread = 1 << 20;
     let line = |config: &ReportConfig, last| {
-        let mut format = Format::new(display(&[(Part::Bytes, 0)]), PLAIN);
-        format.line(&snapshot, config, 60, last, SystemTime::UNIX_EPOCH)
+        let mut face = face(display(&[(Part::Bytes, 0)]), PLAIN, config);
+        face.line(&snapshot, config, 60, last, SystemTime::UNIX_EPOCH)
+            .left
     };
     assert_eq!(line(&config(), false), "2.00MiB");
     assert_eq!(line(&config(), true), "3.00MiB");
@@ -211,18 +249,46 @@ fn what_the_consumer_has_not_taken_is_not_transferred_until_the_end() {
 }
 
 #[test]
-fn with_wait_the_time_begins_with_the_first_byte() {
-    let waits = ReportConfig {
-        screen: ScreenConfig {
-            awaits_output: true,
-            ..ScreenConfig::default()
-        },
-        ..config()
+fn where_the_transfer_begins_late_so_does_its_time() {
+    let parts = display(&[(Part::Timer, 0), (Part::Rate, 0)]);
+    let mut face = face(parts, PLAIN, &config());
+    face.begins(Duration::from_millis(60_250));
+    let line = face.line(&whole(), &config(), 60, false, SystemTime::UNIX_EPOCH);
+    assert_eq!(line.left, "0:00:02 [1.50MiB/s]");
+}
+
+#[test]
+fn a_running_loss_stands_behind_the_fields_and_is_seen_however_narrow_it_is() {
+    let line = |columns, last, change: fn(&mut Snapshot)| {
+        let parts = [Part::Bytes, Part::Timer, Part::Progress];
+        let parts = display(&parts.map(|part| (part, 0)));
+        let mut snapshot = lossy();
+        change(&mut snapshot);
+        let mut face = face(parts, PLAIN, &config());
+        let line = face.line(&snapshot, &config(), columns, last, SystemTime::UNIX_EPOCH);
+        assert!(visible(&line.left) <= columns.max(10), "{line:?}");
+        line.left
     };
-    let mut snapshot = lossy();
-    snapshot.seen.first_output = Some(Duration::from_secs(60));
-    let line = only(display(&[(Part::Timer, 0)]), PLAIN, &snapshot, &waits);
-    assert_eq!(line, "0:00:02");
+    for (columns, text) in [
+        (
+            60,
+            "3.00MiB 0:01:02 [<=>               ]  LOST 200 records (20%)",
+        ),
+        (44, "3.00MiB 0:01:02 [  ]  LOST 200 records (20%)"),
+        (36, "3.00MiB 0:01:02 []  LOST 200 records"),
+        (30, "3.00MiB 0:01:02 [  ]  LOST 200"),
+        (22, "3.00MiB 0:01  LOST 200"),
+    ] {
+        assert_eq!(line(columns, false, |_| ()), text, "{columns}");
+    }
+    let unchanged = line(60, false, |now| now.lost = Losses::default());
+    assert!(!unchanged.contains("LOST"), "{unchanged}");
+    // What the end costs is told with the end.
+    let stopped = line(60, true, |now| {
+        now.lost = Losses::default();
+        now.lost[Reason::Shutdown].bytes = 5;
+    });
+    assert!(!stopped.contains("LOST"), "{stopped}");
 }
 
 #[test]
@@ -292,13 +358,4 @@ fn parts_that_stretch_share_what_room_is_left() {
     let parts = [(Part::Name, 0), (Part::Bar(None), 0)];
     let line = only(display(&parts), PLAIN, &quiet(), &named);
     assert_eq!(visible(&line), 60, "{line}");
-}
-
-#[test]
-fn a_clipped_line_keeps_its_colours() {
-    let line = "a\x1b[31m日本\x1b[mb";
-    assert_eq!(clipped(line, 6), line);
-    assert_eq!(clipped(line, 5), "a\x1b[31m日本\x1b[m");
-    assert_eq!(clipped(line, 4), "a\x1b[31m日\x1b[m");
-    assert_eq!(clipped(line, 0), "\x1b[31m\x1b[m");
 }
