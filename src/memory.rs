@@ -14,14 +14,15 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit};
 
 /// What is left for all the small allocations, a turn's events among them, and for the thread that tells
-/// what went wrong, which takes half of it.
-pub const MARGIN: usize = 1024 * 1024;
+/// what went wrong. Under such a limit the C library has no arena for a thread, and gives it a page for
+/// whatever it asks for: a command with its environment takes some hundred.
+pub const MARGIN: usize = 4 * 1024 * 1024;
 
 /// What the begin of the process takes, with the definition of the command line.
-const BEGIN: usize = 2 * MARGIN;
+const BEGIN: usize = MARGIN / 2;
 
 /// What is asked for at once on behalf of many small takers.
-const STEP: usize = MARGIN / 4;
+const STEP: usize = MARGIN / 16;
 
 /// Whether so many bytes are left.
 pub fn is_there(bytes: usize) -> bool {

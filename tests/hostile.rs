@@ -244,8 +244,8 @@ fn at_every_limit_of_memory_the_end_is_a_status_and_never_an_abort() {
         {
             let pair = holder.len() * 31 + teller.len() * 17;
             for number in 0..tries {
-                // Spread over 4 MB, each pair over others.
-                let more = (4_000 * number / tries + pair * 37) % 4_000;
+                // Spread over 12 MB, each pair over others.
+                let more = (12_000 * number / tries + pair * 37) % 12_000;
                 let size = if number % 3 == 2 { "100k" } else { "1G" };
                 let code = expect_status(least + more, &[holder, teller, "-C -B", size], &input);
                 codes.lock().unwrap()[code as usize] += 1;

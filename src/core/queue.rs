@@ -89,11 +89,14 @@ struct Spare {
     reserve: Vec<u8>,
 }
 
+/// The size of that: a thread that tells what is wrong takes half of it.
+const RESERVE: usize = 1024 * 1024;
+
 /// Less than wanted, or nothing, is no reason not to begin.
 fn reserve() -> Vec<u8> {
     let mut reserve = Vec::new();
-    if memory::may_be_taken(memory::MARGIN) {
-        let _ = reserve.try_reserve_exact(memory::MARGIN);
+    if memory::may_be_taken(RESERVE) {
+        let _ = reserve.try_reserve_exact(RESERVE);
     }
     reserve
 }

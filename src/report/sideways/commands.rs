@@ -6,6 +6,8 @@
 //! command that outlasts the run goes on alone.
 
 use std::collections::VecDeque;
+use std::env;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,6 +16,7 @@ use super::End;
 use crate::config::{ReportConfig, Sideways};
 use crate::core::snapshot::{Snapshot, State};
 use crate::engine::Event;
+use crate::memory;
 use crate::report::thread::event_name;
 use crate::report::{Complaints, StartError};
 use crate::sys;
@@ -50,6 +53,7 @@ impl Commands {
             name: config.name.clone(),
             complaints,
             complained: [None, None],
+            weight: weight(),
         };
         let their_desk = Arc::clone(&desk);
         let end = End::of("commands", move || runner.run(&their_desk));
@@ -155,6 +159,13 @@ struct Runner {
     complaints: Complaints,
     /// What was last said of either command: the same is said once.
     complained: [Option<String>; 2],
+    /// What starting one may take.
+    weight: usize,
+}
+
+/// Where memory is short each piece of an environment takes a page: name, value, both, and a place for them.
+fn weight() -> usize {
+    4096 * (4 * env::vars_os().count() + 256)
 }
 
 impl Runner {
@@ -184,8 +195,13 @@ impl Runner {
             .arg(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        describe(&mut command, *event, snapshot, self.name.as_deref());
-        let trouble = match command.spawn() {
+        let spawned = if memory::is_there(self.weight) {
+            describe(&mut command, *event, snapshot, self.name.as_deref());
+            command.spawn()
+        } else {
+            Err(io::ErrorKind::OutOfMemory.into())
+        };
+        let trouble = match spawned {
             Err(error) => Some(format!("cannot run {option} '{words}': {}", reason(&error))),
             Ok(mut child) => match child.wait() {
                 Ok(status) => {
