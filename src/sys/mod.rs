@@ -78,7 +78,7 @@ use output::{Output, Watch};
 use pid_file::PidFile;
 use pipes::Pipes;
 use poll::PollSet;
-use share::{Share, Turn};
+use share::{Alarm, Share, Turn};
 use signals::Signals;
 use sources::Sources;
 use splice::{Drain, Scratch};
@@ -110,6 +110,7 @@ pub struct RealSystem {
     kept: Option<Option<Kept>>,
     pipe_bound: u64,
     share: Share,
+    alarm: Alarm,
     flows: Flows,
     reads_stdin: bool,
     sink: Sink,
@@ -186,6 +187,7 @@ impl RealSystem {
             kept: None,
             pipe_bound,
             share: Share::new(),
+            alarm: Alarm::default(),
             flows: Flows::default(),
             demand,
             output: Some(output),
@@ -205,7 +207,6 @@ impl RealSystem {
         if reads_now || takes_now || output.is_some_and(Output::ready_now) {
             return Some(Duration::ZERO);
         }
-        let until = [until, self.share.due()].into_iter().flatten().min();
         let limit = until.map(|until| until.saturating_sub(self.clock.now()));
         let naps = interest.input && self.sources.is_leased();
         if naps || output.is_some_and(Output::distrusts_poll) {
@@ -447,14 +448,21 @@ impl System for RealSystem {
 
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
         self.mind_pipes();
+        let clock = &self.clock;
+        let pipes_due = self.alarm.set(self.share.due(), || clock.now());
         let limit = self.limit(interest, until);
         let sleep = self.sleep(interest, limit);
         let (asked, limit) = match sleep {
             Some(_) => (Interest::default(), sleep),
-            None => (interest, limit),
+            None => (interest, [limit, pipes_due].into_iter().flatten().min()),
         };
         let mut set = PollSet::new();
         let signals = set.add(self.signals.pipe(), PollFlags::IN);
+        // Just to wake up: the next wait looks at what is due.
+        let alarm = self
+            .alarm
+            .watched()
+            .map(|timer| set.add(timer, PollFlags::IN));
         // An input that is not wanted is not watched: its HUP would end every wait.
         let input = self
             .sources
@@ -483,11 +491,15 @@ impl System for RealSystem {
             self.flows.woke(slept, untaken);
         }
         let rung = !set.found(Some(signals)).is_empty();
+        let pipes_are_due = !set.found(alarm).is_empty();
         let news = !set.found(input).is_empty();
         let granted = !set.found(demand).is_empty();
         let (fd, bell) = output.found(&set);
         if rung {
             self.signals.drain();
+        }
+        if pipes_are_due {
+            self.alarm.rang();
         }
         let (room, gone) = self.judge_output(asked.output, fd, bell);
         Ready {

@@ -20,9 +20,9 @@ pub(super) struct Place(usize);
 impl<'a> PollSet<'a> {
     /// An empty set.
     pub(super) fn new() -> PollSet<'a> {
-        // Signals, input, output, and the output's helper.
+        // Signals, a timer, input, output, and the helper of one of them.
         PollSet {
-            fds: Vec::with_capacity(4),
+            fds: Vec::with_capacity(5),
         }
     }
 

@@ -19,11 +19,15 @@
 //! Knows neither which pipes there are nor what is in them.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
 
 use super::descriptor::{LARGEST_PIPE, grow_pipe};
 use super::pipes::spare_pipe;
@@ -168,6 +172,59 @@ fn is_free(bytes: usize, each: usize) -> bool {
     true
 }
 
+/// One timer for all waits until then: poll with a limit, which sets a timer each time, cost a dense stream a
+/// twentieth more.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    /// None within the option: it cannot be had.
+    timer: Option<Option<OwnedFd>>,
+    at: Option<Duration>,
+}
+
+impl Alarm {
+    /// To be readable from `at` on, or never. Returns the limit of a wait where that must do instead.
+    pub(super) fn set(
+        &mut self,
+        at: Option<Duration>,
+        now: impl Fn() -> Duration,
+    ) -> Option<Duration> {
+        if self.at == at && !matches!(self.timer, Some(None)) {
+            return None;
+        }
+        self.at = at;
+        let Some(at) = at else {
+            self.timer = self.timer.take().filter(Option::is_none);
+            return None;
+        };
+        let make = || timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC).ok();
+        let timer = self.timer.get_or_insert_with(make);
+        // A time of zero would stop it.
+        let left = at.saturating_sub(now()).max(Duration::from_nanos(1));
+        let once = Itimerspec {
+            it_interval: Timespec::default(),
+            it_value: Timespec::try_from(left).unwrap_or_default(),
+        };
+        let set = |timer: &OwnedFd| timerfd_settime(timer, TimerfdTimerFlags::empty(), &once);
+        match timer.as_ref().map(set) {
+            Some(Ok(_)) => None,
+            _ => {
+                self.timer = Some(None);
+                Some(left)
+            }
+        }
+    }
+
+    /// It is readable until it is set anew: also where it was early, as after a stop of the process.
+    pub(super) fn rang(&mut self) {
+        self.at = None;
+    }
+
+    /// What to poll while it is set.
+    pub(super) fn watched(&self) -> Option<BorrowedFd<'_>> {
+        self.timer.as_ref()?.as_ref().map(AsFd::as_fd)
+    }
+}
+
 /// A pipe that others share, and what it was.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lent {
@@ -221,6 +278,7 @@ pub(super) fn shrink_pipe(pipe: impl AsFd, least: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::event::PollFlags;
     use rustix::io;
     use rustix::pipe::pipe;
 
@@ -282,6 +340,26 @@ mod tests {
         share.left = Some((0, LARGEST_PIPE));
         assert!(share.leaves_enough(3 * SECOND), "there is no limit");
         assert_eq!(share.pause, SECOND);
+    }
+
+    #[test]
+    fn one_timer_serves_until_it_is_set_anew() {
+        let mut alarm = Alarm::default();
+        assert_eq!(alarm.set(None, || SECOND), None);
+        assert!(alarm.watched().is_none(), "not made for nothing");
+        assert_eq!(alarm.set(Some(SECOND), || SECOND - SECOND / 100), None);
+        let unchanged = || panic!("it is set already");
+        assert_eq!(alarm.set(Some(SECOND), unchanged), None);
+        crate::sys::testing::readable(alarm.watched().unwrap());
+        alarm.rang();
+        assert_eq!(alarm.set(Some(SECOND), || SECOND - SECOND / 2), None);
+        let found = crate::sys::poll::look(alarm.watched().unwrap(), PollFlags::IN);
+        assert!(found.is_empty());
+        assert_eq!(alarm.set(None, || SECOND), None);
+        assert!(alarm.watched().is_none());
+        alarm.timer = Some(None);
+        assert_eq!(alarm.set(Some(3 * SECOND), || SECOND), Some(2 * SECOND));
+        assert_eq!(alarm.set(Some(3 * SECOND), || SECOND), Some(2 * SECOND));
     }
 
     #[test]
