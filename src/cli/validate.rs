@@ -366,6 +366,7 @@ fn report(
         statistics: args.stats,
         screen,
         metrics_file: args.metrics_file,
+        chart: args.chart,
     }
 }
 

@@ -8,12 +8,13 @@ use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Instant, SystemTime};
 
+use super::chart::{self, History};
 use super::display::{Abilities, DEFAULT_WIDTH, Face, taken};
 use super::live::Live;
-use super::metrics::Metrics;
 use super::output::{Descriptor, say};
 use super::reports::Reports;
-use super::{Closing, error_line, json, plain, summary};
+use super::whole::Whole;
+use super::{Closing, error_line, json, metrics, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::account::Tally;
 use crate::core::snapshot::Snapshot;
@@ -40,6 +41,8 @@ pub struct LastWord {
     pub errors: Vec<String>,
     /// The summary, if one is wanted.
     pub summary: Option<(Box<Snapshot>, Closing)>,
+    /// The run's course, if it is to be drawn.
+    pub history: Option<History>,
     /// From then on, reports still in the inbox make way for the rest.
     pub hurry: Instant,
 }
@@ -84,13 +87,22 @@ pub struct Scribe {
     /// Where errors go if not to the same place as the reports.
     errors: Option<Box<dyn Write + Send>>,
     live: Option<(Live, Face)>,
-    metrics: Option<Metrics>,
+    side_files: SideFiles,
     /// What could not be written, and was told.
     told: Told,
     /// Whether the live line was drawn at least once.
     shown: bool,
     /// Whether it was drawn for the last time.
     is_retired: bool,
+}
+
+/// What is written beside the reports.
+#[derive(Default)]
+pub struct SideFiles {
+    /// `--metrics-file`.
+    pub metrics: Option<Whole>,
+    /// `--chart`.
+    pub chart: Option<Whole>,
 }
 
 /// Of what could not be written it was told that it could not.
@@ -105,7 +117,7 @@ impl Scribe {
     pub fn new(
         config: ReportConfig,
         reports: Reports,
-        metrics: Option<Metrics>,
+        side_files: SideFiles,
         files: &Files,
     ) -> Scribe {
         let terminal = reports.terminal().cloned();
@@ -129,7 +141,7 @@ impl Scribe {
             errors: reports.is_elsewhere().then(stderr),
             reports,
             live,
-            metrics,
+            side_files,
             told: Told::default(),
             shown: false,
             is_retired: false,
@@ -148,7 +160,7 @@ impl Scribe {
             reports: Reports::onto(reports),
             errors: None,
             live,
-            metrics: None,
+            side_files: SideFiles::default(),
             told: Told::default(),
             shown: false,
             is_retired: false,
@@ -202,13 +214,13 @@ impl Scribe {
 
     /// Where that fails, it is told once: the next interval tries again.
     fn write_metrics(&mut self, snapshot: &Snapshot) {
-        let Some(metrics) = &mut self.metrics else {
+        let Some(file) = &mut self.side_files.metrics else {
             return;
         };
-        if let Err(error) = metrics.write(snapshot, &self.config)
+        if let Err(error) = file.write(&metrics::text(snapshot, &self.config))
             && !std::mem::replace(&mut self.told.metrics, true)
         {
-            let name = metrics.name();
+            let name = file.name();
             let line = format!(
                 "cannot write metrics to {name} (--metrics-file): {}",
                 reason(&error)
@@ -303,6 +315,7 @@ impl Scribe {
             self.write_metrics(snapshot);
             self.retire(snapshot);
         }
+        self.draw_chart(&last_word);
         if let Some((live, _)) = &mut self.live {
             live.clear(&mut self.reports);
         }
@@ -323,6 +336,26 @@ impl Scribe {
         }
         // Here rather than later: nobody waits for what comes after the thread's last word.
         self.live = None;
+    }
+
+    /// Before the last words, which may have to wait for whoever reads them.
+    fn draw_chart(&mut self, last_word: &LastWord) {
+        let (Some(file), Some(history), Some((snapshot, _))) = (
+            &mut self.side_files.chart,
+            &last_word.history,
+            &last_word.summary,
+        ) else {
+            return;
+        };
+        let drawn = chart::draw(history, snapshot, &self.config);
+        if let Err(error) = drawn.and_then(|text| file.write(&text)) {
+            let name = file.name();
+            let line = format!(
+                "cannot draw the run to {name} (--chart): {}",
+                reason(&error)
+            );
+            self.error(line);
+        }
     }
 
     fn say_last(&mut self, lines: Vec<String>) {
