@@ -61,6 +61,7 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('-N', '-N ', [CompletionResultType]::ParameterName, 'Put NAME in front of the report')
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Put NAME in front of the report')
             [CompletionResult]::new('--metrics-file', '--metrics-file', [CompletionResultType]::ParameterName, 'Keep the account in PATH as a Prometheus text file')
+            [CompletionResult]::new('--chart', '--chart', [CompletionResultType]::ParameterName, 'Draw the run as a picture, an SVG, when it is over')
             [CompletionResult]::new('-A', '-A ', [CompletionResultType]::ParameterName, 'Show the last NUM bytes written')
             [CompletionResult]::new('--last-written', '--last-written', [CompletionResultType]::ParameterName, 'Show the last NUM bytes written')
             [CompletionResult]::new('-F', '-F ', [CompletionResultType]::ParameterName, 'Show what FORMAT says')

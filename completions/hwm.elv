@@ -58,6 +58,7 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand -N 'Put NAME in front of the report'
             cand --name 'Put NAME in front of the report'
             cand --metrics-file 'Keep the account in PATH as a Prometheus text file'
+            cand --chart 'Draw the run as a picture, an SVG, when it is over'
             cand -A 'Show the last NUM bytes written'
             cand --last-written 'Show the last NUM bytes written'
             cand -F 'Show what FORMAT says'

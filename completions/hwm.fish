@@ -50,6 +50,7 @@ complete -c hwm -l on-flow -d 'Run CMD by sh -c each time the state is flowing a
 complete -c hwm -s i -l interval -d 'Report every SEC seconds, as in 0.5, or DUR' -r
 complete -c hwm -s N -l name -d 'Put NAME in front of the report' -r
 complete -c hwm -l metrics-file -d 'Keep the account in PATH as a Prometheus text file' -r -F
+complete -c hwm -l chart -d 'Draw the run as a picture, an SVG, when it is over' -r -F
 complete -c hwm -s A -l last-written -d 'Show the last NUM bytes written' -r
 complete -c hwm -s F -l format -d 'Show what FORMAT says' -r
 complete -c hwm -s u -l bar-style -d 'How the bar of -p is drawn' -r -f -a "plain\t'====>'

@@ -64,6 +64,7 @@ module completions {
     --quiet(-q)               # Report nothing but errors, like --report none
     --stats(-v)               # Add the minimum, mean, maximum and deviation of the rate at the end
     --metrics-file: path      # Keep the account in PATH as a Prometheus text file
+    --chart: path             # Draw the run as a picture, an SVG, when it is over
     --progress(-p)            # Show a progress bar
     --timer(-t)               # Show the time since the start
     --eta(-e)                 # Show the time left

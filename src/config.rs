@@ -334,6 +334,8 @@ pub struct ReportConfig {
     pub screen: ScreenConfig,
     /// `--metrics-file`.
     pub metrics_file: Option<PathBuf>,
+    /// `--chart`.
+    pub chart: Option<PathBuf>,
 }
 
 /// What the live line looks like, and when it is drawn.

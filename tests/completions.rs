@@ -230,6 +230,7 @@ fn files_are_completed(shell: &mut Shell) {
         ("-o alp", &["-o", "alpha.log"]),
         ("-P alp", &["-P", "alpha.log"]),
         ("--metrics-file=alp", &["--metrics-file=alpha.log"]),
+        ("--chart=dis", &["--chart=disk one.img"]),
         ("--report-to alp", &["--report-to", "alpha.log"]),
         ("--demand alp", &["--demand", "alpha.log"]),
         ("-- alp", &["--", "alpha.log"]),

@@ -8,9 +8,10 @@ use std::time::Duration;
 use common::{Finished, finish, hwm, lines, log, skipped};
 
 /// What a debug build makes fail when it is asked to, and what goes on without it.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "report",
     "metrics file",
+    "chart",
     "report of errors",
     "summary",
     "reporter",
@@ -32,9 +33,19 @@ fn run(part: &str, mode: &[&str], input: &[u8]) -> Finished {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     let (events, metrics, lost) = (at("events"), at("metrics"), at("lost"));
+    let chart = at("chart.svg");
     let mut command = hwm(mode);
     command.args(["--events", &events, "--metrics-file", &metrics]);
-    command.args(["--lost-to", &lost, "--on-pressure", "true", "-i", "0.01"]);
+    command.args([
+        "--chart",
+        &chart,
+        "--lost-to",
+        &lost,
+        "--on-pressure",
+        "true",
+        "-i",
+        "0.01",
+    ]);
     // A record of the log is longer than the buffer: something is lost, and told.
     command.args(["--when-full", "drop-newest", "-B", "90k", "missing", "-"]);
     command.env("HWM_DEFECT", part);

@@ -81,6 +81,13 @@ fn no_file_is_two_of_a_run_whatever_it_is_called() {
             "the lost records go there too",
         ),
         ("--metrics-file new -P new", "the metrics go there too"),
+        ("--chart soft hard", "it is also the input"),
+        ("-o d --chart below/../d", "it is also the output"),
+        ("--metrics-file d --chart hard", "the metrics go there too"),
+        (
+            "--chart new -P ./new",
+            "the picture of the run goes there too",
+        ),
         ("--demand d --report-to hard", "the demand comes from there"),
         (
             "--report-to /dev/fd/3 --lost-to /dev/fd/3 3>>d",
@@ -110,7 +117,7 @@ fn no_file_is_two_of_a_run_whatever_it_is_called() {
 #[test]
 fn a_report_does_not_go_where_standard_error_goes_by_another_description() {
     let folder = tempfile::tempdir().unwrap();
-    for option in ["--report-to", "--events", "--metrics-file", "-P"] {
+    for option in ["--report-to", "--events", "--metrics-file", "--chart", "-P"] {
         let text = format!(r#""$HWM" {option} e 2>e"#);
         let done = finish(script(folder.path(), &text).spawn().unwrap(), b"x\n").expect(1);
         assert!(done.stdout.is_empty());

@@ -349,6 +349,14 @@ pub(super) struct Args {
           value_hint = clap::ValueHint::FilePath)]
     pub(super) metrics_file: Option<PathBuf>,
 
+    /// Draw the run as a picture, an SVG, when it is over
+    ///
+    /// It shows the rates, what was held and what was lost, and who waited for whom, over time. See A RUN
+    /// AS A PICTURE in hwm(1).
+    #[arg(help_heading = "Report", long, value_name = "FILE",
+          value_hint = clap::ValueHint::FilePath)]
+    pub(super) chart: Option<PathBuf>,
+
     #[command(flatten)]
     pub(super) display: DisplayArgs,
 

@@ -58,6 +58,7 @@ const SECTIONS: [(&str, &[&str]); 3] = [
             "report",
             "events",
             "metrics_file",
+            "chart",
             "name",
             "quiet",
         ],

@@ -12,7 +12,7 @@ use super::args::{PolicyName, ReportName};
 use super::size;
 
 /// Long options that exist elsewhere, and what they are here.
-const OPTIONS: [(&[&str], &str); 23] = [
+const OPTIONS: [(&[&str], &str); 24] = [
     (
         &[
             "bufsize",
@@ -135,6 +135,10 @@ const OPTIONS: [(&[&str], &str); 23] = [
     (&["label", "title"], "'--name NAME'"),
     (&["log", "log-file", "logfile"], "'--report-to PATH'"),
     (&["prometheus"], "'--metrics-file PATH'"),
+    (
+        &["diagram", "graph", "picture", "plot", "svg"],
+        "'--chart FILE.svg'",
+    ),
     (
         &["file", "in-file", "infile", "input", "input-file"],
         "an argument, as in 'hwm FILE'",

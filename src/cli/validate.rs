@@ -372,6 +372,7 @@ fn report(
         statistics: args.stats,
         screen,
         metrics_file: args.metrics_file,
+        chart: args.chart,
     }
 }
 

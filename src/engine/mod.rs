@@ -241,6 +241,15 @@ pub trait Reporter {
     /// them.
     fn missed(&mut self, _changes: u64, _snapshot: &Snapshot) {}
 
+    /// When the account is wanted next for what is told of the run's course at its end; None where nothing
+    /// is. Never so often that it costs.
+    fn next_sample(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The account when that time has come.
+    fn sample(&mut self, _snapshot: &Snapshot) {}
+
     /// How many bytes of lost records it would take now.
     fn room_for_lost(&self) -> u64 {
         0

@@ -136,6 +136,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         if ending.is_none() {
             self.report_losing(now);
             self.report_interval(now);
+            self.sample(now);
             self.wait(wrote, now);
         }
         ending
@@ -405,10 +406,11 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         } else {
             // Not what the turn took: a disk that is slow to take a write is no wait for input.
             self.relay.waits(self.system.now());
-            earliest(
-                self.relay.wake_at(now),
+            let told = earliest(
                 self.beat.as_ref().map(|beat| beat.next),
-            )
+                self.reporter.next_sample(),
+            );
+            earliest(self.relay.wake_at(now), told)
         };
         self.wait_for(interest, until);
     }
@@ -541,6 +543,14 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             let snapshot = self.relay.interval_snapshot(now);
             let snapshot = self.complete(snapshot);
             self.reporter.report(Event::Interval, &snapshot);
+        }
+    }
+
+    /// Ends no interval, and asks the system nothing.
+    fn sample(&mut self, now: Duration) {
+        if self.reporter.next_sample().is_some_and(|at| now >= at) {
+            let snapshot = self.relay.event_snapshot(now);
+            self.reporter.sample(&snapshot);
         }
     }
 
@@ -704,6 +714,7 @@ mod tests {
             statistics: false,
             screen: ScreenConfig::default(),
             metrics_file: None,
+            chart: None,
         };
         run(&relay, &report, &mut disk, &mut ear);
         let summary = ear.0.unwrap();

@@ -1,75 +1,16 @@
 //! `--metrics-file`: the account as a Prometheus text file, for node_exporter's textfile collector.
 //!
-//! The file is replaced as a whole, so that whoever reads it sees one moment. Refuses to stop a run:
-//! where a file cannot be written once it could be at the start, the last one stays. A descriptor gets
-//! one text behind the other.
+//! The file is replaced as a whole, so that whoever reads it sees one moment. Refuses to write it: this is
+//! its text.
 
-use std::io::{self, Write as _};
-use std::path::Path;
 use std::time::Duration;
 
 use super::name;
-use super::output::Descriptor;
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::{Snapshot, State};
 use crate::core::spill::Spilled;
-use crate::replacing::Replacing;
-use crate::sys::path;
 use crate::units::seconds;
-
-/// The place of the file.
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    name: String,
-    place: Place,
-}
-
-#[derive(Debug, Clone)]
-enum Place {
-    File(Replacing),
-    Descriptor(Descriptor),
-}
-
-impl Metrics {
-    /// A file at `path`, which need not be there yet.
-    ///
-    /// # Errors
-    ///
-    /// The system's, when no file can be made in its folder, and when what is there is none.
-    pub fn at(path: &Path) -> io::Result<Metrics> {
-        let place = match path::descriptor(path) {
-            Some(_) => Place::Descriptor(Descriptor::open(path)?.0),
-            None => {
-                let file = Replacing::at(path)?;
-                file.try_it()?;
-                Place::File(file)
-            }
-        };
-        Ok(Metrics {
-            name: path.display().to_string(),
-            place,
-        })
-    }
-
-    /// What it is called.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Replaces the file.
-    ///
-    /// # Errors
-    ///
-    /// The system's; then the last one stays.
-    pub fn write(&mut self, snapshot: &Snapshot, config: &ReportConfig) -> io::Result<()> {
-        let text = text(snapshot, config);
-        match &mut self.place {
-            Place::File(file) => file.write(&text).map(drop),
-            Place::Descriptor(out) => out.write_all(text.as_bytes()),
-        }
-    }
-}
 
 /// The text of the file.
 pub fn text(snapshot: &Snapshot, config: &ReportConfig) -> String {
@@ -346,7 +287,6 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::testing::{assert_listed, config, lossy, quiet, terms};
-    use std::fs;
 
     #[test]
     fn every_metric_has_its_help_and_its_type() {
@@ -408,28 +348,5 @@ mod tests {
         for sample in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(sample.contains(r#"{name="a \"b\" \\""#), "{sample}");
         }
-    }
-
-    #[test]
-    fn the_file_is_replaced_and_leaves_nothing_beside_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hwm.prom");
-        fs::write(&path, "old").unwrap();
-        let mut metrics = Metrics::at(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        metrics.write(&quiet(), &config()).unwrap();
-        metrics.write(&lossy(), &config()).unwrap();
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            text(&lossy(), &config())
-        );
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_place_where_no_file_can_be_is_an_error_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(Metrics::at(folder.path()).is_err());
-        assert!(Metrics::at(&folder.path().join("none/hwm.prom")).is_err());
     }
 }

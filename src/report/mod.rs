@@ -16,9 +16,11 @@
 //! painter                the same by indicatif
 //! rows, ledger           many such lines on one terminal (`-c`)
 //! metrics                a Prometheus text file
+//! chart                  the run as a picture
 //! output                 descriptors
 //! log                    a file that is appended to, while others rename it or fill its disk
 //! reports                where the reports go, and what went wrong there
+//! whole                  a file that is replaced as a whole
 //! thread                 who writes what where
 //! told                   how often
 //! end                    a thread, and its end
@@ -27,6 +29,7 @@
 //! sideways               the others who are told, each by a thread of its own
 //! ```
 
+mod chart;
 mod display;
 #[cfg(test)]
 #[path = "../../tests/common/emulator.rs"]
@@ -61,6 +64,7 @@ mod testing;
 mod tests;
 mod thread;
 mod told;
+mod whole;
 mod words;
 
 use std::fmt;
@@ -78,15 +82,16 @@ use crate::units::{one_line, reason};
 pub use guard::install as tell_panics;
 pub use sideways::{Reporters, start};
 
+use chart::History;
 use end::End;
 use guard::guarded;
 use log::{Log, Way};
-use metrics::Metrics;
 use output::Descriptor;
 use reports::Reports;
 use statistics::Statistics;
-use thread::{LastWord, Message, Scribe};
+use thread::{LastWord, Message, Scribe, SideFiles};
 use told::{Losing, Told};
+use whole::Whole;
 
 /// Reports under way to the thread. Room for a burst of state changes while the thread waits for
 /// its turn on a busy machine; what is more than that, nobody reads.
@@ -125,13 +130,19 @@ fn start_report(config: &ReportConfig, files: &Files) -> Result<ThreadedReporter
         Some(log) => Reports::to(log),
     };
     let metrics = config.metrics_file.as_ref().map(|path| {
-        Metrics::at(path).map_err(StartError::path("write metrics", "--metrics-file", path))
+        Whole::at(path).map_err(StartError::path("write metrics", "--metrics-file", path))
     });
     let metrics = metrics.transpose()?;
-    let has_metrics = metrics.is_some();
-    let scribe = Scribe::new(config.clone(), reports, metrics, files);
+    let chart = config
+        .chart
+        .as_ref()
+        .map(|path| Whole::at(path).map_err(StartError::path("draw the run", "--chart", path)));
+    let chart = chart.transpose()?;
+    let needs_thread = config.mode.is_periodic() || metrics.is_some() || chart.is_some();
+    let side_files = SideFiles { metrics, chart };
+    let scribe = Scribe::new(config.clone(), reports, side_files, files);
     let mut reporter = ThreadedReporter::new(config, scribe);
-    if config.mode.is_periodic() || has_metrics {
+    if needs_thread {
         reporter.link();
     }
     Ok(reporter)
@@ -182,6 +193,8 @@ pub struct ThreadedReporter {
     counts_records: bool,
     statistics: Statistics,
     interval: Duration,
+    /// The run's course, for `--chart`. Here rather than in the thread, which may get stuck.
+    history: Option<History>,
     told: Told,
     losing: Losing,
     dropped: u64,
@@ -217,6 +230,7 @@ impl ThreadedReporter {
             counts_records: config.records,
             statistics: Statistics::new(config.records),
             interval: config.interval,
+            history: config.chart.is_some().then(History::new),
             told: Told::default(),
             losing: Losing::default(),
             dropped: 0,
@@ -237,6 +251,19 @@ impl ThreadedReporter {
         match &self.thread {
             Thread::Running(link) => Some(link),
             _ => None,
+        }
+    }
+
+    /// For the picture, on the relay's thread: it is cheap, and a defect there costs the picture only.
+    fn remember(&mut self, note: impl FnOnce(&mut History)) {
+        let Some(history) = &mut self.history else {
+            return;
+        };
+        if let Err(guard::Defect(defect)) = guarded(thread::CHART, || note(history)) {
+            self.history = None;
+            self.message(format!(
+                "a defect in the chart ends it, and the data goes on: {defect}"
+            ));
         }
     }
 
@@ -326,6 +353,7 @@ impl ThreadedReporter {
         let _ = link.last.try_send(LastWord {
             errors,
             summary,
+            history: self.history.take(),
             // Half of the time for what is under way, half for the last word itself.
             hurry: Instant::now() + self.patience / 2,
         });
@@ -413,6 +441,14 @@ impl Reporter for ThreadedReporter {
         }
     }
 
+    fn next_sample(&self) -> Option<Duration> {
+        self.history.as_ref().map(History::next)
+    }
+
+    fn sample(&mut self, snapshot: &Snapshot) {
+        self.remember(|history| history.note(snapshot));
+    }
+
     fn message(&mut self, line: String) {
         if let Err(Message::Error(line)) = self.post(Message::Error(line))
             && self.unsaid.len() < UNSAID
@@ -437,12 +473,16 @@ impl Reporter for ThreadedReporter {
             self.statistics.add(rate);
         }
         self.tell_pending(snapshot, true);
+        self.remember(|history| history.end(snapshot));
         let closing = Closing {
             statistics: self.statistics,
             dropped: self.dropped,
             untold_events: self.untold_events,
         };
-        let wanted = self.mode != ReportMode::None || self.has_metrics || self.has_statistics;
+        let wanted = self.mode != ReportMode::None
+            || self.has_metrics
+            || self.has_statistics
+            || self.history.is_some();
         self.end(wanted.then(|| (Box::new(snapshot.clone()), closing)));
     }
 }

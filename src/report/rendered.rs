@@ -76,6 +76,7 @@ pub fn report(config: &ReportConfig, moments: &[Snapshot], colourful: bool) -> S
         }
         let last = moments.last().cloned().map(Box::new);
         scribe.end(LastWord {
+            history: None,
             errors: vec!["a late error".to_owned()],
             summary: last.map(|last| (last, closing)),
             hurry: Instant::now(),

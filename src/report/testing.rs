@@ -40,6 +40,7 @@ pub fn config() -> ReportConfig {
         statistics: false,
         screen: ScreenConfig::default(),
         metrics_file: None,
+        chart: None,
     }
 }
 

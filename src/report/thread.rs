@@ -8,13 +8,14 @@ use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Instant, SystemTime};
 
+use super::chart::{self, History};
 use super::display::{Abilities, DEFAULT_WIDTH, Face, taken};
 use super::guard::{Defect, guarded};
 use super::live::Live;
-use super::metrics::Metrics;
 use super::output::{self, Descriptor, say};
 use super::reports::Reports;
-use super::{Closing, error_line, json, plain, summary};
+use super::whole::Whole;
+use super::{Closing, error_line, json, metrics, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::account::Tally;
 use crate::core::snapshot::Snapshot;
@@ -25,6 +26,7 @@ use crate::units::reason;
 /// The parts that may fail, each without the others.
 const REPORT: &str = "report";
 const METRICS: &str = "metrics file";
+pub const CHART: &str = "chart";
 const ERRORS: &str = "report of errors";
 pub const SUMMARY: &str = "summary";
 
@@ -47,6 +49,8 @@ pub struct LastWord {
     pub errors: Vec<String>,
     /// The summary, if one is wanted.
     pub summary: Option<(Box<Snapshot>, Closing)>,
+    /// The run's course, if it is to be drawn.
+    pub history: Option<History>,
     /// From then on, reports still in the inbox make way for the rest.
     pub hurry: Instant,
 }
@@ -96,7 +100,7 @@ pub struct Scribe {
     /// Where errors go if not to the same place as the reports.
     errors: Option<Box<dyn Write + Send>>,
     live: Option<(Live, Face)>,
-    metrics: Option<Metrics>,
+    side_files: SideFiles,
     /// What could not be written, and was told.
     told: Told,
     /// Whether the live line was drawn at least once.
@@ -105,6 +109,15 @@ pub struct Scribe {
     is_retired: bool,
     /// A defect was told; from then on only errors and the summary are.
     is_broken: bool,
+}
+
+/// What is written beside the reports.
+#[derive(Default)]
+pub struct SideFiles {
+    /// `--metrics-file`.
+    pub metrics: Option<Whole>,
+    /// `--chart`.
+    pub chart: Option<Whole>,
 }
 
 /// Of what could not be written it was told that it could not.
@@ -119,7 +132,7 @@ impl Scribe {
     pub fn new(
         config: ReportConfig,
         reports: Reports,
-        metrics: Option<Metrics>,
+        side_files: SideFiles,
         files: &Files,
     ) -> Scribe {
         let terminal = reports.terminal().cloned();
@@ -143,7 +156,7 @@ impl Scribe {
             errors: reports.is_elsewhere().then(stderr),
             reports,
             live,
-            metrics,
+            side_files,
             told: Told::default(),
             shown: false,
             is_retired: false,
@@ -173,7 +186,7 @@ impl Scribe {
             reports: Reports::onto(reports),
             errors: None,
             live,
-            metrics: None,
+            side_files: SideFiles::default(),
             told: Told::default(),
             shown: false,
             is_retired: false,
@@ -188,11 +201,21 @@ impl Scribe {
             return true;
         };
         let line = format!("a defect in the {name} ends it, and the data goes on: {defect}");
-        if name == METRICS {
-            self.metrics = None;
-            output::say_now(error_line(line));
-            return false;
+        // A side file ends alone.
+        match name {
+            METRICS => self.side_files.metrics = None,
+            CHART => self.side_files.chart = None,
+            _ => {
+                self.break_off(line);
+                return false;
+            }
         }
+        output::say_now(error_line(line));
+        false
+    }
+
+    /// The reports have a defect, which is told unless one was before.
+    fn break_off(&mut self, line: String) {
         // Not dropped: it may be what broke.
         let has_left_a_line = self.live.take().is_some_and(|live| {
             std::mem::forget(live);
@@ -202,7 +225,6 @@ impl Scribe {
             let begin = if has_left_a_line { "\n" } else { "" };
             output::say_now(format!("{begin}{}", error_line(line)));
         }
-        false
     }
 
     /// What cannot be said among the reports is said without them.
@@ -219,7 +241,7 @@ impl Scribe {
     }
 
     fn keep_metrics(&mut self, event: Event, snapshot: &Snapshot) {
-        if event == Event::Interval && self.metrics.is_some() {
+        if event == Event::Interval && self.side_files.metrics.is_some() {
             self.attempt(METRICS, |scribe| scribe.write_metrics(snapshot));
         }
     }
@@ -262,13 +284,13 @@ impl Scribe {
 
     /// Where that fails, it is told once: the next interval tries again.
     fn write_metrics(&mut self, snapshot: &Snapshot) {
-        let Some(metrics) = &mut self.metrics else {
+        let Some(file) = &mut self.side_files.metrics else {
             return;
         };
-        if let Err(error) = metrics.write(snapshot, &self.config)
+        if let Err(error) = file.write(&metrics::text(snapshot, &self.config))
             && !std::mem::replace(&mut self.told.metrics, true)
         {
-            let name = metrics.name();
+            let name = file.name();
             let line = format!(
                 "cannot write metrics to {name} (--metrics-file): {}",
                 reason(&error)
@@ -363,6 +385,7 @@ impl Scribe {
             self.keep_metrics(Event::Interval, snapshot);
             self.attempt(REPORT, |scribe| scribe.retire(snapshot));
         }
+        self.attempt(CHART, |scribe| scribe.draw_chart(&last_word));
         self.attempt(REPORT, |scribe| {
             if let Some((live, _)) = &mut scribe.live {
                 live.clear(&mut scribe.reports);
@@ -387,6 +410,26 @@ impl Scribe {
         });
         // Here rather than later: nobody waits for what comes after the thread's last word.
         self.live = None;
+    }
+
+    /// Before the last words, which may have to wait for whoever reads them.
+    fn draw_chart(&mut self, last_word: &LastWord) {
+        let (Some(file), Some(history), Some((snapshot, _))) = (
+            &mut self.side_files.chart,
+            &last_word.history,
+            &last_word.summary,
+        ) else {
+            return;
+        };
+        let drawn = chart::draw(history, snapshot, &self.config);
+        if let Err(error) = drawn.and_then(|text| file.write(&text)) {
+            let name = file.name();
+            let line = format!(
+                "cannot draw the run to {name} (--chart): {}",
+                reason(&error)
+            );
+            self.error(line);
+        }
     }
 
     fn say_last(&mut self, lines: Vec<String>) {

@@ -42,6 +42,8 @@ pub enum Role {
     Lost,
     /// `--metrics-file`.
     Metrics,
+    /// `--chart`.
+    Chart,
     /// `-P`.
     PidFile,
     /// The list of rows of `-c`.
@@ -60,6 +62,7 @@ impl Role {
             Role::Events => "the events go there too",
             Role::Lost => "the lost records go there too",
             Role::Metrics => "the metrics go there too",
+            Role::Chart => "the picture of the run goes there too",
             Role::PidFile => "the process's number goes there too",
             Role::Rows => "the rows of -c are kept there",
         }
@@ -74,6 +77,7 @@ impl Role {
             Role::Events => format!("cannot write events to {name} (--events)"),
             Role::Lost => format!("cannot append lost records to {name} (--lost-to)"),
             Role::Metrics => format!("cannot write metrics to {name} (--metrics-file)"),
+            Role::Chart => format!("cannot draw the run to {name} (--chart)"),
             Role::PidFile => format!("cannot write {name} (-P)"),
         }
     }
@@ -316,6 +320,7 @@ fn others(config: &Config) -> Vec<(Place, String)> {
         (Role::Events, &config.sideways.events),
         (Role::Lost, &config.sideways.lost_to),
         (Role::Metrics, &config.report.metrics_file),
+        (Role::Chart, &config.report.chart),
         (Role::PidFile, &config.transfer.pid_file),
     ];
     let named = named.into_iter().filter_map(|(role, path)| {

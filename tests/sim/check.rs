@@ -37,6 +37,8 @@ struct Listener {
     room_for_lost: u64,
     lost: Vec<Batch>,
     summary: Option<Snapshot>,
+    sampler: Option<Beat>,
+    samples: Vec<Snapshot>,
 }
 
 impl Reporter for Listener {
@@ -62,6 +64,19 @@ impl Reporter for Listener {
 
     fn wants_each_loss(&self) -> bool {
         self.wants_each_loss
+    }
+
+    fn next_sample(&self) -> Option<Duration> {
+        self.sampler.as_ref().map(|beat| beat.next)
+    }
+
+    fn sample(&mut self, snapshot: &Snapshot) {
+        let is_due = self
+            .sampler
+            .as_mut()
+            .map(|beat| beat.ticks(snapshot.elapsed));
+        assert_eq!(is_due, Some(true), "deadline: a sample before its time");
+        self.samples.push(snapshot.clone());
     }
 
     fn missed(&mut self, changes: u64, _snapshot: &Snapshot) {
@@ -99,6 +114,7 @@ fn report(interval: Option<Duration>) -> ReportConfig {
         statistics: false,
         screen: ScreenConfig::default(),
         metrics_file: None,
+        chart: None,
     }
 }
 
@@ -109,6 +125,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
     let mut listener = Listener {
         wants_each_loss: scenario.interval.is_some(),
         room_for_lost: scenario.room_for_lost,
+        sampler: scenario.samples.map(Beat::new),
         ..Listener::default()
     };
     let report = report(scenario.interval);
@@ -165,6 +182,16 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         let missed = std::mem::take(&mut engine.reporter().missed);
         let beyond = follower.changes.len().saturating_sub(follower.most_changes);
         assert_eq!(missed, beyond as u64, "watermarks: events missed");
+        let samples = std::mem::take(&mut engine.reporter().samples);
+        assert_eq!(
+            samples.len(),
+            usize::from(follower.samples),
+            "deadline: samples"
+        );
+        samples.iter().for_each(|at| {
+            let account = at.output.bytes + at.lost.total().bytes + at.held.bytes;
+            assert_eq!(at.input.bytes, account, "balance in a sample");
+        });
         let losing = engine
             .reporter()
             .events
@@ -240,6 +267,9 @@ struct Follower {
     idle_turns: u32,
     bucket: Option<Bucket>,
     beat: Option<Beat>,
+    sampler: Option<Beat>,
+    /// Whether this turn shall look at the account.
+    samples: bool,
     times: Times,
     /// What was told of an interval that passed.
     told: Option<Snapshot>,
@@ -284,10 +314,9 @@ impl Follower {
             ticks: false,
             lost: 0,
             untold: 0,
-            beat: scenario.interval.map(|interval| Beat {
-                interval,
-                next: interval,
-            }),
+            beat: scenario.interval.map(Beat::new),
+            sampler: scenario.samples.map(Beat::new),
+            samples: false,
             bucket: scenario.config.rate.map(Bucket::new),
         }
     }
@@ -350,6 +379,8 @@ impl Follower {
         let goes_on = self.model.phase != Phase::Ended;
         let beat = self.beat.as_mut().filter(|_| goes_on);
         self.ticks = beat.is_some_and(|beat| beat.ticks(self.now));
+        let sampler = self.sampler.as_mut().filter(|_| goes_on);
+        self.samples = sampler.is_some_and(|beat| beat.ticks(self.now));
         if let Some(told) = self.told.take() {
             self.times.compare(&told, self.now, &self.model);
             self.times.end_interval(self.now, &self.model);
@@ -480,7 +511,7 @@ impl Follower {
             let in_time = until.is_some_and(|until| until <= deadline);
             assert!(in_time, "deadline: {deadline:?}, but waits until {until:?}");
         }
-        if let Some(beat) = &self.beat {
+        for beat in [&self.beat, &self.sampler].into_iter().flatten() {
             let in_time = until.is_some_and(|until| until <= beat.next);
             assert!(in_time, "deadline: report at {:?}, {until:?}", beat.next);
         }
@@ -518,8 +549,9 @@ impl Follower {
         if has_output {
             assert!(interest.output, "wake: room is wanted, but not waited for");
         }
-        let beat = self.beat.as_ref().map(|beat| beat.next);
-        let due = model.deadlines().into_iter().chain(beat).min();
+        let beats = [&self.beat, &self.sampler].into_iter().flatten();
+        let beats = beats.map(|beat| beat.next);
+        let due = model.deadlines().into_iter().chain(beats).min();
         assert_eq!(until, due, "spin: a wake-up for nothing");
     }
 
@@ -736,6 +768,13 @@ struct Beat {
 }
 
 impl Beat {
+    fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            next: interval,
+        }
+    }
+
     fn ticks(&mut self, now: Duration) -> bool {
         let is_due = now >= self.next;
         if is_due {

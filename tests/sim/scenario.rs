@@ -21,6 +21,8 @@ pub struct Scenario {
     pub chunk: usize,
     /// Something is told each time so long has passed.
     pub interval: Option<Duration>,
+    /// The account is looked at each time so long has passed.
+    pub samples: Option<Duration>,
     /// How many bytes of lost records are taken in each turn, where they are kept.
     pub room_for_lost: u64,
 }
@@ -74,6 +76,7 @@ impl Scenario {
             setting,
             chunk,
             interval,
+            samples: None,
             room_for_lost,
         };
         // Its own generator: what the others draw stays the same.
@@ -93,6 +96,8 @@ impl Scenario {
         if dice.one_in(4) {
             leave(&mut dice, &mut scenario);
         }
+        let mut dice = Dice(Rng::new(seed ^ 0x4348_4152));
+        scenario.samples = dice.maybe(4, |dice| Duration::from_millis(dice.between(1, 200)));
         scenario
     }
 }

@@ -90,6 +90,14 @@ impl Reporter for Reporters {
         }
     }
 
+    fn next_sample(&self) -> Option<Duration> {
+        self.report.next_sample()
+    }
+
+    fn sample(&mut self, snapshot: &Snapshot) {
+        self.report.sample(snapshot);
+    }
+
     fn missed(&mut self, changes: u64, snapshot: &Snapshot) {
         if let Some(commands) = &mut self.commands {
             commands.catch_up(snapshot);
