@@ -385,7 +385,9 @@ impl Scribe {
             self.keep_metrics(Event::Interval, snapshot);
             self.attempt(REPORT, |scribe| scribe.retire(snapshot));
         }
-        self.attempt(CHART, |scribe| scribe.draw_chart(&last_word));
+        if last_word.history.is_some() {
+            self.attempt(CHART, |scribe| scribe.draw_chart(&last_word));
+        }
         self.attempt(REPORT, |scribe| {
             if let Some((live, _)) = &mut scribe.live {
                 live.clear(&mut scribe.reports);
