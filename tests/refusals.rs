@@ -103,8 +103,20 @@ fn all_of_them_may_be_refused_at_once() {
     if !can_refuse() {
         return;
     }
-    let calls = "splice,tee,vmsplice,preadv2,pwritev2,eventfd2,prlimit64,fstatfs,getsockopt,statx";
+    let calls = "splice,tee,vmsplice,preadv2,pwritev2,eventfd2,prlimit64,fstatfs,getsockopt,statx,\
+                 timerfd_create,timerfd_settime";
     assert!(relays_without(calls, "") > 0);
+}
+
+/// It wakes up who has grown pipes to give back.
+#[test]
+fn the_timer_may_be_refused() {
+    if !can_refuse() {
+        return;
+    }
+    for call in ["timerfd_create", "timerfd_settime"] {
+        assert!(relays_without(call, "") > 0, "{call}");
+    }
 }
 
 /// FIONREAD, and all that asks whether something is a terminal.
