@@ -334,7 +334,7 @@ fn a_buffer_that_the_control_group_would_not_survive_is_named_at_the_start() {
     assert!(said.starts_with(warning), "{said}");
     assert_eq!(said.matches("kernel").count(), 1, "{said}");
     assert!(
-        said.lines().last().unwrap().starts_with("hwm: 5B in "),
+        said.lines().last().unwrap().starts_with("hwm: 5 B in "),
         "{said}"
     );
     // Also where nobody gave a size.

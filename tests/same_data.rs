@@ -60,6 +60,7 @@ fn values(name: &str) -> &'static [&'static str] {
         "report-to" => &["D/report"],
         "events" => &["D/events"],
         "metrics-file" => &["D/metrics"],
+        "chart" => &["D/chart"],
         "on-pressure" | "on-flow" => &["true"],
         "interval" => &["0.01"],
         "name" => &["a name"],

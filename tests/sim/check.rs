@@ -652,9 +652,9 @@ impl Follower {
     }
 
     /// That bytes are being lost is told at once, or where a wait found it in the next turn. What the end costs
-    /// is told with the end.
+    /// is told with the end, and so is what a consumer that is gone left unread.
     fn follow_loss(&mut self, snapshot: &Snapshot, tells: bool, is_over: bool) {
-        let lost = snapshot.lost.total().bytes;
+        let lost = snapshot.lost.total().bytes - snapshot.lost[Reason::Unread].bytes;
         let grew = lost > self.lost;
         assert!(grew || !tells, "exactness: a loss is told twice");
         if tells {
