@@ -41,12 +41,17 @@ fn charting(folder: &Path, args: &[&str]) -> Child {
 #[test]
 fn a_run_that_loses_is_drawn_with_what_it_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let text = r#"seq 2000000 | "$HWM" -N numbers -B 100k --when-full drop-oldest --mark --chart c.svg |
-        (sleep 1; cat)"#;
+    // Nothing is read before everything was written, however long that takes.
+    let text = r#"(seq 2000000; touch over) |
+        "$HWM" -N numbers -B 100k --when-full drop-oldest --mark --chart c.svg |
+        (until [ -e over ]; do sleep 0.05; done; rm over; cat)"#;
     let mut script = command(&["bash", "-c", text]);
     let done = finish(script.current_dir(&folder).spawn().unwrap(), b"").expect(0);
-    let marks = String::from_utf8(done.stdout).unwrap();
-    assert_eq!(marks.matches(") lost\n").count(), 1);
+    let output = String::from_utf8(done.stdout).unwrap();
+    let lost = |line: &str| line.strip_prefix("hwm: ")?.split(' ').next()?.parse().ok();
+    let lost: Vec<u64> = output.lines().filter_map(lost).collect();
+    let went = output.lines().count() - lost.len();
+    assert_eq!(lost.iter().sum::<u64>() + went as u64, 2_000_000);
     let path = folder.path().join("c.svg");
     let texts = texts(&path);
     assert!(texts[0].starts_with("numbers: "), "{texts:?}");
@@ -104,7 +109,8 @@ fn a_run_that_is_stopped_is_drawn_too() {
             // Until it is taken no more.
             while stdin.write_all(&[b'x'; 4096]).is_ok() {}
         });
-        std::thread::sleep(Duration::from_millis(100));
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
         signal(&child, number);
         wait(&mut child);
         feeder.join().unwrap();
