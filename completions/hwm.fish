@@ -35,9 +35,10 @@ sample\t'while pressured let only some records pass'
 red\t'lose more arrivals the more is held on average'
 priority\t'lose what --priority says is worth least'"
 complete -c hwm -l idle-timeout -d 'Exit 6 when no input came for so long' -r
-complete -c hwm -l drain-timeout -d 'After SIGINT, SIGTERM or SIGHUP write for at most so long' -r
+complete -c hwm -l drain-timeout -d 'After SIGTERM or SIGHUP read on and write for at most so long' -r
 complete -c hwm -l broken-pipe -d 'What it means when the consumer is gone' -r -f -a "signal\t'die by SIGPIPE, like cat'
-ok\t'a normal ending, exit 0'"
+ok\t'a normal ending, exit 0'
+drain\t'read on to the end of input, and lose it: the producer never notices'"
 complete -c hwm -l report -d 'How to report' -r -f -a "bar\t'a live line, and a summary at the end'
 plain\t'a line of key=value each interval, and a summary'
 json\t'a JSON object a line: each interval, each kind of event once an interval, a summary'
@@ -68,6 +69,7 @@ complete -c hwm -s C -l no-splice -d 'Copy all data through memory'
 complete -c hwm -s l -l line-mode -d 'Count records (lines) instead of bytes'
 complete -c hwm -s 0 -l null -d 'Records end with a null byte instead of a newline; implies -l'
 complete -c hwm -s S -l stop-at-size -d 'Stop after the size of -s, or that of the files'
+complete -c hwm -l idle-ok -d 'With --idle-timeout: that is a normal ending, exit 0'
 complete -c hwm -s f -l force -d 'Show the bar, or the display of -p and the like, also where standard error is no terminal'
 complete -c hwm -s q -l quiet -d 'Report nothing but errors, like --report none'
 complete -c hwm -s v -l stats -d 'Add the minimum, mean, maximum and deviation of the rate at the end'

@@ -9,7 +9,7 @@ module completions {
   }
 
   def "nu-complete hwm broken_pipe" [] {
-    [ "signal" "ok" ]
+    [ "signal" "ok" "drain" ]
   }
 
   def "nu-complete hwm report" [] {
@@ -51,7 +51,8 @@ module completions {
     --block-timeout: string   # With block: exit 5 if a stall lasts longer; --then
     --then: string@"nu-complete hwm then" # After --block-timeout: lose records by POLICY
     --idle-timeout: string    # Exit 6 when no input came for so long
-    --drain-timeout: string   # After SIGINT, SIGTERM or SIGHUP write for at most so long
+    --idle-ok                 # With --idle-timeout: that is a normal ending, exit 0
+    --drain-timeout: string   # After SIGTERM or SIGHUP read on and write for at most so long
     --broken-pipe: string@"nu-complete hwm broken_pipe" # What it means when the consumer is gone
     --report: string@"nu-complete hwm report" # How to report
     --report-to: path         # Append the report to PATH instead of writing it to standard error

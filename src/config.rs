@@ -104,7 +104,10 @@ pub struct RelayConfig {
     pub max_age: Option<Duration>,
     /// End when no input came for so long.
     pub idle_timeout: Option<Duration>,
-    /// After a terminating signal, write what is held for at most so long.
+    /// That is a normal ending.
+    pub idle_ok: bool,
+    /// After SIGTERM or SIGHUP, read and write for at most so long; after a stall, the longest that the rest
+    /// of a record may take that has begun to go out.
     pub drain_timeout: Duration,
     /// `--broken-pipe`.
     pub broken_pipe: BrokenPipe,
@@ -146,6 +149,7 @@ impl RelayConfig {
             then: None,
             max_age: None,
             idle_timeout: None,
+            idle_ok: false,
             drain_timeout: Duration::from_secs(2),
             broken_pipe: BrokenPipe::Signal,
             fail_on_loss: None,
@@ -265,6 +269,8 @@ pub enum BrokenPipe {
     Signal,
     /// A normal ending.
     Ok,
+    /// Nothing: the input is read to its end, and lost.
+    Drain,
 }
 
 /// `--fail-on-loss[=N or P%]`: from how much loss on a run has failed.

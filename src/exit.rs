@@ -1,7 +1,7 @@
 //! How a run ended -> exit status: the table of the contract's section 6, in one function.
 
 use crate::config::{BrokenPipe, LossLimit, RelayConfig};
-use crate::core::account::Tally;
+use crate::core::account::{Losses, Reason, Tally};
 use crate::core::ending::Ending;
 
 /// SIGPIPE's number, the same on every Unix.
@@ -30,20 +30,31 @@ impl Exit {
 pub const FAILED: u8 = 1;
 
 /// The exit for an ending, given what came in and what of it was lost.
-pub fn of(ending: Ending, input: Tally, lost: Tally, config: &RelayConfig) -> Exit {
+pub fn of(ending: Ending, input: Tally, lost: &Losses, config: &RelayConfig) -> Exit {
     match ending {
-        Ending::EndOfInput if exceeds(config.fail_on_loss, input, lost) => Exit::Status(3),
-        Ending::EndOfInput => Exit::Status(0),
+        Ending::EndOfInput => of_normal_ending(input, lost, config),
         Ending::Overflow => Exit::Status(4),
         Ending::Stalled => Exit::Status(5),
+        Ending::Idle if config.idle_ok => of_normal_ending(input, lost, config),
         Ending::Idle => Exit::Status(6),
-        Ending::Signal(number) => Exit::Signal(number),
-        Ending::BrokenPipe => match config.broken_pipe {
-            BrokenPipe::Signal => Exit::Signal(SIGPIPE),
-            BrokenPipe::Ok => Exit::Status(0),
-        },
+        Ending::BrokenPipe if config.broken_pipe == BrokenPipe::Signal => Exit::Signal(SIGPIPE),
+        Ending::BrokenPipe => of_normal_ending(input, lost, config),
         Ending::Failed => Exit::Status(FAILED),
+        Ending::Signal(number) => Exit::Signal(number),
     }
+}
+
+/// A consumer that may go costs nothing that counts; all else that was lost does.
+fn of_normal_ending(input: Tally, lost: &Losses, config: &RelayConfig) -> Exit {
+    let forgiven: &[Reason] = match config.broken_pipe {
+        BrokenPipe::Ok => &[Reason::BrokenPipe, Reason::Unread],
+        BrokenPipe::Signal | BrokenPipe::Drain => &[],
+    };
+    let lost = lost.total_but_for(forgiven);
+    Exit::Status(match exceeds(config.fail_on_loss, input, lost) {
+        true => 3,
+        false => 0,
+    })
 }
 
 fn exceeds(limit: Option<LossLimit>, input: Tally, lost: Tally) -> bool {

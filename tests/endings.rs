@@ -7,9 +7,6 @@ use std::process::{Command, Stdio};
 
 use common::{finish, hwm, log, raw_terminal, run, signal, slurp, wait, wait_until};
 
-const SIGHUP: i32 = 1;
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
 const SIGPIPE: i32 = 13;
 
 /// More than all kernel pipes and the buffer take when nobody reads.
@@ -103,135 +100,6 @@ fn a_stall_longer_than_block_timeout_exits_5() {
 }
 
 #[test]
-fn no_input_for_the_idle_timeout_writes_what_came_and_exits_6() {
-    for policy in ["block", "drop-oldest"] {
-        let mut child = hwm(&["--idle-timeout", "100ms", "--when-full", policy])
-            .spawn()
-            .expect("spawn");
-        let mut stdin = child.stdin.take().expect("stdin");
-        stdin.write_all(b"one\nhalf").expect("write");
-        assert_eq!(wait(&mut child).code(), Some(6), "{policy}");
-        assert_eq!(slurp(child.stdout.take().expect("stdout")), b"one\nhalf");
-    }
-}
-
-#[test]
-fn a_terminating_signal_drains_reports_and_is_passed_on() {
-    for number in [SIGHUP, SIGINT, SIGTERM] {
-        for policy in ["block", "drop-newest"] {
-            let mut child = hwm(&["--when-full", policy, "--report", "json"])
-                .spawn()
-                .expect("spawn");
-            let mut stdin = child.stdin.take().expect("stdin");
-            stdin.write_all(b"first\nhalf").expect("write");
-            let mut stdout = child.stdout.take().expect("stdout");
-            let mut first = [0; 6];
-            stdout.read_exact(&mut first).expect("the first line");
-            signal(&child, number);
-            let done = finish(child, b"").expect(128 + number);
-            let rest = slurp(stdout);
-            let account = done.summary();
-            if policy == "block" {
-                assert_eq!(rest, b"half");
-            } else {
-                assert_eq!(rest, b"");
-                assert_eq!(account.lost("shutdown"), (4, 1));
-                account.assert_balanced();
-            }
-            assert_eq!(account.0["exit"], 128 + number);
-            drop(stdin);
-        }
-    }
-}
-
-#[test]
-fn what_cannot_be_drained_in_time_is_counted_as_shutdown() {
-    let mut child = hwm(&[
-        "-B",
-        "1M",
-        "--when-full",
-        "drop-oldest",
-        "--drain-timeout",
-        "100ms",
-    ])
-    .args(["--report", "json"])
-    .spawn()
-    .expect("spawn");
-    let mut stdin = child.stdin.take().expect("stdin");
-    stdin
-        .write_all(&log(20_000))
-        .expect("a lossy policy never stalls");
-    signal(&child, SIGTERM);
-    let status = wait(&mut child);
-    assert_eq!(
-        std::os::unix::process::ExitStatusExt::signal(&status),
-        Some(SIGTERM)
-    );
-    let stdout = slurp(child.stdout.take().expect("stdout"));
-    let text = slurp(child.stderr.take().expect("stderr"));
-    let account = common::Account(common::summary_of(&String::from_utf8_lossy(&text)));
-    account.assert_balanced();
-    assert!(account.lost("shutdown").0 > 0);
-    assert_eq!(account.count("out_bytes"), stdout.len() as u64);
-}
-
-/// Floods `child`, whose stdout nobody reads, so that a drain can't end by itself, and sends the
-/// first SIGTERM; returns when that has closed its stdin.
-fn terminate_while_stalled(child: &mut std::process::Child) {
-    let mut stdin = child.stdin.take().expect("stdin");
-    let feeder = std::thread::spawn(move || {
-        let _ = stdin.write_all(&vec![b'x'; FLOOD]);
-    });
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    signal(child, SIGTERM);
-    feeder.join().expect("stdin was closed by the first signal");
-}
-
-#[test]
-fn a_second_signal_ends_at_once() {
-    let mut child = hwm(&["-B", "1M", "--drain-timeout", "1h"])
-        .spawn()
-        .expect("spawn");
-    terminate_while_stalled(&mut child);
-    assert!(child.try_wait().expect("wait").is_none(), "it drains");
-    signal(&child, SIGTERM);
-    assert_eq!(
-        std::os::unix::process::ExitStatusExt::signal(&wait(&mut child)),
-        Some(SIGTERM)
-    );
-}
-
-#[test]
-fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
-    let script = format!(
-        "trap '' HUP; {} & pid=$!; sleep 0.2; kill -HUP $pid; sleep 0.2; kill -TERM $pid; wait $pid",
-        "\"$HWM\" --report none <\"$FIFO\" >/dev/null"
-    );
-    let folder = tempfile::tempdir().expect("folder");
-    let fifo = folder.path().join("fifo");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .expect("mkfifo")
-            .success()
-    );
-    let keeper = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&fifo)
-        .expect("open");
-    let status = Command::new("sh")
-        .args(["-c", &script])
-        .env("HWM", env!("CARGO_BIN_EXE_hwm"))
-        .env("FIFO", &fifo)
-        .status()
-        .expect("sh");
-    drop(keeper);
-    assert_eq!(status.code(), Some(128 + SIGTERM));
-}
-
-#[test]
 fn a_dead_consumer_ends_it_by_sigpipe_also_while_input_is_idle() {
     for policy in ["block", "drop-oldest"] {
         let mut child = hwm(&["--when-full", policy, "--report", "none"])
@@ -270,6 +138,122 @@ fn broken_pipe_ok_makes_it_0_and_counts_the_rest() {
     assert!(account.lost("broken_pipe").1 > 0);
     assert_eq!(account.0["exit"], 0);
     drop(stdin);
+}
+
+/// What comes while the consumer stalls is lost; then the consumer goes.
+fn lose_before_the_consumer_goes(options: &[&str]) -> common::Finished {
+    let mut child = hwm(&["-B", "100000", "--report", "json"])
+        .args(options)
+        .spawn()
+        .expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(&log(20_000)).expect("write");
+    drop(child.stdout.take());
+    let done = finish(child, b"");
+    drop(stdin);
+    done
+}
+
+#[test]
+fn where_the_consumer_may_go_only_what_was_lost_otherwise_counts() {
+    let ok = ["--broken-pipe", "ok", "--fail-on-loss"];
+    let lossy = ["--when-full", "drop-newest"];
+    let done = lose_before_the_consumer_goes(&[&ok[..], &lossy].concat()).expect(3);
+    let account = done.summary();
+    account.assert_balanced();
+    assert!(account.lost("queue_full").1 > 0);
+    assert!(account.lost("broken_pipe").1 > 0);
+
+    // Nothing but what its leaving cost.
+    let mut child = hwm(&["--report", "json"]).args(ok).spawn().expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let feeder = std::thread::spawn(move || {
+        let _ = stdin.write_all(&log(200_000));
+    });
+    let mut stdout = child.stdout.take().expect("stdout");
+    stdout.read_exact(&mut [0; 100]).expect("data");
+    drop(stdout);
+    let done = finish(child, b"").expect(0);
+    feeder.join().expect("feeder");
+    assert!(done.summary().lost("broken_pipe").1 > 0);
+}
+
+#[test]
+fn with_broken_pipe_drain_the_producer_never_notices() {
+    for (options, code) in [
+        (&["--when-full", "block"][..], 0),
+        (&["--when-full", "block", "-C"], 0),
+        (&["--when-full", "block", "-l"], 0),
+        (&["--when-full", "fail", "-L", "1000"], 0),
+        (&["--when-full", "drop-oldest", "--mark", "-B", "1M"], 0),
+        (&["--when-full", "drop-newest", "--fail-on-loss"], 3),
+        (&["--fail-on-loss=1%"], 3),
+        (&["--fail-on-loss=100%"], 0),
+    ] {
+        let mut child = hwm(&["--broken-pipe", "drain", "--report", "json"])
+            .args(options)
+            .spawn()
+            .expect("spawn");
+        let mut stdin = child.stdin.take().expect("stdin");
+        let mut stdout = child.stdout.take().expect("stdout");
+        stdin.write_all(b"first\n").expect("write");
+        let mut taken = vec![0; 6];
+        stdout.read_exact(&mut taken).expect("first");
+        drop(stdout);
+        let input = log(20_000);
+        for piece in input.chunks(100_000) {
+            stdin.write_all(piece).expect("nobody closes it");
+        }
+        stdin.write_all(b"tail").expect("nobody closes it");
+        drop(stdin);
+        let done = finish(child, b"").expect(code);
+        let account = done.summary();
+        let came = account.count("in_bytes");
+        assert_eq!(came, input.len() as u64 + 10, "{options:?}");
+        assert_eq!(account.count("out_bytes"), 6, "{options:?}");
+        assert_eq!(
+            account.0["lost_bytes"]["broken_pipe"],
+            came - 6,
+            "{options:?}"
+        );
+        if !account.0["in_records"].is_null() {
+            account.assert_balanced();
+            assert_eq!(account.count("in_records"), 20_002);
+        }
+    }
+}
+
+#[test]
+fn with_broken_pipe_drain_a_signal_still_ends_it() {
+    let mut child = hwm(&["--broken-pipe", "drain", "-q", "--drain-timeout", "0"])
+        .spawn()
+        .expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    drop(child.stdout.take());
+    stdin.write_all(&log(10_000)).expect("write");
+    common::signal(&child, 15);
+    assert_eq!(finish(child, b"").code(), 128 + 15);
+    drop(stdin);
+}
+
+#[test]
+fn what_is_lost_after_the_consumer_went_is_kept_where_asked() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("lost");
+    let lost = path.to_str().expect("text");
+    let mut child = hwm(&["-q", "--broken-pipe", "drain", "--lost-to", lost])
+        .spawn()
+        .expect("spawn");
+    let mut stdin = child.stdin.take().expect("stdin");
+    drop(child.stdout.take());
+    let input = log(2_000);
+    for piece in input.chunks(1_013) {
+        stdin.write_all(piece).expect("nobody closes it");
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
+    drop(stdin);
+    finish(child, b"").expect(0);
+    assert!(std::fs::read(&path).expect("lost") == input);
 }
 
 #[test]
@@ -394,17 +378,6 @@ fn a_dead_consumer_is_noticed_while_input_never_pauses() {
         std::os::unix::process::ExitStatusExt::signal(&status),
         Some(SIGPIPE)
     );
-}
-
-#[test]
-fn a_missing_file_does_not_hide_the_second_signal() {
-    let mut child = hwm(&["--drain-timeout", "1h", "-B", "1M", "/nonexistent", "-"])
-        .spawn()
-        .expect("spawn");
-    terminate_while_stalled(&mut child);
-    signal(&child, SIGTERM);
-    let done = finish(child, b"").expect(1);
-    assert!(done.stderr.contains("/nonexistent"), "{}", done.stderr);
 }
 
 #[test]

@@ -239,3 +239,77 @@ fn two_of_a_pipeline_have_a_row_each() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     screen.expect_no_change();
 }
+
+/// An interactive shell on a terminal of its own, in `folder`, which says `READY> ` when it is.
+fn shell(screen: &Screen, words: &[&str], folder: &Path) -> std::process::Child {
+    let stream = || screen.terminal.try_clone().unwrap();
+    let shell = command(&[&["setsid", "--ctty"], words].concat())
+        .current_dir(folder)
+        .env("TERM", "dumb")
+        .env("PS1", "READY> ")
+        .env_remove("ENV")
+        .stdin(stream())
+        .stdout(stream())
+        .stderr(stream())
+        .spawn()
+        .unwrap();
+    wait_until("a prompt", || screen.shown().contains("READY> "));
+    shell
+}
+
+const SHELLS: [&[&str]; 3] = [
+    &["bash", "--norc", "--noprofile", "--noediting", "-i"],
+    &["zsh", "-f", "-i", "+Z"],
+    &["dash", "-i"],
+];
+
+/// Types a loop of three turns, and the key in the first; returns what was shown from then on, up to the next
+/// prompt, and how long that took.
+fn interrupt_loop(screen: &mut Screen, body: &str, out: &Path) -> (String, std::time::Duration) {
+    let line = format!("for i in 1 2 3; do echo turn-$i; {body}; done\n");
+    let _ = std::fs::remove_file(out);
+    screen.keyboard.write_all(line.as_bytes()).unwrap();
+    wait_until("data", || {
+        std::fs::metadata(out).is_ok_and(|file| file.len() > 0)
+    });
+    let shown = screen.shown().len();
+    let begun = std::time::Instant::now();
+    screen.keyboard.write_all(b"\x03").unwrap();
+    wait_until("a prompt", || screen.shown()[shown..].contains("READY> "));
+    let took = begun.elapsed();
+    (screen.shown(), took)
+}
+
+#[test]
+fn the_interrupt_key_stops_a_shells_loop_whoever_it_hits_first() {
+    for words in SHELLS {
+        if !can(&[words[0], "-c", "true"]) {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        File::create(folder.join("big"))
+            .unwrap()
+            .set_len(1 << 40)
+            .unwrap();
+        std::fs::write(folder.join("lines"), log(100_000)).unwrap();
+        let mut screen = Screen::with(LocalModes::empty());
+        let mut shell = shell(&screen, words, folder);
+        for body in [
+            r#""$HWM" -q big | gzip >out"#,
+            r#""$HWM" -q -L 100k lines | cat >out"#,
+            r#""$HWM" -q --when-full drop-oldest -L 100k lines | cat >out"#,
+            r#"cat big | "$HWM" -q -l | cat >out"#,
+        ] {
+            let before = screen.shown().len();
+            let (shown, took) = interrupt_loop(&mut screen, body, &folder.join("out"));
+            let shown = &shown[before..];
+            assert!(shown.contains("turn-1"), "{words:?}: {shown}");
+            assert!(!shown.contains("turn-2"), "{words:?} {body}: {shown}");
+            // With -L it took the drain timeout, 2 s.
+            assert!(took < std::time::Duration::from_secs(1), "{body}: {took:?}");
+        }
+        screen.keyboard.write_all(b"exit\n").unwrap();
+        wait(&mut shell);
+    }
+}

@@ -182,7 +182,7 @@ fn the_end_of_input_ends_the_window_and_a_bare_tail_comes_last() {
 fn a_signal_ends_the_window_and_a_consumer_that_goes_loses_it() {
     let mut relay = relay(reservoir(10));
     arrive(&mut relay, "a\nb\nhalf", SECOND);
-    relay.signalled(15, SECOND);
+    relay.signalled(2, true, SECOND);
     assert_eq!(take(&mut relay, SECOND), "a\nb\n");
     let lost = account(&mut relay, SECOND).lost[Reason::Shutdown];
     assert_eq!((lost.bytes, lost.records), (4, 1));

@@ -252,14 +252,19 @@ pub(super) struct Args {
 
     /// Exit 6 when no input came for so long
     ///
-    /// What is held is written first.
+    /// What is held is written first; see --idle-ok.
     #[arg(help_heading = "Endings", long, value_name = "DUR",
           allow_hyphen_values = true, value_parser = duration::parse_positive)]
     pub(super) idle_timeout: Option<Duration>,
 
-    /// After SIGINT, SIGTERM or SIGHUP write for at most so long
+    /// With --idle-timeout: that is a normal ending, exit 0
+    #[arg(help_heading = "Endings", long)]
+    pub(super) idle_ok: bool,
+
+    /// After SIGTERM or SIGHUP read on and write for at most so long
     ///
-    /// What is held then and not written in that time is lost, with the reason shutdown.
+    /// hwm ends as soon as the input does. What is held after that time is lost, with the reason
+    /// shutdown. See SIGNALS in hwm(1).
     #[arg(help_heading = "Endings", long, value_name = "DUR", default_value = "2s",
           allow_hyphen_values = true, value_parser = duration::parse)]
     pub(super) drain_timeout: Duration,
@@ -407,6 +412,8 @@ pub(super) enum BrokenPipeName {
     Signal,
     /// a normal ending, exit 0
     Ok,
+    /// read on to the end of input, and lose it: the producer never notices
+    Drain,
 }
 
 /// `--report MODE`.

@@ -158,7 +158,7 @@ fn watermarks_follow_the_capacity_and_each_other() {
 fn each_option_arrives_in_the_configuration() {
     let relay = config(
         "--when-full sample --sample 1/10 --seed 7 --mark=x{bytes} --fail-on-loss=0.5% \
-         --idle-timeout 1m --drain-timeout 0 --broken-pipe ok",
+         --idle-timeout 1m --idle-ok --drain-timeout 0 --broken-pipe ok",
     )
     .relay;
     assert_eq!(relay.policy, Policy::Sample(Sample::Every(10)));
@@ -169,6 +169,13 @@ fn each_option_arrives_in_the_configuration() {
     assert_eq!(relay.idle_timeout, Some(Duration::from_secs(60)));
     assert_eq!(relay.drain_timeout, Duration::ZERO);
     assert_eq!(relay.broken_pipe, BrokenPipe::Ok);
+    assert!(relay.idle_ok);
+    let relay = config("--broken-pipe drain --idle-timeout 1s").relay;
+    assert_eq!(relay.broken_pipe, BrokenPipe::Drain);
+    assert!(!relay.idle_ok && !relay.count_records);
+    for option in ["-l", "-0", "--mark", "--fail-on-loss", "--lost-to x"] {
+        assert!(config(option).relay.count_records, "{option}");
+    }
     assert_eq!(
         config("--when-full red --red-max 2.5%").relay.policy,
         Policy::Red { max_p: 0.025 }
@@ -587,12 +594,16 @@ fn each_wrong_usage_gets_its_line() {
         ),
         (
             "--broken-pipe ignore",
-            "invalid value 'ignore' for --broken-pipe: expected one of signal, ok".into(),
+            "invalid value 'ignore' for --broken-pipe: expected one of signal, ok, drain".into(),
         ),
         (
             "-L 0.5",
             "invalid value '0.5' for --rate-limit: at less than 1 a second nothing would go out; 0 stands for no limit"
                 .into(),
+        ),
+        (
+            "--idle-ok",
+            "--idle-ok needs an --idle-timeout, as in --idle-timeout 5m".into(),
         ),
         (
             "--burst 1M",

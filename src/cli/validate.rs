@@ -141,16 +141,17 @@ fn relay(args: &Args, policy: Policy, size: Option<Amount>) -> Result<RelayConfi
         low_water,
         delimiter,
         policy,
-        // What is kept of a loss are records.
-        count_records: counts_records(args) || args.lost_to.is_some(),
+        count_records: counts_records(args) || looks_at_records(args),
         block_timeout: args.block_timeout,
         then: then(args)?,
         max_age: args.max_age,
         idle_timeout: args.idle_timeout,
+        idle_ok: idle_ok(args)?,
         drain_timeout: args.drain_timeout,
         broken_pipe: match args.broken_pipe {
             BrokenPipeName::Signal => BrokenPipe::Signal,
             BrokenPipeName::Ok => BrokenPipe::Ok,
+            BrokenPipeName::Drain => BrokenPipe::Drain,
         },
         fail_on_loss: args.fail_on_loss,
         mark: mark(args, delimiter)?,
@@ -237,6 +238,20 @@ fn typed(mark: &Option<Watermark>) -> String {
 fn share(of: u64, percent: u128) -> u64 {
     // At most `of`, as `percent` is at most 100.
     (u128::from(of) * percent / 100) as u64
+}
+
+fn idle_ok(args: &Args) -> Result<bool, String> {
+    if args.idle_ok && args.idle_timeout.is_none() {
+        return Err("--idle-ok needs an --idle-timeout, as in --idle-timeout 5m".into());
+    }
+    Ok(args.idle_ok)
+}
+
+/// Options that are about records, whatever the display counts: who gives one does not want half a record
+/// at the end.
+fn looks_at_records(args: &Args) -> bool {
+    let marks = args.mark.is_some() || args.mark_every.is_some();
+    marks || args.lost_to.is_some() || args.fail_on_loss.is_some()
 }
 
 /// As in pv, `-0` implies `-l`.

@@ -105,6 +105,17 @@ impl Losses {
         total
     }
 
+    /// The sum over all reasons but these.
+    pub fn total_but_for(&self, reasons: &[Reason]) -> Tally {
+        let mut total = Tally::default();
+        for reason in Reason::ALL {
+            if !reasons.contains(&reason) {
+                total += self[reason];
+            }
+        }
+        total
+    }
+
     /// The reasons that lost something, with how much.
     pub fn by_reason(&self) -> impl Iterator<Item = (Reason, Tally)> + '_ {
         Reason::ALL

@@ -1,4 +1,7 @@
-//! The ways a run can end, in the order in which the later ones decide.
+//! The ways a run can end, in the order in which the later ones decide: that of the contract's table.
+
+/// SIGINT's number, the same on every Unix.
+pub const SIGINT: i32 = 2;
 
 /// Why a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +14,12 @@ pub enum Ending {
     Stalled,
     /// No input for `--idle-timeout`.
     Idle,
-    /// A terminating signal, by number.
-    Signal(i32),
     /// The consumer went away.
     BrokenPipe,
     /// Reading or writing failed.
     Failed,
+    /// A terminating signal, by number.
+    Signal(i32),
 }
 
 impl Ending {
@@ -26,18 +29,47 @@ impl Ending {
             Ending::Overflow => 1,
             Ending::Stalled => 2,
             Ending::Idle => 3,
-            Ending::Signal(_) => 4,
-            Ending::BrokenPipe => 5,
-            Ending::Failed => 6,
+            Ending::BrokenPipe => 4,
+            Ending::Failed => 5,
+            // Whoever waits for us must learn of the signal, and a shell stops its loop for SIGINT only.
+            Ending::Signal(SIGINT) => 7,
+            Ending::Signal(_) => 6,
         }
     }
 
-    /// The one of two endings that decides; of two signals the first.
+    /// The one of two endings that decides; of two signals SIGINT, or else the first.
     pub fn and(self, later: Ending) -> Ending {
         if later.rank() > self.rank() {
             later
         } else {
             self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_row_nearest_the_bottom_of_the_table_decides_whatever_came_first() {
+        const SIGTERM: i32 = 15;
+        let table = [
+            Ending::EndOfInput,
+            Ending::Overflow,
+            Ending::Stalled,
+            Ending::Idle,
+            Ending::BrokenPipe,
+            Ending::Failed,
+            Ending::Signal(SIGTERM),
+            Ending::Signal(SIGINT),
+        ];
+        for (row, one) in table.into_iter().enumerate() {
+            for other in &table[..=row] {
+                assert_eq!((one.and(*other), other.and(one)), (one, one));
+            }
+        }
+        let hangup = Ending::Signal(1);
+        assert_eq!(hangup.and(Ending::Signal(SIGTERM)), hangup);
     }
 }

@@ -394,6 +394,24 @@ impl Queue {
         Tally { bytes, records }
     }
 
+    /// The same, where each piece is seen by `see` before its memory goes.
+    pub fn evict_seen(&mut self, bytes: u64, mut see: impl FnMut(&[u8])) -> Tally {
+        let mut lost = Tally::default();
+        while lost.bytes < bytes {
+            let left = (bytes - lost.bytes) as usize;
+            let mut pieces = self.pieces_behind_begun();
+            let Some(piece) = pieces.find(|piece| !piece.is_empty()) else {
+                break;
+            };
+            let here = &piece[..piece.len().min(left)];
+            see(here);
+            let here = here.len() as u64;
+            drop(pieces);
+            lost += self.evict(here);
+        }
+        lost
+    }
+
     /// Evicts the oldest whole record of the lowest class present of which no byte was written, if that is
     /// class `most` or below; None when there is nothing to evict. After [`Queue::set_begun_aside`].
     /// `see` is shown the record without its delimiter before it leaves.
@@ -596,6 +614,26 @@ impl Queue {
         bytes
     }
 
+    /// How many of the oldest `most` bytes are of records that end among them; all of them where no record
+    /// does.
+    pub fn whole_within(&self, most: u64) -> u64 {
+        let Some(delimiter) = self.delimiter else {
+            return most;
+        };
+        let (mut before, mut whole) = (0, 0);
+        for piece in self.pieces() {
+            let here = (piece.len() as u64).min(most - before);
+            if let Some(last) = memchr::memrchr(delimiter, &piece[..here as usize]) {
+                whole = before + last as u64 + 1;
+            }
+            before += here;
+            if before == most {
+                break;
+            }
+        }
+        if whole > 0 { whole } else { most }
+    }
+
     /// The first `count` offered bytes were handed to a thread that is writing them.
     pub fn hand_over(&mut self, count: usize) {
         self.under_way = count as u64;
@@ -674,8 +712,15 @@ impl Queue {
         self.begun.delimiters() + behind_begun + u64::from(self.bare_tail)
     }
 
-    /// Everything leaves, oldest first; each piece is seen by `see` before its memory goes. An arriving
-    /// record must have been completed or retracted before, and what went out settled.
+    /// The record that was arriving is nobody's any more, nor what went out of it. Returns whether there
+    /// was one. For an empty queue.
+    pub fn forget_arriving(&mut self) -> bool {
+        (self.is_begun, self.is_torn) = (false, false);
+        std::mem::take(&mut self.open) && self.delimiter.is_some()
+    }
+
+    /// Everything leaves, oldest first; each piece is seen by `see` before its memory goes. What has come of
+    /// an arriving record counts as no record. What went out must have been settled before.
     pub fn clear(&mut self, mut see: impl FnMut(&[u8])) -> Tally {
         let lost = Tally {
             bytes: self.len(),

@@ -100,9 +100,8 @@ impl Spill {
         self.spilled
     }
 
-    /// Takes what waits.
+    /// Takes what waits, but for a record of which more is to be added.
     pub fn take(&mut self) -> Vec<Batch> {
-        debug_assert_eq!(self.adding.bytes, 0);
         self.complete_batch();
         self.used = 0;
         std::mem::take(&mut self.batches)

@@ -62,6 +62,26 @@ pub trait System {
     /// Whether a read would deliver at least one byte, without taking it. End of input is no byte.
     fn input_pending(&mut self) -> bool;
 
+    /// All signals that have come by now will be told by the next calls of [`System::take_signal`]: before it is
+    /// judged what somebody else did who may have got the same one.
+    fn settle_signals(&mut self) {}
+
+    /// The run is about to be cut short: no regular file is opened any more. Returns whether what is being
+    /// read may be read on, for it is none.
+    fn leave_files(&mut self) -> bool {
+        true
+    }
+
+    /// The last `bytes` bytes that were read are no part of the input: where others read from the same place
+    /// behind us, they shall find them.
+    fn put_back(&mut self, _bytes: usize) {}
+
+    /// How many of `most` bytes the next write takes whole or not at all; all of them where that cannot be
+    /// known.
+    fn output_room(&mut self, most: u64) -> u64 {
+        most
+    }
+
     /// How many bytes that the output accepted its reader has not read yet; 0 where that cannot be
     /// known. Cheap enough for each report, not for each write.
     fn output_unread(&mut self) -> u64 {

@@ -136,10 +136,10 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
     }
 
     /// How many bytes from the front of what is held are kept besides, if it is as it came.
-    pub(super) fn kept_just_what_is_held(&self) -> Option<usize> {
+    pub(super) fn kept_just_what_is_held(&self) -> Option<u64> {
         let kept = self.kept.as_ref().filter(|kept| kept.bytes > 0)?;
         let is_same = self.relay.holds_just(&kept.span);
-        is_same.then_some(usize::try_from(kept.bytes).unwrap_or(usize::MAX))
+        is_same.then_some(kept.bytes)
     }
 
     /// A turn is over.

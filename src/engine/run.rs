@@ -132,6 +132,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.close_unwanted_input();
         self.hand_lost_over();
         self.report_changes(now);
+        if self.relay.ended().is_some() {
+            // One that came meanwhile decides.
+            self.take_signals(now);
+        }
         let ending = self.relay.ended();
         if ending.is_none() {
             self.report_losing(now);
@@ -154,8 +158,8 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.relay.turn(now);
         let snapshot = self.relay.summary_snapshot(now);
         let mut snapshot = self.witness.complete(snapshot, unread);
-        let lost = snapshot.lost.total();
-        let exit_of = |ending| exit::of(ending, snapshot.input, lost, self.relay.config());
+        let (input, lost) = (snapshot.input, snapshot.lost);
+        let exit_of = |ending| exit::of(ending, input, &lost, self.relay.config());
         let mut exit = exit_of(ending);
         snapshot.exit = Some(exit.as_shell());
         snapshot.ending = Some(ending);
@@ -211,7 +215,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     fn take_signals(&mut self, now: Duration) {
         while let Some(signal) = self.system.take_signal() {
             match signal {
-                Signal::Terminate(number) => self.relay.signalled(number, now),
+                Signal::Terminate(number) => {
+                    let reads_on = self.system.leave_files();
+                    self.relay.signalled(number, reads_on, now);
+                }
                 Signal::Report => self.report(Event::Asked, now),
                 Signal::Suspend => {
                     self.reporter.suspend();
@@ -275,7 +282,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             Read::Bytes(count) => {
                 // Less than asked for: the pipe is empty now, and asking again would be in vain.
                 self.input_ready = count == asked;
-                self.relay.received(count, now);
+                let surplus = self.relay.received(count, now);
+                if surplus > 0 {
+                    self.system.put_back(surplus);
+                }
             }
             other => self.read_nothing(other, now),
         }
@@ -299,7 +309,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
         match self.system.read(&mut [0]) {
             // It came between the two calls. It was never accepted.
-            Read::Bytes(_) => self.relay.more_came(now),
+            Read::Bytes(count) => {
+                self.system.put_back(count);
+                self.relay.more_came(now);
+            }
             other => self.read_nothing(other, now),
         }
     }
@@ -342,16 +355,19 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         if let Some(wrote) = self.empty_pipe(now) {
             return wrote;
         }
+        let room = match self.relay.wants_whole() {
+            Some(most) => self.system.output_room(most),
+            None => u64::MAX,
+        };
         let kept = self.kept_just_what_is_held();
+        let kept = kept.filter(|kept| *kept <= room);
         let mut parts = [IoSlice::new(&[]); PARTS];
-        let used = self.relay.offer(now, &mut parts);
+        let room = kept.unwrap_or(room);
+        let used = self.relay.offer_within(room, now, &mut parts);
         let parts = &parts[..used];
-        let mut offered: usize = parts.iter().map(|part| part.len()).sum();
+        let offered: usize = parts.iter().map(|part| part.len()).sum();
         let answer = match kept {
-            Some(kept) => {
-                offered = offered.min(kept);
-                self.system.write_kept(offered as u64)
-            }
+            Some(_) => self.system.write_kept(offered as u64),
             None => self.system.write(parts),
         };
         match answer {
@@ -455,6 +471,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     }
 
     pub(super) fn output_gone(&mut self, now: Duration) {
+        // Who pressed a key to end both of us shall not read that the consumer is to blame.
+        self.system.settle_signals();
+        self.take_signals(now);
         // What a helper thread could still write has gone out.
         if self.under_way.take().is_some()
             && let Write::Accepted(count) = self.system.write(&[])

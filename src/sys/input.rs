@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use rustix::event::PollFlags;
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::{self, Errno, ReadWriteFlags};
 use rustix::net::RecvFlags;
 
@@ -318,6 +318,20 @@ impl Input {
         }
     }
 
+    /// Whether it waits for nobody.
+    pub(super) fn is_file(&self) -> bool {
+        self.kind == Kind::File
+    }
+
+    /// The last `bytes` bytes that were read are there for the next reader of this description, where it
+    /// has a place to go back to.
+    pub(super) fn put_back(&self, bytes: usize) {
+        if self.kind == Kind::File {
+            // Refused by what has none, as a memory device.
+            let _ = rustix::fs::seek(&self.fd, SeekFrom::Current(-(bytes as i64)));
+        }
+    }
+
     /// The description that is read, for one who goes to another place in it.
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -347,7 +361,7 @@ mod tests {
     use super::*;
     use crate::sys::testing::{Fifo, pty, readable};
     use rustix::pipe::pipe;
-    use std::io::{Seek, SeekFrom, Write as _};
+    use std::io::{Seek, Write as _};
     use std::os::unix::net::UnixStream;
 
     fn is_non_blocking(fd: impl AsFd) -> bool {
@@ -476,7 +490,7 @@ mod tests {
         file.set_len(1 << 32).unwrap();
         let mut input = Input::over(file.try_clone().unwrap().into()).unwrap();
         assert_eq!(input.ahead(), Ahead::Bytes);
-        file.seek(SeekFrom::End(0)).unwrap();
+        file.seek(std::io::SeekFrom::End(0)).unwrap();
         assert_eq!(input.ahead(), Ahead::End);
         assert!(is_ready(&input), "the end of a file is no reason to wait");
     }

@@ -6,6 +6,7 @@
 //! sources      stdin and FILEs, one after the other, each an
 //! input        ..., read without blocking
 //! demand       the consumer's grants, read without blocking
+//! occupancy    how full the consumer's pipe is
 //! output       written without blocking; its reader's end is noticed
 //! ferry        a helper thread for what only knows blocking calls
 //! bell         by which such a thread wakes the loop
@@ -39,6 +40,7 @@ mod flow;
 mod input;
 mod kept;
 mod memory_limit;
+mod occupancy;
 mod output;
 pub(crate) mod path;
 mod pid_file;
@@ -291,6 +293,14 @@ impl RealSystem {
             .is_none_or(|demand| demand.watched().is_none())
     }
 
+    /// The output accepted so many bytes at once.
+    fn sent(&mut self, bytes: u64) {
+        self.flows.output.moved(bytes);
+        if let Some(output) = &mut self.output {
+            output.wrote(bytes);
+        }
+    }
+
     fn judge_output(&mut self, wanted: bool, fd: PollFlags, bell: PollFlags) -> (bool, bool) {
         let Some(output) = &mut self.output else {
             return (false, false);
@@ -344,7 +354,7 @@ impl System for RealSystem {
         };
         let answer = output.write(parts);
         if let Write::Accepted(count) = answer {
-            self.flows.output.moved(count as u64);
+            self.sent(count as u64);
         }
         answer
     }
@@ -387,7 +397,7 @@ impl System for RealSystem {
                 self.flows.input.moved(count);
             }
             if to == Place::Output {
-                self.flows.output.moved(count);
+                self.sent(count);
             }
         }
         answer
@@ -433,7 +443,7 @@ impl System for RealSystem {
         };
         let answer = kept.write(output, usize::try_from(most).unwrap_or(usize::MAX));
         if let Write::Accepted(count) = answer {
-            self.flows.output.moved(count as u64);
+            self.sent(count as u64);
         }
         answer
     }
@@ -542,6 +552,23 @@ impl System for RealSystem {
         }
         self.signals.beat();
         closed.map_err(io::Error::from)
+    }
+
+    fn settle_signals(&mut self) {
+        self.signals.settle();
+    }
+
+    fn leave_files(&mut self) -> bool {
+        self.sources.leave_files()
+    }
+
+    fn put_back(&mut self, bytes: usize) {
+        self.sources.put_back(bytes);
+    }
+
+    fn output_room(&mut self, most: u64) -> u64 {
+        let output = self.output.as_mut();
+        output.map_or(most, |output| output.room(most))
     }
 
     fn output_unread(&mut self) -> u64 {

@@ -17,12 +17,16 @@ use crate::engine::Write;
 
 use super::descriptor::{Indirect, Kind, Twin, is_on_disk, is_refusal, may_be_read, reopen};
 use super::ferry::{Crossing, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
+use super::occupancy::Occupancy;
 use super::poll::{Place, PollSet, look};
 use super::share::Lent;
 use super::splice::{self, Scratch};
 
 /// The most parts that the system takes in one call.
 const PARTS_MOST: usize = 1024;
+
+/// A pipe takes so many bytes whole or not at all: PIPE_BUF.
+const ATOMIC: u64 = 4096;
 
 /// The open output.
 #[derive(Debug)]
@@ -50,6 +54,8 @@ pub(super) struct Output {
     has_failed: bool,
     /// Its size, if it is a pipe.
     lent: Option<Lent>,
+    /// How full a pipe is.
+    occupancy: Occupancy,
 }
 
 #[derive(Debug)]
@@ -167,7 +173,7 @@ impl Output {
             Kind::Socket if is_stream(&fd) => PollFlags::HUP | PollFlags::ERR,
             _ => PollFlags::empty(),
         };
-        Output {
+        let mut output = Output {
             lent: (kind == Kind::Pipe).then(|| Lent::of(&fd)),
             fd,
             kind,
@@ -181,7 +187,12 @@ impl Output {
             was_reset: false,
             indirect: None,
             has_failed: false,
-        }
+            occupancy: Occupancy::new(),
+        };
+        output.learn_size();
+        // Of others, before us.
+        output.wrote(output.untaken());
+        output
     }
 
     /// Grows the output's pipe, if it is one, to at most `bound` bytes.
@@ -189,13 +200,15 @@ impl Output {
         if let Some(lent) = &mut self.lent {
             lent.grow(&self.fd, bound);
         }
+        self.learn_size();
     }
 
     /// Its pipe is what it was, or what its content needs. Returns whether it is what it was.
     pub(super) fn give_back(&mut self) -> bool {
-        self.lent
-            .as_mut()
-            .is_none_or(|lent| lent.give_back(&self.fd))
+        let lent = self.lent.as_mut();
+        let is_as_it_was = lent.is_none_or(|lent| lent.give_back(&self.fd));
+        self.learn_size();
+        is_as_it_was
     }
 
     /// How many bytes wait for the reader of a pipe; 0 where that cannot be told.
@@ -203,6 +216,34 @@ impl Output {
         match self.kind {
             Kind::Pipe => io::ioctl_fionread(&self.fd).unwrap_or(0),
             _ => 0,
+        }
+    }
+
+    /// How many of `most` bytes the next write takes whole or not at all, as far as that can be known.
+    pub(super) fn room(&mut self, most: u64) -> u64 {
+        let is_pipe = self.kind == Kind::Pipe && matches!(self.way, Way::NoWait | Way::Plain);
+        if most <= ATOMIC || !is_pipe {
+            return most;
+        }
+        // Each question to the pipe waits for a reader that is copying: what is known may do.
+        if self.occupancy.free() < most {
+            let unread = self.untaken();
+            self.occupancy.look(unread);
+        }
+        most.min(self.occupancy.free().max(ATOMIC))
+    }
+
+    /// So many bytes were accepted at once.
+    pub(super) fn wrote(&mut self, bytes: u64) {
+        if self.kind == Kind::Pipe {
+            self.occupancy.wrote(bytes);
+        }
+    }
+
+    fn learn_size(&mut self) {
+        if self.kind == Kind::Pipe {
+            let size = rustix::pipe::fcntl_getpipe_size(&self.fd).unwrap_or(0);
+            self.occupancy.resize(size as u64);
         }
     }
 

@@ -9,6 +9,8 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGXFSZ};
@@ -26,6 +28,11 @@ const HEARD: [(i32, Signal); 5] = [
     (SIGTSTP, Signal::Suspend),
     (SIGUSR1, Signal::Report),
 ];
+
+/// So often, and after such a pause, it is looked whether a signal has reached its handler: a tenth of a second,
+/// on a machine that is as busy as that.
+const LOOKS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The signals that came.
 #[derive(Debug)]
@@ -90,6 +97,23 @@ impl Signals {
             watch.took(*number);
         }
         Some(*signal)
+    }
+
+    /// Waits until the handlers of all terminating signals that have come have run. They run in another
+    /// thread, and what the same key did to somebody else may be seen before. Where none has come, which
+    /// is asked of the system, this waits for nothing.
+    pub(super) fn settle(&self) {
+        let ends = self.came.iter().filter_map(|(_, signal)| match signal {
+            Signal::Terminate(number) => Some(*number),
+            _ => None,
+        });
+        let ends = ends.fold(0, |mask, number| mask | 1 << (number - 1));
+        for _ in 0..LOOKS {
+            if mask_now("ShdPnd:") & ends == 0 {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
     }
 
     /// The process is to end by a signal also while the loop hangs in a call.
@@ -178,21 +202,20 @@ fn handle_by_nothing(signal: i32) {
 /// The signals ignored when first asked, as a bit mask; none where it cannot be known.
 fn ignored_at_start() -> u64 {
     static IGNORED: OnceLock<u64> = OnceLock::new();
-    *IGNORED.get_or_init(ignored_now)
+    *IGNORED.get_or_init(|| mask_now("SigIgn:"))
 }
 
-fn ignored_now() -> u64 {
+/// One of the masks of signals that the system tells of this process; empty where it does not.
+fn mask_now(name: &str) -> u64 {
     // More than it has: it tells no size, and growing to meet it takes eight reads.
     let mut status = String::with_capacity(4096);
     let read =
         fs::File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
-    read.ok().and_then(|_| ignored_in(&status)).unwrap_or(0)
+    read.ok().and_then(|_| mask_in(&status, name)).unwrap_or(0)
 }
 
-fn ignored_in(status: &str) -> Option<u64> {
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+fn mask_in(status: &str, name: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix(name))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
@@ -209,11 +232,15 @@ mod tests {
 
     #[test]
     fn ignored_signals_are_read_from_the_status() {
-        let mask = ignored_in("Name:\thwm\nSigIgn:\t0000000000001001\nSigCgt:\t0\n").unwrap();
+        let mask = mask_in(
+            "Name:\thwm\nSigIgn:\t0000000000001001\nSigCgt:\t0\n",
+            "SigIgn:",
+        )
+        .unwrap();
         assert!(is_in(mask, SIGHUP));
         assert!(is_in(mask, 13));
         assert!(!is_in(mask, SIGINT));
-        assert_eq!(ignored_in("Name:\thwm\n"), None);
+        assert_eq!(mask_in("Name:\thwm\n", "SigIgn:"), None);
     }
 
     /// One test, for signals belong to the whole process.

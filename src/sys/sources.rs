@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::rc::Rc;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::config::{SkipErrors, Source};
@@ -46,6 +46,8 @@ pub(super) struct Sources {
     skipper: Option<Skipper>,
     /// Null bytes to be read in the place of what could not be.
     owed: u64,
+    /// No regular file is opened any more.
+    leaves_files: bool,
 }
 
 /// What comes behind the current source.
@@ -80,6 +82,7 @@ impl Sources {
             skip,
             skipper: None,
             owed: 0,
+            leaves_files: false,
         }
     }
 
@@ -219,6 +222,9 @@ impl Sources {
         let Some(source) = self.rest.pop_front() else {
             return Next::None;
         };
+        if self.leaves_files && is_file(&source) {
+            return Next::Came;
+        }
         let opened = self.open(&source);
         let blocks = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
         self.is_leased = opened.as_ref().is_err_and(blocks);
@@ -313,6 +319,20 @@ impl Sources {
         false
     }
 
+    /// As [`crate::engine::System::leave_files`].
+    pub(super) fn leave_files(&mut self) -> bool {
+        self.leaves_files = true;
+        self.current().is_none_or(|input| !input.is_file())
+    }
+
+    /// As [`crate::engine::System::put_back`].
+    pub(super) fn put_back(&mut self, bytes: usize) {
+        // Null bytes that stood for others cannot be.
+        if let Some((_, input)) = self.current.as_mut().filter(|_| self.skipper.is_none()) {
+            input.put_back(bytes);
+        }
+    }
+
     /// Lets go of everything.
     pub(super) fn close(&mut self) {
         self.current = None;
@@ -320,6 +340,18 @@ impl Sources {
         self.is_leased = false;
         self.rest.clear();
     }
+}
+
+/// Whether this source waits for nobody: then nobody writes to it who could be heard out.
+fn is_file(source: &Source) -> bool {
+    let stat = match source {
+        Source::Stdin => rustix::fs::fstat(rustix::stdio::stdin()),
+        Source::File(path) => rustix::fs::stat(path),
+    };
+    stat.is_ok_and(|stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        kind.is_file() || kind.is_block_device()
+    })
 }
 
 /// What is told of a region that was skipped.

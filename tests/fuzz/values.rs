@@ -38,7 +38,7 @@ const DURATIONS: &str = "([0-9]{0,3}|[0-9]{1,22})(\\.[0-9]{0,12})?( ?(|ns|us|µs
                          d|weeks|M|month|y) ?[0-9]{1,2})?( ?(|ns|us|ms|s|m|h|days|w|years))";
 const NAMES: &str = "block|suspend|backpressure|drop-newest|drop-new|tail-drop|drop-oldest|\
                      drop-head|sample|fail|error|drop-latest|drop-tail|drop-buffer|latest|\
-                     conflate|priority|red|signal|ok|bar|plain|json|summary|none";
+                     conflate|priority|red|signal|ok|drain|bar|plain|json|summary|none";
 const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{2028}|\\n)){0,4}";
 
 const REGEXES: &str =
@@ -97,6 +97,7 @@ const KINDS: [Kind; 34] = [
     }),
     kind("--mark", TEXTS, |text, config| {
         config.relay.mark = Some(oracle::mark(text, '\n')?);
+        config.relay.count_records = true;
         Some(())
     }),
     kind("-0 --mark", TEXTS, |text, config| {
@@ -105,6 +106,7 @@ const KINDS: [Kind; 34] = [
     }),
     kind("--fail-on-loss", SHARES, |text, config| {
         config.relay.fail_on_loss = Some(oracle::loss_limit(text)?);
+        config.relay.count_records = true;
         Some(())
     }),
     kind("--rate-limit", NUMBERS, |text, config| {
@@ -201,6 +203,7 @@ const KINDS: [Kind; 34] = [
         config.relay.broken_pipe = match text {
             "signal" => BrokenPipe::Signal,
             "ok" => BrokenPipe::Ok,
+            "drain" => BrokenPipe::Drain,
             _ => return None,
         };
         Some(())

@@ -12,7 +12,7 @@ use highwater::engine::{Engine, Event, Interest, Reporter, Signal};
 use highwater::units::counted;
 
 use super::bucket::Bucket;
-use super::model::{Model, Phase};
+use super::model::{End, Model, Phase};
 use super::scenario::Scenario;
 use super::times::Times;
 use super::world::{Heard, Roads, World};
@@ -32,6 +32,8 @@ struct Listener {
     events: Vec<Event>,
     interval: Option<Snapshot>,
     messages: Vec<String>,
+    /// How much had been lost when that was told.
+    losing: Vec<u64>,
     missed: u64,
     wants_each_loss: bool,
     room_for_lost: u64,
@@ -59,6 +61,9 @@ impl Reporter for Listener {
         assert_eq!(snapshot.state, state, "watermarks: told too late");
         let account = snapshot.output.bytes + snapshot.lost.total().bytes + snapshot.held.bytes;
         assert_eq!(snapshot.input.bytes, account, "balance in a picture");
+        if event == Event::Losing {
+            self.losing.push(snapshot.lost.total().bytes);
+        }
         self.events.push(event);
     }
 
@@ -196,8 +201,10 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
             .reporter()
             .events
             .extract_if(.., |event| *event == Event::Losing);
-        let tells = losing.count() > 0;
-        follower.follow_loss(&snapshot, tells, ending.is_some());
+        let told = losing.count();
+        let losses = std::mem::take(&mut engine.reporter().losing);
+        assert_eq!(losses.len(), told);
+        follower.follow_loss(&snapshot, &losses, ending.is_some());
         follower.compare_events(engine.reporter().events.drain(..), asked);
         engine.system().heard.clear();
         follower.take_lost(&mut engine.reporter().lost, &snapshot, ending.is_some());
@@ -253,6 +260,11 @@ pub struct Passed {
 /// The model, told what the system heard.
 struct Follower {
     model: Model,
+    /// Nothing in this scenario excuses half a record at the end.
+    keeps_records_whole: bool,
+    has_ferry: bool,
+    /// All that was held was lost at once.
+    lost_all: bool,
     now: Duration,
     /// The input had ended when the turn waited.
     reads_no_more: bool,
@@ -292,7 +304,10 @@ struct Follower {
 impl Follower {
     fn new(scenario: &Scenario) -> Self {
         Self {
-            model: Model::new(scenario.config.clone()),
+            model: Model::of(scenario.config.clone(), !scenario.setting.is_file),
+            keeps_records_whole: scenario.keeps_records_whole(),
+            has_ferry: scenario.setting.faults.ferry.is_some(),
+            lost_all: false,
             now: Duration::ZERO,
             reads_no_more: false,
             wrote: false,
@@ -348,7 +363,7 @@ impl Follower {
         // Whether there is such a look is decided when the signals are taken, before anything moves.
         let mut looks = None;
         let mut expired = false;
-        for one in heard {
+        for (at, one) in heard.iter().enumerate() {
             if !matches!(one, Heard::Signal(_)) {
                 let is_due = |at: &Duration| self.now >= *at;
                 looks.get_or_insert_with(|| self.model.deadlines().iter().any(is_due));
@@ -360,7 +375,12 @@ impl Follower {
                 self.expire();
                 expired = true;
             }
-            self.hear(one);
+            let surplus = self.hear(one);
+            let put_back = match heard.get(at + 1) {
+                Some(Heard::PutBack(bytes)) => *bytes,
+                _ => 0,
+            };
+            assert_eq!(put_back, surplus, "end: bytes to be put back");
         }
         if !expired {
             self.expire();
@@ -393,7 +413,7 @@ impl Follower {
         let (mut input, mut output) =
             (self.model.input.0, self.model.output.0 + self.model.marks.0);
         let mut messages = Vec::new();
-        let bytes = |count| format!("{count} byte{}", if count == 1 { "" } else { "s" });
+        let bytes = |count| counted(count, "byte");
         for one in heard {
             match one {
                 Heard::Received(bytes) => input += bytes.len() as u64,
@@ -434,7 +454,8 @@ impl Follower {
         self.now = now;
     }
 
-    fn hear(&mut self, heard: &Heard) {
+    /// Returns how many bytes were read that lie behind the end of the input.
+    fn hear(&mut self, heard: &Heard) -> usize {
         let now = self.now;
         let model = &mut self.model;
         match heard {
@@ -443,8 +464,9 @@ impl Follower {
             Heard::Found(_) => {}
             Heard::Received(bytes) => {
                 self.check_read(bytes.len());
-                self.model.receive(bytes, now);
+                return self.model.receive(bytes, now);
             }
+            Heard::PutBack(_) => {}
             Heard::Passed(bytes) => {
                 self.sent.extend_from_slice(bytes);
                 model.pass(bytes.len(), now);
@@ -478,6 +500,7 @@ impl Follower {
                 }
             }
         }
+        0
     }
 
     fn sent(&mut self, bytes: &[u8], offered: usize) {
@@ -485,18 +508,29 @@ impl Follower {
         self.sent.extend_from_slice(bytes);
         let model = &mut self.model;
         let records = model.output.1 + model.marks.1;
+        let marks = model.marks.0;
+        // The rest of a record that must be whole is not limited.
+        let is_limited = model.phase != Phase::Finishing;
         let expected = model.send(bytes.len(), self.now);
         assert_eq!(
             String::from_utf8_lossy(bytes),
             String::from_utf8_lossy(&expected),
             "order: other bytes than these went out"
         );
+        let may_be_cut = bytes.len() < offered || self.has_ferry || !model.counts_records();
+        let of_records = &bytes[(model.marks.0 - marks) as usize..];
+        let delimiter = model.config.delimiter;
+        let is_whole = of_records.ends_with(&[delimiter]) || !of_records.contains(&delimiter);
+        assert!(
+            may_be_cut || is_whole || !model.sends_more(),
+            "whole: a record is cut in two that need not be"
+        );
         self.times.unblocked();
         if bytes.len() < offered {
             self.times.blocked();
             model.blocked(self.now);
         }
-        if let Some(bucket) = &mut self.bucket {
+        if let Some(bucket) = self.bucket.as_mut().filter(|_| is_limited) {
             bucket.spend(
                 bytes.len() as u64,
                 self.model.output.1 + self.model.marks.1 - records,
@@ -519,7 +553,7 @@ impl Follower {
             && self.model.has_output()
             && self.model.may_go()
             && self.model.stalled_since.is_none()
-            && self.model.phase != Phase::Ended
+            && !matches!(self.model.phase, Phase::Finishing | Phase::Ended)
         {
             let enough = bucket.enough_at(self.now);
             let in_time = until.is_some_and(|until| until <= enough);
@@ -563,6 +597,9 @@ impl Follower {
             .read_began_free
             .get_or_insert(!self.model.reads_beyond_room());
         let (model, capacity) = (&self.model, self.model.config.capacity);
+        if model.discards {
+            return;
+        }
         let held = model.held() as u64;
         let may_lose = model.reads_beyond_room() && (self.times.is_blocked() || model.is_doomed());
         let is_limited = self.bucket.is_some() || !model.may_go();
@@ -652,14 +689,13 @@ impl Follower {
     }
 
     /// That bytes are being lost is told at once, or where a wait found it in the next turn. What the end costs
-    /// is told with the end, and so is what a consumer that is gone left unread.
-    fn follow_loss(&mut self, snapshot: &Snapshot, tells: bool, is_over: bool) {
-        let lost = snapshot.lost.total().bytes - snapshot.lost[Reason::Unread].bytes;
-        let grew = lost > self.lost;
-        assert!(grew || !tells, "exactness: a loss is told twice");
-        if tells {
-            (self.lost, self.untold) = (lost, 0);
-        } else if grew && !is_over {
+    /// is told with the end.
+    fn follow_loss(&mut self, snapshot: &Snapshot, told: &[u64], is_over: bool) {
+        for lost in told {
+            assert!(*lost > self.lost, "exactness: a loss is told twice");
+            (self.lost, self.untold) = (*lost, 0);
+        }
+        if snapshot.lost.total().bytes > self.lost && !is_over {
             self.untold += 1;
         }
         assert!(self.untold <= 1, "exactness: a loss goes on untold");
@@ -691,7 +727,12 @@ impl Follower {
     fn take_lost(&mut self, batches: &mut Vec<Batch>, snapshot: &Snapshot, is_over: bool) {
         let cost: u64 = batches.iter().map(Batch::cost).sum();
         let is_over = is_over || self.model.has_unread();
-        assert!(is_over || cost <= self.room_for_lost, "spill: {cost} bytes");
+        // All that is held may be lost at once, when it is too late or the consumer is gone.
+        let loses_all = self.model.gave_up || self.model.discards;
+        if cost > self.room_for_lost && !is_over {
+            let is_first = !std::mem::replace(&mut self.lost_all, true);
+            assert!(loses_all && is_first, "spill: {cost} bytes");
+        }
         for batch in batches.drain(..) {
             self.taken.extend(batch.text);
             self.taken_as += batch.lost;
@@ -706,6 +747,7 @@ impl Follower {
         let model = &self.model;
         lost.bytes -= model.doomed_so_far("queue_full") + model.doomed_so_far("oversize");
         lost.bytes -= model.unread_of_open();
+        lost.bytes -= model.discarded_so_far();
         assert_eq!(all, lost, "spill: sums to the loss");
     }
 
@@ -744,10 +786,15 @@ impl Follower {
         assert_eq!(summary.held.records, 0, "end: a record is held");
         assert_eq!(exit, self.model.exit(), "end: exit status");
         assert_eq!(summary.exit, Some(exit));
-        let drained = !matches!(exit, 5 | 141) && !self.model.lost.contains_key("shutdown");
-        let drained = drained && self.model.may_go();
+        let may_be_torn = self.model.end == End::Error || !self.keeps_records_whole;
+        assert!(
+            may_be_torn || !self.model.tore,
+            "whole: half a record is left"
+        );
+        let drained = self.model.end < End::Consumer && !self.model.gave_up;
+        let drained = drained && self.model.may_go() && !self.model.discards;
         let writes_marks = self.model.config.mark.is_some() && self.model.may_lose();
-        if writes_marks && drained && self.model.end < super::model::End::Signal(0) {
+        if writes_marks && drained {
             let lost: u64 = self.model.lost.values().map(|lost| lost.1).sum();
             assert_eq!(self.model.marked.1, lost, "marks: sum to the loss");
         }

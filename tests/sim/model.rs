@@ -11,6 +11,14 @@ use highwater::core::relay::Change;
 use highwater::core::rng::Rng;
 use regex::bytes::{Regex, RegexBuilder};
 
+/// After SIGINT nothing goes out for longer.
+const INTERRUPTED: Duration = Duration::from_millis(100);
+
+/// The same signal within this time is still the same one.
+const TWICE: Duration = Duration::from_millis(20);
+
+const SIGINT: i32 = 2;
+
 /// A consumer that has everything and closes may be followed by the end of input this long.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -86,20 +94,24 @@ struct Chosen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     Running,
-    Draining(Option<Duration>),
+    /// Reads no more.
+    Draining,
+    /// Only what has begun to go out still goes.
+    Finishing,
     Ended,
 }
 
-/// How it ended, in the order in which the later decides.
+/// How it ended: the rows of the contract's table, of which the one nearest the bottom decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
     Input,
     Overflow,
     Stalled,
     Idle,
-    Signal(i32),
     Consumer,
     Error,
+    Signal(i32),
+    Interrupt,
 }
 
 /// See the module's header.
@@ -166,8 +178,24 @@ pub struct Model {
     chosen: Chosen,
     pub phase: Phase,
     pub end: End,
-    was_signalled: bool,
     was_abandoned: bool,
+    signal: Option<(i32, Duration)>,
+    /// The input is no regular file, and so is read on after a signal.
+    reads_on: bool,
+    /// When it is too late for the present phase.
+    pub ends_at: Option<Duration>,
+    /// The input ends with the record that is arriving.
+    completes: bool,
+    /// The consumer is gone, and the input is read to its end.
+    pub discards: bool,
+    /// Of a record that is lost for that and whose end has not come, all that was lost; and what had gone
+    /// out before that.
+    discarded: Option<Vec<u8>>,
+    discarded_behind: Vec<u8>,
+    /// Something was lost because it was too late.
+    pub gave_up: bool,
+    /// The rest of a record was lost of which a part had gone out.
+    pub tore: bool,
     pub idle_since: Duration,
     pub stalled_since: Option<Duration>,
     pub farewell: Option<Duration>,
@@ -182,6 +210,13 @@ pub struct Model {
 }
 
 impl Model {
+    /// With an input that is read on after a signal, or not.
+    pub fn of(config: RelayConfig, reads_on: bool) -> Self {
+        let mut model = Self::new(config);
+        model.reads_on = reads_on;
+        model
+    }
+
     pub fn new(config: RelayConfig) -> Self {
         let takes_nothing = matches!(
             config.stop_after,
@@ -235,13 +270,21 @@ impl Model {
                 stayed: 0,
             },
             phase: if takes_nothing {
-                Phase::Draining(None)
+                Phase::Draining
             } else {
                 Phase::Running
             },
             end: End::Input,
-            was_signalled: false,
             was_abandoned: false,
+            signal: None,
+            reads_on: true,
+            ends_at: None,
+            completes: false,
+            discards: false,
+            discarded: None,
+            discarded_behind: Vec::new(),
+            gave_up: false,
+            tore: false,
             idle_since: Duration::ZERO,
             stalled_since: None,
             farewell: None,
@@ -282,7 +325,70 @@ impl Model {
 
     /// The first bytes of a record may go out before its end has come.
     fn sends_arriving(&self) -> bool {
-        !self.sheds() || self.arrival_begun
+        (!self.sheds() && !self.holds_back()) || self.arrival_begun
+    }
+
+    /// After a signal no record is begun whose end may not come, if anything else can move.
+    fn holds_back(&self) -> bool {
+        let is_closing = self.phase == Phase::Running && self.signal.is_some();
+        let is_stuck = self.pressured && self.whole_bytes() == 0;
+        is_closing && self.counts_records() && !is_stuck
+    }
+
+    /// Bytes held of records whose end has come.
+    fn whole_bytes(&self) -> usize {
+        let chosen: usize = self.chosen.places.iter().map(|place| place.1.len()).sum();
+        match self.may_lose() {
+            true => self.held() - self.arriving.len() - chosen,
+            false => self.plain.len() - self.unended(),
+        }
+    }
+
+    /// With `block` and `fail`: bytes held of a record whose end has not come.
+    fn unended(&self) -> usize {
+        if self.phase != Phase::Running {
+            return 0;
+        }
+        let delimiter = self.config.delimiter;
+        let behind = self.plain.iter().rev();
+        behind.take_while(|byte| **byte != delimiter).count()
+    }
+
+    /// With `block` and `fail`: the bytes held of records that have begun to go out.
+    fn begun_plain(&self) -> usize {
+        let begun = self.under_way.max(usize::from(self.is_torn()));
+        let delimiter = self.config.delimiter;
+        let ends_at = |from: usize| {
+            let mut bytes = self.plain.iter().skip(from);
+            bytes.position(|byte| *byte == delimiter)
+        };
+        match begun.checked_sub(1) {
+            None => 0,
+            Some(from) => ends_at(from).map_or(self.plain.len(), |end| from + end + 1),
+        }
+    }
+
+    /// Whether a part of the record that is arriving has gone out, or is about to.
+    fn arrival_went(&self) -> bool {
+        if self.discards {
+            return false;
+        }
+        if self.may_lose() {
+            return self.arrival_begun;
+        }
+        let whole = self.plain.len() - self.unended();
+        self.under_way > whole || (whole == 0 && self.is_torn())
+    }
+
+    /// The last byte that went out, but for marks, ended no record.
+    fn is_torn(&self) -> bool {
+        let mut of_records = self.out.iter().rev().filter(|out| !out.of_mark);
+        of_records.next().is_some_and(|out| !out.ends)
+    }
+
+    /// Bytes of a record that is lost because the consumer is gone, and whose end has not come.
+    pub fn discarded_so_far(&self) -> u64 {
+        self.discarded.as_ref().map_or(0, |lost| lost.len() as u64)
     }
 
     pub fn is_doomed(&self) -> bool {
@@ -431,10 +537,14 @@ impl Model {
     /// Bytes that could go out now, were there room: marks count.
     pub fn has_output(&self) -> bool {
         let whole = |item: &Item| matches!(item, Item::Record(_));
-        if self.fills {
+        if self.fills || self.discards {
             return false;
         }
-        !self.plain.is_empty()
+        let plain = match self.holds_back() && !self.arrival_went() {
+            true => self.plain.len() - self.unended(),
+            false => self.plain.len(),
+        };
+        plain > 0
             || !self.mark_left.is_empty()
             || self.items.iter().any(whole)
             || (self.sends_arriving() && !self.arriving.is_empty())
@@ -444,15 +554,21 @@ impl Model {
             || (self.unmarked != (0, 0) && self.next_mark().is_some())
     }
 
+    /// Whether bytes are left that may go out, marks not counted.
+    pub fn sends_more(&self) -> bool {
+        self.has_output() && self.held() > 0 && self.mark_left.is_empty()
+    }
+
     // ---- arrival ----------------------------------------------------------------------------
 
-    pub fn receive(&mut self, bytes: &[u8], now: Duration) {
+    /// Returns how many of the bytes lie behind the end of the input.
+    pub fn receive(&mut self, bytes: &[u8], now: Duration) -> usize {
         self.idle_since = now;
         let mut rest = bytes;
         while let Some((&byte, others)) = rest.split_first() {
             if self.phase != Phase::Running {
-                // Cut by -S: the rest is not part of the input.
-                return;
+                // Cut: the rest is not part of the input.
+                return rest.len();
             }
             if let Some(count) = self.receive_by_class(rest, now) {
                 rest = &rest[count..];
@@ -466,12 +582,13 @@ impl Model {
                 Some(Amount::Records(end)) => self.input.1 == end,
                 None => false,
             };
-            if reached {
+            if reached || (self.completes && byte == self.config.delimiter) {
                 self.stamp(now);
                 self.end_input(now);
             }
         }
         self.stamp(now);
+        0
     }
 
     /// The records that are whole now had come by now.
@@ -562,7 +679,7 @@ impl Model {
             let held = model.held() as u64 + length;
             held <= model.config.capacity && !model.is_full_of_records()
         };
-        if !begins || !sheds || fits(self) {
+        if !begins || !sheds || self.discards || fits(self) {
             return None;
         }
         self.open = false;
@@ -616,6 +733,9 @@ impl Model {
     fn receive_byte(&mut self, byte: u8, now: Duration) {
         let ends = byte == self.config.delimiter;
         self.open = !ends;
+        if self.discards && self.doomed.is_none() {
+            return self.discard(byte);
+        }
         if !self.may_lose() {
             self.plain.push_back(byte);
             self.input.1 += u64::from(ends && self.counts_records());
@@ -1236,7 +1356,10 @@ impl Model {
     }
 
     fn send_byte(&mut self, now: Duration) -> u8 {
-        if let Some(byte) = self.plain.pop_front() {
+        let begins_too_late =
+            self.holds_back() && !self.arrival_went() && self.plain.len() == self.unended();
+        if !begins_too_late && let Some(byte) = self.plain.pop_front() {
+            self.under_way = self.under_way.saturating_sub(1);
             self.output.0 += 1;
             let ends = byte == self.config.delimiter || (self.tail_is_next() && self.ended());
             self.went_out(byte, false, ends);
@@ -1346,12 +1469,16 @@ impl Model {
         self.end_window(now);
         self.stamp(now);
         self.begin();
-        self.phase = Phase::Draining(None);
+        self.completes = false;
+        self.phase = Phase::Draining;
         self.end_if_drained();
     }
 
     fn close_tail(&mut self, now: Duration) {
         self.close_doomed(now);
+        if self.discards {
+            return self.close_discarded();
+        }
         if !self.arriving.is_empty() {
             self.complete(now);
         } else if std::mem::take(&mut self.arrival_begun) {
@@ -1373,7 +1500,7 @@ impl Model {
     }
 
     pub fn end_if_drained(&mut self) {
-        if matches!(self.phase, Phase::Draining(_)) && !self.has_output() {
+        if matches!(self.phase, Phase::Draining | Phase::Finishing) && !self.has_output() {
             self.phase = Phase::Ended;
         }
     }
@@ -1388,21 +1515,109 @@ impl Model {
     }
 
     pub fn signal(&mut self, number: i32, now: Duration) {
-        if std::mem::replace(&mut self.was_signalled, true) {
-            return self.abandon("shutdown", now);
+        if let Some((before, at)) = self.signal
+            && before == number
+            && now - at < TWICE
+        {
+            return;
         }
-        self.decide(End::Signal(number));
-        if self.phase == Phase::Running && self.reads_beyond_room() {
+        let is_second = self.signal.replace((number, now)).is_some();
+        match (number, self.end) {
+            (SIGINT, _) => self.decide(End::Interrupt),
+            (_, End::Signal(_)) => {}
+            _ => self.decide(End::Signal(number)),
+        }
+        if self.phase == Phase::Ended {
+            return;
+        }
+        self.begin();
+        self.end_window(now);
+        let limit = match number {
+            _ if is_second => Duration::ZERO,
+            SIGINT => INTERRUPTED,
+            _ => self.config.drain_timeout,
+        };
+        self.end_by(now + limit);
+        if is_second {
+            self.give_up(now);
+        } else if number == SIGINT || !self.reads_on {
+            if self.phase == Phase::Running && self.counts_records() && self.arrival_went() {
+                self.completes = true;
+            } else {
+                self.cut(now);
+            }
+        }
+    }
+
+    fn end_by(&mut self, at: Duration) {
+        self.ends_at = Some(self.ends_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// No more input; a record whose end has not come is lost, if it has not begun to go out.
+    fn cut(&mut self, now: Duration) {
+        if self.phase == Phase::Running && self.counts_records() && !self.arrival_went() {
             self.lose_arriving("shutdown", now);
         }
         self.end_input(now);
-        if let Phase::Draining(until) = &mut self.phase {
-            *until = Some(now + self.config.drain_timeout);
+    }
+
+    /// It is too late: only records that have begun to go out may still be finished.
+    fn give_up(&mut self, now: Duration) {
+        if !self.counts_records() || self.phase == Phase::Finishing {
+            return self.abandon("shutdown", now);
+        }
+        self.gave_up = true;
+        self.end_window(now);
+        let held = self.held();
+        let unended = self.unended();
+        let kept = self.begun_plain().min(self.plain.len() - unended);
+        let lost: Vec<u8> = self.plain.drain(kept..self.plain.len() - unended).collect();
+        let delimiter = self.config.delimiter;
+        for record in lost.split_inclusive(|byte| *byte == delimiter) {
+            self.lose("shutdown", record.len() as u64);
+            self.lost_records.push(record.to_vec());
+        }
+        let ends_in_gap = matches!(self.items.back(), Some(Item::Gap { .. }));
+        while let Some(at) = self.first_free() {
+            let gone = self.items.remove(at);
+            let before = self.items.iter().take(at);
+            let index = before
+                .filter(|item| matches!(item, Item::Record(_)))
+                .count();
+            self.ends.remove(index);
+            if let Some(Item::Record(record)) = gone {
+                self.lose("shutdown", record.len() as u64);
+                self.lost_records.push(record);
+            }
+        }
+        if !ends_in_gap {
+            // What is missing elsewhere has nothing to do with what is lost at the tail.
+            self.items.retain(|item| matches!(item, Item::Record(_)));
+        }
+        if self.held() < held {
+            self.shrank(now);
+        }
+        self.cut(now);
+        if self.phase != Phase::Ended {
+            self.items.retain(|item| matches!(item, Item::Record(_)));
+            self.unmarked = (0, 0);
+            self.phase = Phase::Finishing;
+            self.end_if_drained();
         }
     }
 
     fn lose_arriving(&mut self, reason: &'static str, now: Duration) {
         self.close_doomed(now);
+        let unended = self.unended();
+        if unended > 0 {
+            // Where nothing is ever lost but at the end there is no loss episode.
+            self.input.1 += 1;
+            let record = self.plain.drain(self.plain.len() - unended..).collect();
+            self.lose(reason, unended as u64);
+            self.lost_records.push(record);
+            self.open = false;
+            self.shrank(now);
+        }
         if !self.arriving.is_empty() {
             self.input.1 += 1;
             let record = std::mem::take(&mut self.arriving);
@@ -1418,11 +1633,14 @@ impl Model {
             self.break_pipe(now);
         } else {
             self.decide(End::Overflow);
-            self.end_input(now);
+            self.cut(now);
         }
     }
 
     pub fn consumer_gone(&mut self, now: Duration) {
+        if self.config.broken_pipe == BrokenPipe::Drain {
+            return self.discard_from_here(now);
+        }
         let owes_mark = self.config.mark.is_some() && !self.items.is_empty();
         let owes_mark = owes_mark || self.unmarked != (0, 0) || !self.mark_left.is_empty();
         let owes = self.held() > 0 || self.doomed.is_some() || owes_mark;
@@ -1435,7 +1653,111 @@ impl Model {
 
     fn break_pipe(&mut self, now: Duration) {
         self.decide(End::Consumer);
-        self.abandon("broken_pipe", now);
+        self.abandon(self.reason_of_leaving(), now);
+    }
+
+    /// A key that ends hwm may have ended the consumer first.
+    fn reason_of_leaving(&self) -> &'static str {
+        match self.end {
+            End::Interrupt => "shutdown",
+            _ => "broken_pipe",
+        }
+    }
+
+    /// The consumer is gone, and that ends nothing.
+    fn discard_from_here(&mut self, now: Duration) {
+        if self.phase == Phase::Ended || self.discards {
+            return;
+        }
+        self.stalled_since = None;
+        self.begin();
+        self.end_window(now);
+        let reason = self.reason_of_leaving();
+        let (bytes, records) = (self.held() as u64, self.held_records());
+        let is_amid = self.phase == Phase::Running && self.open && self.doomed.is_none();
+        let unended = self.unended();
+        let mut partial = std::mem::take(&mut self.arriving);
+        if self.counts_records() {
+            partial.extend(self.plain.drain(self.plain.len() - unended..));
+        }
+        let goes_on = partial.is_empty() && matches!(self.items.back(), Some(Item::Gap { .. }));
+        if self.held() > 0 {
+            self.lose_held_records();
+            // With what went out of the first of them.
+            self.open_is_lost();
+        }
+        if is_amid && self.counts_records() {
+            self.discarded = Some(partial);
+            self.discarded_behind = self.open_part();
+        }
+        self.mark_left.clear();
+        self.unmarked = (0, 0);
+        self.ends.clear();
+        (self.claimed, self.arrival_begun, self.under_way) = (false, false, 0);
+        if bytes > 0 {
+            let entry = self.lost.entry(reason).or_default();
+            *entry = (entry.0 + bytes, entry.1 + records);
+        }
+        if bytes > 0 || goes_on {
+            self.items.push_back(Item::Gap { records, bytes });
+        }
+        if bytes > 0 && !goes_on {
+            self.new_episode();
+        }
+        self.shrank(now);
+        self.discards = true;
+        self.end_if_drained();
+    }
+
+    /// A byte comes that nobody will get.
+    fn discard(&mut self, byte: u8) {
+        self.lost.entry("broken_pipe").or_default().0 += 1;
+        if self.items.is_empty() {
+            self.items.push_back(Item::Gap {
+                records: 0,
+                bytes: 0,
+            });
+            self.new_episode();
+        }
+        if !self.counts_records() {
+            return;
+        }
+        self.discarded.get_or_insert_default().push(byte);
+        if byte == self.config.delimiter {
+            self.end_discarded();
+        }
+    }
+
+    fn end_discarded(&mut self) {
+        self.input.1 += 1;
+        self.lost.entry("broken_pipe").or_default().1 += 1;
+        let record = self.discarded.take().unwrap_or_default();
+        let sent = std::mem::take(&mut self.discarded_behind);
+        if !sent.is_empty() {
+            self.open_is_lost();
+        }
+        self.lost_records.push([sent, record].concat());
+    }
+
+    fn close_discarded(&mut self) {
+        match &self.discarded {
+            Some(lost) if lost.is_empty() => {
+                // All that came of it had gone out.
+                self.input.1 += 1;
+                self.output.1 += 1;
+                self.end_open();
+            }
+            Some(_) => self.end_discarded(),
+            None => {}
+        }
+    }
+
+    /// The record of which a part went out was lost with its rest.
+    fn open_is_lost(&mut self) {
+        self.open_is_unread = false;
+        if let Some(last) = self.out.iter_mut().rev().find(|out| !out.of_mark) {
+            last.ends = true;
+        }
     }
 
     pub fn write_failed(&mut self, now: Duration) {
@@ -1469,6 +1791,8 @@ impl Model {
             self.close_tail(now);
         }
         self.was_abandoned = true;
+        self.gave_up |= reason == "shutdown";
+        self.tore |= self.counts_records() && self.held() > 0 && self.is_torn();
         let (bytes, records) = (self.held() as u64, self.held_records());
         if bytes + records > 0 {
             let entry = self.lost.entry(reason).or_default();
@@ -1505,6 +1829,7 @@ impl Model {
         self.phase == Phase::Running
             && self.farewell.is_none()
             && match self.config.policy {
+                _ if self.discards => true,
                 _ if self.sheds() => {
                     self.reads_beyond_room() || (self.held() as u64) < self.config.capacity
                 }
@@ -1519,7 +1844,8 @@ impl Model {
     pub fn stall_deadline(&self) -> Option<Duration> {
         let timeout = self.config.block_timeout.filter(|_| !self.sheds())?;
         let since = self.stalled_since?.max(self.pressured_since);
-        self.pressured.then(|| since + timeout)
+        let counts = matches!(self.phase, Phase::Running | Phase::Draining);
+        (self.pressured && counts).then(|| since + timeout)
     }
 
     pub fn idle_deadline(&self) -> Option<Duration> {
@@ -1529,10 +1855,7 @@ impl Model {
 
     /// All deadlines that are set.
     pub fn deadlines(&self) -> Vec<Duration> {
-        let drain = match self.phase {
-            Phase::Draining(until) => until,
-            _ => None,
-        };
+        let drain = self.ends_at.filter(|_| self.phase != Phase::Ended);
         let farewell = self.farewell.filter(|_| self.phase == Phase::Running);
         let stall = self.stall_deadline();
         let idle = self.idle_deadline();
@@ -1551,14 +1874,15 @@ impl Model {
             self.leave_newest(now);
         }
         let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| now >= at);
-        if self.phase != Phase::Ended && is_due(self.stall_deadline()) {
+        if is_due(self.stall_deadline()) {
             if self.may_lose() {
                 self.open_since = Some(now);
                 self.idle_since = now;
                 self.changes.push(Change::Opened);
             } else {
                 self.decide(End::Stalled);
-                self.abandon("shutdown", now);
+                self.end_by(now + self.config.drain_timeout);
+                self.give_up(now);
             }
         }
         if !self.pressured
@@ -1577,15 +1901,21 @@ impl Model {
         }
         if self.phase == Phase::Running && is_due(self.idle_deadline()) {
             self.decide(End::Idle);
-            self.end_input(now);
+            self.cut(now);
         }
         if self.phase == Phase::Running && is_due(self.farewell) {
             self.break_pipe(now);
         }
+        if is_due(self.ends_at) {
+            match self.phase {
+                Phase::Running => self.cut(now),
+                Phase::Draining => self.give_up(now),
+                Phase::Finishing => self.abandon("shutdown", now),
+                Phase::Ended => {}
+            }
+        }
         let is_starved = self.has_output() && !self.may_go() && !self.may_ask;
-        if let Phase::Draining(until) = self.phase
-            && (is_due(until) || is_starved)
-        {
+        if self.phase == Phase::Draining && is_starved {
             self.abandon("shutdown", now);
         }
         self.end_if_drained();
@@ -1598,27 +1928,34 @@ impl Model {
 
     /// The exit status by the contract's table, as a shell shows it.
     pub fn exit(&self) -> i32 {
-        let lost: (u64, u64) = self
-            .lost
-            .values()
-            .fold(self.unread, |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let forgives = self.config.broken_pipe == BrokenPipe::Ok;
+        let counted = self.lost.iter();
+        let counted = counted.filter(|(reason, _)| !(forgives && **reason == "broken_pipe"));
+        let lost: u64 = counted.map(|(_, lost)| lost.1).sum();
+        let lost = lost + if forgives { 0 } else { self.unread.1 };
         let too_much = match self.config.fail_on_loss {
             None => false,
-            Some(highwater::config::LossLimit::Records(n)) => lost.1 >= n,
+            Some(highwater::config::LossLimit::Records(n)) => lost >= n,
             Some(highwater::config::LossLimit::Percent(p)) => {
-                lost.1 > 0 && 100.0 * lost.1 as f64 >= p * self.input.1 as f64
+                lost > 0 && 100.0 * lost as f64 >= p * self.input.1 as f64
             }
         };
+        let is_normal = match self.end {
+            End::Input => true,
+            End::Idle => self.config.idle_ok,
+            End::Consumer => forgives,
+            _ => false,
+        };
         match self.end {
-            End::Input if too_much => 3,
+            _ if is_normal => 3 * i32::from(too_much),
             End::Input => 0,
             End::Overflow => 4,
             End::Stalled => 5,
             End::Idle => 6,
-            End::Signal(number) => 128 + number,
-            End::Consumer if self.config.broken_pipe == BrokenPipe::Ok => 0,
             End::Consumer => 141,
             End::Error => 1,
+            End::Signal(number) => 128 + number,
+            End::Interrupt => 130,
         }
     }
 }

@@ -79,7 +79,8 @@ impl Scenario {
             samples: None,
             room_for_lost,
         };
-        // Its own generator: what the others draw stays the same.
+        // Generators of their own: what the others draw stays the same.
+        end_otherwise(&mut Dice(Rng::new(seed ^ 0x454e_4453)), &mut scenario);
         let mut dice = Dice(Rng::new(seed ^ 0x5052_494f));
         if dice.one_in(5) {
             prioritize(&mut dice, &mut scenario);
@@ -110,6 +111,92 @@ fn leave(dice: &mut Dice, scenario: &mut Scenario) {
     script.push(Step::Move(dice.below(length / 2 + 2) as usize));
     script.push(Step::Sleep(dice.milliseconds(100)));
     script.push(Step::End);
+}
+
+impl Scenario {
+    /// Whether a record that was begun can always be finished: only whole ones are begun, no limit is in
+    /// bytes, and the output takes what it is known to take.
+    pub fn keeps_records_whole(&self) -> bool {
+        let Self {
+            config, setting, ..
+        } = self;
+        let faults = &setting.faults;
+        let by_bytes = matches!(
+            config.rate,
+            Some(Rate {
+                per_second: Amount::Bytes(_),
+                ..
+            })
+        );
+        let asks_bytes = config.on_demand
+            && setting
+                .grants
+                .iter()
+                .any(|(_, asks)| matches!(asks, Asks::For(Grant::More(Amount::Bytes(_)))));
+        let page = setting.page.saturating_sub(20);
+        let delimiter = config.delimiter;
+        let mut records = setting.source.split(|byte| *byte == delimiter);
+        let is_short = records.all(|record| record.len() < page);
+        let is_kind = faults.short == 0.0 && faults.ferry.is_none() && setting.tells_room;
+        let is_kind = is_kind && setting.own_pipes.len() < 2;
+        config.policy.is_lossy() && is_short && is_kind && !by_bytes && !asks_bytes
+    }
+}
+
+/// What matters where a run is cut short, or goes on without a consumer.
+fn end_otherwise(dice: &mut Dice, scenario: &mut Scenario) {
+    let Scenario {
+        config, setting, ..
+    } = scenario;
+    config.idle_ok = config.idle_timeout.is_some() && dice.one_in(2);
+    if dice.one_in(3) {
+        config.broken_pipe = BrokenPipe::Drain;
+    }
+    setting.is_file = dice.one_in(4);
+    setting.tells_room = dice.one_in(2);
+    if dice.one_in(6) {
+        // Ends that press: the consumer stalls, and somebody loses his patience.
+        let at = dice.milliseconds(100);
+        let signal = Signal::Terminate(dice.of(&[1, 2, 2, 15, 15]));
+        setting.signals.push((at, signal));
+        if dice.one_in(3) {
+            let again = at + dice.milliseconds(60);
+            let signal = dice.of(&[signal, signal, Signal::Terminate(2)]);
+            setting.signals.push((again, signal));
+        }
+        setting.signals.sort_by_key(|(at, _)| *at);
+    }
+    if dice.one_in(12) {
+        // Nothing excuses half a record: short ones, a kind system, and a consumer that stalls.
+        (setting.page, setting.tells_room) = (64, true);
+        setting.faults.short = 0.0;
+        setting.faults.ferry = None;
+        setting.own_pipes.truncate(1);
+        config.rate = None;
+        config.on_demand = false;
+        let delimiter = config.delimiter;
+        for byte in setting.source.iter_mut().step_by(7) {
+            *byte = delimiter;
+        }
+        let reads = setting.consumer.iter().take(dice.below(8) as usize);
+        let reads = reads.filter(|step| !matches!(step, Step::Move(5000..)));
+        let mut consumer: Vec<Step> = reads.cloned().collect();
+        consumer.push(Step::Sleep(Duration::from_secs(1)));
+        consumer.push(Step::Move(usize::MAX - setting.source.len()));
+        setting.consumer = consumer;
+    }
+    if dice.one_in(8) {
+        // The same key for both.
+        let key = Signal::Terminate(dice.of(&[2, 15]));
+        let at = dice.milliseconds(60);
+        let reads = setting.consumer.iter().take(dice.below(5) as usize);
+        let mut consumer: Vec<Step> = reads.cloned().collect();
+        consumer.retain(|step| matches!(step, Step::Move(count) if *count < 5000));
+        consumer.extend([Step::Sleep(at), Step::End]);
+        setting.consumer = consumer;
+        setting.signals.push((at, key));
+        setting.signals.sort_by_key(|(at, _)| *at);
+    }
 }
 
 /// Classes by letters, as records have them, by length, and by nothing at all.
@@ -197,6 +284,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
             .maybe(4, |dice| Duration::from_millis(dice.between(1, 300)))
             .filter(|_| is_lossy),
         idle_timeout: dice.maybe(4, |dice| Duration::from_millis(dice.between(1, 300))),
+        idle_ok: false,
         drain_timeout: Duration::from_millis(dice.below(300)),
         broken_pipe: dice.of(&[BrokenPipe::Signal, BrokenPipe::Ok]),
         fail_on_loss: dice.maybe(2, |dice| match dice.below(2) {
@@ -297,6 +385,8 @@ fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {
             .collect(),
         page: dice.of(&[1, 3, 16, 64]),
         remains: Remains::Text,
+        is_file: false,
+        tells_room: false,
         seed: dice.0.next_u64(),
         source,
     }

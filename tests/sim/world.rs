@@ -227,6 +227,8 @@ pub enum Heard {
     DemandEnded,
     DemandFailed,
     MoreInput,
+    /// So many of the bytes that were read last are no part of the input.
+    PutBack(usize),
     /// What a wait found.
     Found(Ready),
     Waits {
@@ -269,6 +271,8 @@ pub struct World {
     write_failed: bool,
     /// The close said that some of what was accepted was not kept.
     pub close_failed: bool,
+    is_file: bool,
+    tells_room: bool,
     /// The last that was asked of the input brought less than was asked for, and no wait has told of
     /// more.
     ran_dry: bool,
@@ -324,6 +328,10 @@ pub struct Setting {
     /// The slots of each pipe that hwm may make.
     pub own_pipes: Vec<usize>,
     pub remains: Remains,
+    /// The input is a regular file.
+    pub is_file: bool,
+    /// The output is known to take so many bytes.
+    pub tells_room: bool,
     pub seed: u64,
 }
 
@@ -359,6 +367,8 @@ impl World {
             output_closed: false,
             write_failed: false,
             close_failed: false,
+            is_file: setting.is_file,
+            tells_room: setting.tells_room && setting.faults.ferry.is_none(),
             rng: Rng::new(setting.seed),
             heard: Vec::new(),
             roads: Roads::default(),
@@ -779,10 +789,18 @@ impl System for World {
             let most = self.at_most(bytes.len());
             return self.write_by_ferry(bytes[..most].to_vec(), takes);
         }
-        if self.output.room() == 0 || self.rng.chance(self.faults.would_block) {
+        let room = self.output.room();
+        // A pipe takes a page whole or not at all.
+        let is_whole = self.tells_room && bytes.len() <= self.output.page;
+        let fits = if is_whole {
+            room >= bytes.len()
+        } else {
+            room > 0
+        };
+        if !fits || self.rng.chance(self.faults.would_block) {
             return self.would_block();
         }
-        let most = self.at_most(bytes.len().min(self.output.room()));
+        let most = self.at_most(bytes.len().min(room));
         self.accept(&bytes[..most], bytes.len())
     }
 
@@ -928,6 +946,21 @@ impl System for World {
         let (_, signal) = self.signals.pop_front()?;
         self.heard.push(Heard::Signal(signal));
         Some(signal)
+    }
+
+    fn leave_files(&mut self) -> bool {
+        !self.is_file
+    }
+
+    fn put_back(&mut self, bytes: usize) {
+        self.heard.push(Heard::PutBack(bytes));
+    }
+
+    fn output_room(&mut self, most: u64) -> u64 {
+        match self.tells_room {
+            true => most.min(self.output.room().max(self.output.page) as u64),
+            false => most,
+        }
     }
 
     fn input_pending(&mut self) -> bool {

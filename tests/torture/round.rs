@@ -205,14 +205,15 @@ impl Round {
         }
         for (chances, words) in [
             (8, ["--idle-timeout", dice.of(&["5ms", "50ms", "1h"])]),
-            (4, ["--broken-pipe", "ok"]),
+            (4, ["--broken-pipe", dice.of(&["ok", "drain"])]),
             (2, ["-i", "0.01"]),
         ] {
             if dice.one_in(chances) {
                 add(&words);
             }
         }
-        if dice.one_in(4) {
+        let fails_on_loss = dice.one_in(4);
+        if fails_on_loss {
             add(&["--fail-on-loss"]);
         }
         let (largest_write, largest_read) = (
@@ -229,7 +230,7 @@ impl Round {
             seed,
             args,
             policy,
-            counts_records: is_lossy || by_line || few || keeps_lost,
+            counts_records: is_lossy || by_line || few || keeps_lost || fails_on_loss,
             by_line,
             delimiter: if unit == "-0" { 0 } else { b'\n' },
             mark,

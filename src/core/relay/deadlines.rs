@@ -19,12 +19,8 @@ impl Relay {
     /// When the run ends, or stops reading, or what is set aside or a mark comes out, unless something
     /// happens before.
     pub fn deadline(&self) -> Option<Duration> {
-        let drained = match self.phase {
-            Phase::Draining { until } => until,
-            _ => None,
-        };
         [
-            drained,
+            self.ends_at.filter(|_| self.phase != Phase::Ended),
             self.farewell,
             self.stall_deadline(),
             self.idle_deadline(),
@@ -40,6 +36,9 @@ impl Relay {
     pub(super) fn stall_deadline(&self) -> Option<Duration> {
         let timeout = self.config.block_timeout.filter(|_| !self.sheds())?;
         let stalled = self.meter.stalled_since()?;
+        if matches!(self.phase, Phase::Finishing | Phase::Ended) {
+            return None;
+        }
         self.pressure
             .is_pressured()
             .then(|| stalled.max(self.pressure.since()).saturating_add(timeout))
@@ -80,14 +79,15 @@ impl Relay {
         self.expire_old(now);
         if is_due(self.idle_deadline()) {
             self.ending = self.ending.and(Ending::Idle);
-            self.input_ended(now);
+            self.cut(now);
         }
         if is_due(self.farewell) {
             self.break_pipe(now);
         }
-        if let Phase::Draining { until } = self.phase
-            && (is_due(until) || self.is_starved())
-        {
+        if is_due(self.ends_at) {
+            self.next_stage(now);
+        }
+        if self.phase == Phase::Draining && self.is_starved() {
             self.abandon(Reason::Shutdown, now);
         }
         self.end_if_drained();
@@ -100,7 +100,9 @@ impl Relay {
             self.changed(Change::Opened, now);
         } else {
             self.ending = self.ending.and(Ending::Stalled);
-            self.abandon(Reason::Shutdown, now);
+            let until = now.saturating_add(self.config.drain_timeout);
+            self.ends_at = earliest(self.ends_at, Some(until));
+            self.give_up(now);
         }
     }
 

@@ -27,16 +27,20 @@ impl Relay {
         self.queue.landing(most, for_loss)
     }
 
-    /// The first `count` (>= 1) bytes of the room were filled.
-    pub fn received(&mut self, count: usize, now: Duration) {
+    /// The first `count` (>= 1) bytes of the room were filled. Returns how many of them lie behind the end
+    /// of the input, and are no part of it.
+    pub fn received(&mut self, count: usize, now: Duration) -> usize {
         self.idle_since = now;
         self.came.1 += count as u64;
         self.queue.land(count);
         let is_last = self.cut_landed();
+        let surplus = count - self.queue.landed().len();
         if self.doomed.is_some() {
             self.pass_over_doomed(now);
         }
-        if self.sheds() {
+        if self.discarding.is_some() {
+            self.discard_landed(now);
+        } else if self.sheds() {
             self.judge_landed(now);
         } else if !self.queue.landed().is_empty() {
             self.keep_landed(now);
@@ -45,6 +49,7 @@ impl Relay {
         if is_last {
             self.input_ended(now);
         }
+        surplus
     }
 
     /// What is whole now has come by now.
@@ -54,8 +59,19 @@ impl Relay {
         }
     }
 
-    /// With `-S`: cuts what landed where the input shall end. Returns whether it ends here.
+    /// Cuts what landed where the input shall end: with `-S`, or with the record that is arriving. Returns
+    /// whether it ends here.
     fn cut_landed(&mut self) -> bool {
+        let ends = self.cut_as_told();
+        let landed = self.queue.landed();
+        let end = memchr::memchr(self.config.delimiter, landed).filter(|_| self.completes);
+        if let Some(end) = end {
+            self.queue.land(end + 1);
+        }
+        ends || end.is_some()
+    }
+
+    fn cut_as_told(&mut self) -> bool {
         let landed = self.queue.landed();
         match self.config.stop_after {
             None => false,
@@ -89,7 +105,7 @@ impl Relay {
     }
 
     /// How many delimiters there are, and how many bytes follow the last of them.
-    fn survey(&self, bytes: &[u8]) -> (u64, u64) {
+    pub(super) fn survey(&self, bytes: &[u8]) -> (u64, u64) {
         if !self.counts_records {
             return (0, bytes.len() as u64);
         }
@@ -376,6 +392,9 @@ impl Relay {
     /// The input ended: whatever has come of the last record is all of it.
     pub(super) fn complete_tail(&mut self, now: Duration) {
         self.close_doomed(now);
+        if self.complete_discarded() {
+            return;
+        }
         if self.sheds() && !self.arrival_is_begun() && self.queue.arriving() > 0 {
             self.meter.input.records += 1;
             match self.judgement_of_arriving(now) {

@@ -233,7 +233,11 @@ impl Relay {
         self.spill_arriving();
         let bytes = self.queue.retract();
         let lost = Tally { bytes, records: 1 };
-        self.lost_at_tail(reason, lost, now);
+        match self.overflow {
+            Some(_) => self.lost_at_tail(reason, lost, now),
+            // Where nothing else is ever lost it is the end of the run, and no loss episode.
+            None => self.meter.lost[reason] += lost,
+        }
         self.shrank(now);
     }
 

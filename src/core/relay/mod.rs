@@ -3,19 +3,22 @@
 //!
 //! ```text
 //!            end of input, overflow, idle,
-//!            signal (with a deadline)              nothing left to write
+//!            SIGINT, time after another signal     nothing left to write
 //!   Running ------------------------------> Draining -----------------> Ended
-//!      |                                       |   deadline, 2nd signal   ^
-//!      |  consumer gone, write error, stalled  |   consumer gone, ...     |
+//!      |                                       |                          ^
+//!      |  consumer gone, write error           |   the same               |
 //!      +---------------------------------------+--------------------------+
 //! ```
 //!
 //! `intake` judges what came, `losing` carries out who goes, `outlet` offers what may go, `passage` does
 //! both for bytes that nobody needs to see, `spilling` keeps what is lost for others, `unread` is what went
-//! out in vain, `deadlines` is what time decides; here are the states.
+//! out in vain, `deadlines` is what time decides, `lifecycle` how it comes to an end, `discarding` goes on without
+//! a consumer; here are the states.
 
 mod deadlines;
+mod discarding;
 mod intake;
+mod lifecycle;
 mod losing;
 mod outlet;
 mod passage;
@@ -40,8 +43,9 @@ use super::reservoir::Reservoir;
 use super::sent::{Sent, Unread};
 use super::snapshot::{Seen, Snapshot};
 use super::spill::Spill;
-use crate::config::{Amount, Policy, RelayConfig};
+use crate::config::{Amount, BrokenPipe, Policy, RelayConfig};
 use crate::memory::Allowance;
+use discarding::Discarding;
 use outlet::Marker;
 
 /// See the module's header.
@@ -88,7 +92,14 @@ pub struct Relay {
     doomed: Option<u64>,
     phase: Phase,
     ending: Ending,
-    was_signalled: bool,
+    /// After a signal or a stall: when it is too late for the present phase.
+    ends_at: Option<Duration>,
+    /// The last terminating signal, and when it came.
+    signal: Option<(i32, Duration)>,
+    /// The input ends with the record that is arriving.
+    completes: bool,
+    /// The consumer is gone, and that ends nothing.
+    discarding: Option<Discarding>,
     /// The consumer is gone and has everything; until then the input may still end well.
     farewell: Option<Duration>,
     /// Since when input could have come and did not.
@@ -111,7 +122,8 @@ pub struct Relay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
-    Draining { until: Option<Duration> },
+    Draining,
+    Finishing,
     Ended,
 }
 
@@ -226,12 +238,15 @@ impl Relay {
             has_credit: true,
             doomed: None,
             phase: if takes_nothing {
-                Phase::Draining { until: None }
+                Phase::Draining
             } else {
                 Phase::Running
             },
             ending: Ending::EndOfInput,
-            was_signalled: false,
+            ends_at: None,
+            signal: None,
+            completes: false,
+            discarding: None,
             farewell: None,
             idle_since: Duration::ZERO,
             came: (0, 0),
@@ -254,6 +269,9 @@ impl Relay {
         if self.farewell.is_some() {
             return ReadWish::Watch;
         }
+        if self.discarding.is_some() {
+            return self.up_to(CHUNK as u64);
+        }
         // Each byte may be a record.
         let records = self.records_left().unwrap_or(u64::MAX);
         let room = (self.config.capacity - self.held()).min(records);
@@ -266,6 +284,11 @@ impl Relay {
             Policy::Fail if room == 0 => return ReadWish::Watch,
             _ => room,
         };
+        self.up_to(most)
+    }
+
+    /// So many bytes, and not beyond the end that was told.
+    fn up_to(&self, most: u64) -> ReadWish {
         let most = match self.config.stop_after {
             Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
             _ => most,
@@ -411,7 +434,8 @@ impl Relay {
         self.paused_in_all = Some(self.read_paused(now));
         self.farewell = None;
         self.start = Start::Over;
-        self.phase = Phase::Draining { until: None };
+        self.completes = false;
+        self.phase = Phase::Draining;
         self.end_if_drained();
     }
 
@@ -422,7 +446,7 @@ impl Relay {
             self.break_pipe(now);
         } else {
             self.ending = self.ending.and(Ending::Overflow);
-            self.input_ended(now);
+            self.cut(now);
         }
     }
 
@@ -451,24 +475,11 @@ impl Relay {
         self.input_ended(now);
     }
 
-    /// A terminating signal came: stop reading, and write for the drain timeout; a second one
-    /// ends at once.
-    pub fn signalled(&mut self, number: i32, now: Duration) {
-        if self.was_signalled {
-            self.abandon(Reason::Shutdown, now);
-            return;
-        }
-        self.was_signalled = true;
-        self.ending = self.ending.and(Ending::Signal(number));
-        self.cut_input(Reason::Shutdown, now);
-        self.input_ended(now);
-        if let Phase::Draining { until } = &mut self.phase {
-            *until = Some(now.saturating_add(self.config.drain_timeout));
-        }
-    }
-
     /// The consumer is gone. Nothing may be written any more.
     pub fn output_gone(&mut self, now: Duration) {
+        if self.config.broken_pipe == BrokenPipe::Drain {
+            return self.discard_from_here(now);
+        }
         let owes_mark = self.owes_mark();
         let owes_nothing = self.held() == 0 && self.doomed.is_none() && !owes_mark;
         let owes_nothing = owes_nothing && !self.has_output();
@@ -481,7 +492,7 @@ impl Relay {
 
     fn break_pipe(&mut self, now: Duration) {
         self.ending = self.ending.and(Ending::BrokenPipe);
-        self.abandon(Reason::BrokenPipe, now);
+        self.abandon(self.reason_of_leaving(), now);
     }
 
     /// The output failed otherwise.
@@ -529,7 +540,7 @@ impl Relay {
 
     /// Bytes that were lost so far.
     pub fn lost_bytes(&self) -> u64 {
-        self.meter.lost.total().bytes
+        self.lost_in_all().total().bytes
     }
 
     // ---- pictures ---------------------------------------------------------------------------
@@ -736,6 +747,7 @@ impl Relay {
         self.meter.unstalled(now);
         self.farewell = None;
         let mut lost = self.clear_queue();
+        self.end_spilled();
         lost.bytes += self.pipes.as_mut().map_or(0, Pipes::clear);
         self.meter.lost[reason] += lost;
         self.shrank(now);
@@ -751,7 +763,7 @@ impl Relay {
     }
 
     fn end_if_drained(&mut self) {
-        if matches!(self.phase, Phase::Draining { .. }) && !self.has_output() {
+        if matches!(self.phase, Phase::Draining | Phase::Finishing) && !self.has_output() {
             self.is_drained = true;
             self.phase = Phase::Ended;
         }

@@ -15,6 +15,7 @@ use super::{Phase, Relay, Start};
 use crate::config::{Mark, MarkPiece};
 use crate::core::account::Tally;
 use crate::core::demand::Demand;
+use crate::core::gaps::Gaps;
 use crate::core::queue::CHUNK;
 use crate::units;
 
@@ -119,13 +120,31 @@ impl Relay {
         awaits
     }
 
+    /// How many bytes could go out at once if the output took them; None where it need not be known, for
+    /// no record is to be kept in one piece.
+    pub fn wants_whole(&self) -> Option<u64> {
+        let waits = self.queue.len() + self.mark_left() as u64;
+        self.counts_records.then_some(waits)
+    }
+
     /// Fills `parts` from its front with what may go out next; returns how many parts. Only after
     /// [`Relay::write_wish`] said yes.
     pub fn offer<'a>(&'a mut self, now: Duration, parts: &mut [IoSlice<'a>]) -> usize {
+        self.offer_within(u64::MAX, now, parts)
+    }
+
+    /// The same where `room` bytes are taken whole or not at all: no record that fits is cut in two.
+    pub fn offer_within<'a>(
+        &'a mut self,
+        room: u64,
+        now: Duration,
+        parts: &mut [IoSlice<'a>],
+    ) -> usize {
         let demand = self.demand.as_ref();
         let mut credit = demand.map_or(u64::MAX, Demand::bytes);
         let mut records = demand.and_then(Demand::records);
-        if let Some(pacer) = &mut self.pacer {
+        let is_limited = self.phase != Phase::Finishing;
+        if let Some(pacer) = self.pacer.as_mut().filter(|_| is_limited) {
             match pacer.credit(now) {
                 units if pacer.counts_records() => {
                     records = Some(records.unwrap_or(units).min(units));
@@ -150,14 +169,33 @@ impl Relay {
                 _ => this.queue.bytes_of_records(records, most.min(CHUNK as u64)),
             };
         }
+        most = most.min(room.saturating_sub(mark.len() as u64));
         let mut used = 0;
         if !mark.is_empty() {
             parts[0] = IoSlice::new(mark);
             used = 1;
         }
-        used + this
-            .queue
-            .offer(&mut parts[used..], most, this.offers_unended())
+        used + this.offer_whole(most, &mut parts[used..])
+    }
+
+    /// Fills `parts` with at most `most` bytes. Where that is not all there is, no record is cut in two but
+    /// for one that is longer.
+    fn offer_whole<'a>(&'a self, most: u64, parts: &mut [IoSlice<'a>]) -> usize {
+        let unended = self.offers_unended();
+        let used = self.queue.offer(parts, most, unended);
+        let offered: u64 = parts[..used].iter().map(|part| part.len() as u64).sum();
+        let is_all = match unended {
+            true => offered == self.queue.len(),
+            false => offered == self.queue.complete(),
+        };
+        if is_all || !self.counts_records {
+            return used;
+        }
+        let whole = self.queue.whole_within(offered);
+        match whole < offered {
+            true => self.queue.offer(parts, whole, unended),
+            false => used,
+        }
     }
 
     /// The output accepted the first `count` offered bytes.
@@ -205,7 +243,8 @@ impl Relay {
         }
         self.settle();
         let records = self.meter.output.records + self.meter.marks.records - records_before;
-        if let Some(pacer) = &mut self.pacer {
+        let is_limited = self.phase != Phase::Finishing;
+        if let Some(pacer) = self.pacer.as_mut().filter(|_| is_limited) {
             pacer.spend(if pacer.counts_records() {
                 records
             } else {
@@ -248,7 +287,8 @@ impl Relay {
 
     /// When the rate limit lets something out again; None when it holds nothing back.
     pub(super) fn credit_at(&mut self, now: Duration) -> Option<Duration> {
-        if !self.has_output() || !self.may_go() {
+        // The rest of a record that must be whole is too little to wait for.
+        if !self.has_output() || !self.may_go() || self.phase == Phase::Finishing {
             return None;
         }
         let waiting = self.held() + self.mark_left() as u64;
@@ -260,7 +300,7 @@ impl Relay {
 
     /// Whether anything could go out, were the output ready and the rate unlimited.
     pub(super) fn has_output(&self) -> bool {
-        if self.start != Start::Over {
+        if self.start != Start::Over || self.discarding.is_some() {
             return false;
         }
         let offered = if self.offers_unended() {
@@ -277,9 +317,12 @@ impl Relay {
     }
 
     /// `block` and `fail` never wait for a delimiter; a policy that loses offers whole records only, but
-    /// for one that has begun to go out.
+    /// for one that has begun to go out. So do the others when the input may be cut soon.
     fn offers_unended(&self) -> bool {
-        !self.sheds() || self.arrival_is_begun()
+        if self.sheds() {
+            return self.arrival_is_begun();
+        }
+        !self.holds_back() || self.queue.arriving_has_begun()
     }
 
     pub(super) fn mark_left(&self) -> usize {
@@ -337,7 +380,7 @@ impl Relay {
     /// Whether records are missing right at the head, and as many as it will be.
     fn gap_is_due(&self) -> bool {
         // What comes in while it blocks will go out, however much of it is missing yet.
-        let record_follows = match self.sheds() {
+        let record_follows = match self.sheds() || self.holds_back() {
             true => self.queue.complete() > 0,
             false => !self.queue.is_empty(),
         };
@@ -348,6 +391,15 @@ impl Relay {
     /// Whether nothing but a mark can go out any more.
     fn is_last_chance(&self) -> bool {
         self.phase != Phase::Running && self.queue.is_empty()
+    }
+
+    /// No mark goes out any more but one that has begun to.
+    pub(super) fn owe_no_marks(&mut self) {
+        self.gaps = Gaps::default();
+        if let Some(marker) = &mut self.marker {
+            marker.unmarked = Tally::default();
+        }
+        self.compose_mark();
     }
 
     /// Whether the consumer lacks a mark that need not wait for its time.

@@ -40,6 +40,7 @@ impl Relay {
         let most = self.pipes.as_ref()?.size();
         let may_pass = self.pacer.is_none() && self.start == Start::Over;
         let may_pass = may_pass && self.held() == 0 && !self.is_blocked;
+        let may_pass = may_pass && self.discarding.is_none();
         match self.read_wish() {
             ReadWish::UpTo(_) if may_pass => Some(match self.config.stop_after {
                 Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
@@ -59,7 +60,8 @@ impl Relay {
 
     /// The pipe that takes what is to be read next; None when it is to be read into memory.
     pub fn pipe_to_fill(&mut self) -> Option<usize> {
-        self.pipes.as_mut()?.to_fill(self.queue.tail())
+        let pipes = self.pipes.as_mut().filter(|_| self.discarding.is_none())?;
+        pipes.to_fill(self.queue.tail())
     }
 
     /// So many bytes (>= 1) of the input went into [`Relay::pipe_to_fill`].
@@ -117,6 +119,7 @@ impl Relay {
         let least = self.chunk.div_ceil(LEAST_KEPT);
         let is_dense = self.came.0.max(self.came.1) >= least;
         let goes_out = !self.is_blocked && self.pacer.is_none() && self.held() <= least;
+        let goes_out = goes_out && self.discarding.is_none();
         let goes_out = goes_out && self.demand.is_none() && self.start == Start::Over;
         let is_seen = self.config.splice && self.counts_records && !self.judges();
         if !(is_dense && goes_out && is_seen) || self.owes_mark() {
@@ -126,6 +129,7 @@ impl Relay {
             return None;
         };
         let counts_as_it_reads = self.config.capacity_records.is_some()
+            || self.completes
             || matches!(self.config.stop_after, Some(Amount::Records(_)));
         if counts_as_it_reads {
             return None;

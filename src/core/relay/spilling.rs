@@ -76,8 +76,27 @@ impl Relay {
         }
     }
 
+    /// No more comes of the record that is being lost.
+    pub(super) fn end_spilled(&mut self) {
+        if let Some(spill) = &mut self.spill {
+            spill.end();
+        }
+    }
+
+    /// The oldest `bytes` bytes that wait are lost, whole records, and may wait as they were held.
+    pub(super) fn evict_and_spill(&mut self, bytes: u64) -> Tally {
+        let Some(spill) = &mut self.spill else {
+            return self.queue.evict(bytes);
+        };
+        spill.add_room(bytes);
+        let lost = self.queue.evict_seen(bytes, |piece| spill.add(piece));
+        spill.end();
+        lost
+    }
+
     /// Everything held is lost. It may wait as it was held: each piece of the queue's memory goes when
-    /// it is copied. A record of which a part went out is whole again with that.
+    /// it is copied. A record of which a part went out is whole again with that. Of the last, more may follow
+    /// before [`Relay::end_spilled`].
     pub(super) fn clear_queue(&mut self) -> Tally {
         let is_torn = self.queue.is_torn() && !self.queue.is_empty();
         if is_torn {
@@ -87,8 +106,6 @@ impl Relay {
             return self.queue.clear(|_| {});
         };
         spill.add_room(self.queue.len());
-        let lost = self.queue.clear(|piece| spill.add(piece));
-        spill.end();
-        lost
+        self.queue.clear(|piece| spill.add(piece))
     }
 }
