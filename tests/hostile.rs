@@ -78,7 +78,8 @@ fn a_full_disk_is_a_write_error_that_tells_where() {
         let done = finish(command.spawn().unwrap(), &input).expect(1);
         let count = done.stdout.len();
         let line = format!(
-            "hwm: cannot write stdout: No space left on device (after {count} bytes of output)\n{{"
+            "hwm: cannot write stdout: No space left on device (after {} bytes of output)\n{{",
+            highwater::units::grouped(count as u64)
         );
         assert!(done.stderr.starts_with(&line), "{policy}: {}", done.stderr);
         assert!(count > 0 && input.starts_with(&done.stdout), "{policy}");
@@ -334,7 +335,7 @@ fn a_buffer_that_the_control_group_would_not_survive_is_named_at_the_start() {
     assert!(said.starts_with(warning), "{said}");
     assert_eq!(said.matches("kernel").count(), 1, "{said}");
     assert!(
-        said.lines().last().unwrap().starts_with("hwm: 5B in "),
+        said.lines().last().unwrap().starts_with("hwm: 5 B in "),
         "{said}"
     );
     // Also where nobody gave a size.
