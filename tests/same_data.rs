@@ -60,7 +60,7 @@ fn values(name: &str) -> &'static [&'static str] {
         "report-to" => &["D/report"],
         "events" => &["D/events"],
         "metrics-file" => &["D/metrics"],
-        "chart" => &["D/chart"],
+        "chart" => &["D/chart.svg"],
         "on-pressure" | "on-flow" => &["true"],
         "interval" => &["0.01"],
         "name" => &["a name"],
@@ -239,7 +239,9 @@ fn nor_does_a_terminal() {
     let file = file.to_str().unwrap();
     for switch in switches() {
         // Told elsewhere, or not at all: nothing here.
-        if ["--report-to", "--events", "--metrics-file", "--chart"].contains(&switch[0].as_str()) {
+        if switch[0].ends_with("-to")
+            || ["--events", "--metrics-file", "--chart"].contains(&switch[0].as_str())
+        {
             continue;
         }
         let (screen, terminal) = raw_terminal();
