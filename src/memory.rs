@@ -10,8 +10,8 @@
 
 use std::sync::OnceLock;
 
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Resource, getrlimit};
 
 /// What is left for all the small allocations, a turn's events among them, and for the thread that tells
 /// what went wrong. Under such a limit the C library has no arena for a thread, and gives it a page for
@@ -48,7 +48,11 @@ pub fn available(most: usize) -> usize {
 /// What the limits leave; None without limits, or where it cannot be known.
 fn left() -> Option<u64> {
     static LIMITS: OnceLock<[Option<u64>; 2]> = OnceLock::new();
-    let limits = || [Resource::As, Resource::Data].map(|limit| getrlimit(limit).current);
+    let limit = |limit: Resource| {
+        let (current, _) = getrlimit(limit).ok()?;
+        (current != RLIM_INFINITY).then_some(current)
+    };
+    let limits = || [Resource::RLIMIT_AS, Resource::RLIMIT_DATA].map(limit);
     let limits = LIMITS.get_or_init(limits);
     if *limits == [None; 2] {
         return None;
