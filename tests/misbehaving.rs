@@ -501,3 +501,19 @@ fn several_write_one_direct_description_one_behind_the_other() {
     }
     assert_eq!(std::fs::read_to_string(&to).unwrap(), "one\ntwo\n");
 }
+
+#[test]
+fn commands_have_signals_as_hwm_was_given_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, seen) = (folder.path().join("input"), folder.path().join("seen"));
+    std::fs::write(&input, log(1000)).unwrap();
+    // The shell's own, as its child inherits them.
+    let look = format!("grep SigBlk /proc/self/status >{}", text(&seen));
+    let arguments = ["-q", "-B", "10k", "--on-pressure", &look, text(&input)];
+    run(&arguments, b"").expect(0);
+    wait_until("the command ran", || {
+        std::fs::read_to_string(&seen).is_ok_and(|text| text.ends_with('\n'))
+    });
+    let blocked = std::fs::read_to_string(&seen).unwrap();
+    assert_eq!(blocked.trim(), "SigBlk:\t0000000000000000");
+}
