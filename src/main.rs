@@ -1,9 +1,8 @@
 //! `hwm`: parse, run, exit. Everything else is the library's.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Arc;
 
-use highwater::config::{Config, ReportMode};
+use highwater::config::ReportMode;
 use highwater::engine::Reporter;
 use highwater::exit::{self, Exit};
 use highwater::{cli, engine, memory, report, sys, units};
@@ -19,22 +18,8 @@ fn main() {
         Ok(config) => config,
         Err(exit) => say(exit),
     };
-    let exit = match sys::may_hang(&config) {
-        true => sys::watched(|watch| run(config, watch)),
-        false => run(config, None),
-    };
-    match exit {
-        Exit::Status(status) => std::process::exit(status.into()),
-        Exit::Signal(number) => {
-            sys::die_by(number);
-            // The signal is blocked, so it did not kill: the same status by hand.
-            std::process::exit(Exit::Signal(number).as_shell());
-        }
-    }
-}
-
-/// From the configuration to how it ended.
-fn run(config: Config, watch: Option<Arc<sys::Watchdog>>) -> Exit {
+    // Before other threads are started.
+    let watchdog = sys::may_hang(&config).then(sys::watch).flatten();
     let files = sys::Files::of(&config).unwrap_or_else(|error| give_up(&error));
     let mut reporter = report::start(&config, &files).unwrap_or_else(|error| give_up(&error));
     let patience = match config.relay.may_lose() {
@@ -53,7 +38,7 @@ fn run(config: Config, watch: Option<Arc<sys::Watchdog>>) -> Exit {
         patience,
         demand,
         &files,
-        watch,
+        watchdog,
     );
     let mut system = system.unwrap_or_else(|error| give_up(&error));
     if config.report.mode != ReportMode::None
@@ -63,7 +48,14 @@ fn run(config: Config, watch: Option<Arc<sys::Watchdog>>) -> Exit {
     }
     let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
     system.remove_pid_file();
-    exit
+    match exit {
+        Exit::Status(status) => std::process::exit(status.into()),
+        Exit::Signal(number) => {
+            sys::die_by(number);
+            // The signal is blocked, so it did not kill: the same status by hand.
+            std::process::exit(Exit::Signal(number).as_shell());
+        }
+    }
 }
 
 /// Help, version, or wrong usage. A closed or broken stream is nobody's to tell: the status says it all.

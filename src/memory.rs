@@ -48,10 +48,11 @@ pub fn available(most: usize) -> usize {
 /// What the limits leave; None without limits, or where it cannot be known.
 fn left() -> Option<u64> {
     static LIMITS: OnceLock<[Option<u64>; 2]> = OnceLock::new();
-    // Where the question is refused (rustix would panic), as without limits.
-    let of = |resource| getrlimit(resource).map_or(RLIM_INFINITY, |(limit, _)| limit);
-    let known = |limit| (limit != RLIM_INFINITY).then_some(limit);
-    let limits = || [Resource::RLIMIT_AS, Resource::RLIMIT_DATA].map(|one| known(of(one)));
+    let limit = |limit: Resource| {
+        let (current, _) = getrlimit(limit).ok()?;
+        (current != RLIM_INFINITY).then_some(current)
+    };
+    let limits = || [Resource::RLIMIT_AS, Resource::RLIMIT_DATA].map(limit);
     let limits = LIMITS.get_or_init(limits);
     if *limits == [None; 2] {
         return None;

@@ -133,15 +133,10 @@ pub fn percent(part: f64, whole: f64) -> u8 {
     }
 }
 
-/// The name of so many of a thing.
-pub fn plural(number: u64, thing: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{thing}{ending}")
-}
-
-/// So many of a thing, in digits that can be pasted into a command.
+/// So many of a thing, in the singular where it is one.
 pub fn counted(number: u64, thing: &str) -> String {
-    format!("{number} {}", plural(number, thing))
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(number))
 }
 
 /// Seconds for machines: at most six decimals, cut, not rounded, so that no report claims a time

@@ -77,9 +77,9 @@ fn a_full_disk_is_a_write_error_that_tells_where() {
         command.args(["--when-full", policy, "-B", "64M"]);
         let done = finish(command.spawn().unwrap(), &input).expect(1);
         let count = done.stdout.len();
+        let at = highwater::units::grouped(count as u64);
         let line = format!(
-            "hwm: cannot write stdout: No space left on device (after {} bytes of output)\n{{",
-            highwater::units::grouped(count as u64)
+            "hwm: cannot write stdout: No space left on device (after {at} bytes of output)\n{{"
         );
         assert!(done.stderr.starts_with(&line), "{policy}: {}", done.stderr);
         assert!(count > 0 && input.starts_with(&done.stdout), "{policy}");

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use common::fuse::{Call, Fuse, Trouble, Wanted};
 use common::{Finished, can, command, finish, hwm, log, run, signal, skipped, wait, wait_until};
+use highwater::units::grouped;
 use rustix::io::Errno;
 
 const TERM: i32 = 15;
@@ -89,7 +90,7 @@ fn an_error_behind_a_short_read_is_told() {
             let name = fuse.file();
             let done = run(&[arguments, &["-q", text(&name)]].concat(), b"").expect(1);
             let line = format!(
-                "hwm: cannot read {}: Input/output error (after 1000 bytes of input)\n",
+                "hwm: cannot read {}: Input/output error (after 1,000 bytes of input)\n",
                 text(&name)
             );
             assert_eq!(done.stderr, line, "{arguments:?}");
@@ -193,8 +194,8 @@ fn an_error_of_close_is_a_write_error() {
             for (child, name) in into_file(&arguments, &fuse.file()).into_iter().zip(names) {
                 let done = finish(child, &input).expect(1);
                 let count = input.len();
-                let line =
-                    format!("hwm: cannot write {name}: {why} (after {count} bytes of output)");
+                let at = grouped(count as u64);
+                let line = format!("hwm: cannot write {name}: {why} (after {at} bytes of output)");
                 assert_eq!(done.stderr.lines().next(), Some(&line[..]), "{policy}");
                 let summary = done.summary();
                 assert_eq!(summary.count("exit"), 1);
@@ -500,4 +501,20 @@ fn several_write_one_direct_description_one_behind_the_other() {
         finish(child, text.as_bytes()).expect(0);
     }
     assert_eq!(std::fs::read_to_string(&to).unwrap(), "one\ntwo\n");
+}
+
+#[test]
+fn commands_have_signals_as_hwm_was_given_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, seen) = (folder.path().join("input"), folder.path().join("seen"));
+    std::fs::write(&input, log(1000)).unwrap();
+    // The shell's own, as its child inherits them.
+    let look = format!("grep SigBlk /proc/self/status >{}", text(&seen));
+    let arguments = ["-q", "-B", "10k", "--on-pressure", &look, text(&input)];
+    run(&arguments, b"").expect(0);
+    wait_until("the command ran", || {
+        std::fs::read_to_string(&seen).is_ok_and(|text| text.ends_with('\n'))
+    });
+    let blocked = std::fs::read_to_string(&seen).unwrap();
+    assert_eq!(blocked.trim(), "SigBlk:\t0000000000000000");
 }

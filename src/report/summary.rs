@@ -5,14 +5,14 @@
 //! stopped had read and did not deliver is no such loss, and is told where it is told that it was stopped.
 
 use super::display::parts::{KEPT, Part, clipped, fit};
-use super::words::{Unit, bytes, counted};
+use super::words::{Unit, bytes};
 use super::{Closing, name};
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::ending::Ending;
 use crate::core::snapshot::{Bottleneck, Snapshot};
 use crate::core::spill::Spilled;
-use crate::units::{byte_rate, grouped, percent, record_rate, size, span};
+use crate::units::{byte_rate, counted, grouped, percent, record_rate, size, span};
 
 /// No line is wider, however wide the terminal is.
 pub const WIDEST: usize = 80;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::core::account::Tally;
 use crate::core::snapshot::{Snapshot, State};
-use crate::units::{count, grouped, plural, size};
+use crate::units::{count, counted, grouped, size};
 
 /// What is short of the capacity by less than this share is full: a record that does not fit leaves some
 /// room.
@@ -98,11 +98,6 @@ fn of_bytes(part: u64, whole: u64) -> String {
         (_, v) => format!("{v:.0}"),
     };
     format!("{text} of {whole_text}")
-}
-
-/// So many of a thing.
-pub fn counted(number: u64, thing: &str) -> String {
-    format!("{} {}", grouped(number), plural(number, thing))
 }
 
 /// A time in few columns, cut.

@@ -90,7 +90,7 @@ pub use files::{Clash, Files, Role};
 pub use memory_limit::too_large;
 pub use signals::{die_by, hear_children, outlive_size_limit};
 pub use startup::StartError;
-pub use watchdog::{Watchdog, watched};
+pub use watchdog::{Watchdog, allow_signals, watch};
 
 /// How long to sleep where poll cannot be trusted: short for a person at the terminal in question,
 /// and a hundred wake-ups a second cost next to nothing.
@@ -137,7 +137,7 @@ impl RealSystem {
     /// Checks stdin and stdout, begins to hear signals, and makes ready to read `sources` in order
     /// and to write where `transfer` says. Pipes at either side may be grown to at most
     /// `pipe_bound` bytes, and never beyond 1 MiB. The clock starts. Where calls may hang
-    /// ([`may_hang`]), this is done under a `watch`.
+    /// ([`may_hang`]), this is done under a watchdog.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl RealSystem {
         patience: Patience,
         demand: Option<DemandSource>,
         files: &Files,
-        watch: Option<Arc<Watchdog>>,
+        watchdog: Option<Arc<Watchdog>>,
     ) -> Result<RealSystem, StartError> {
         let output = startup::check(&sources, &transfer.sink, files)?;
         let open_demand = |source: DemandSource| {
@@ -158,7 +158,7 @@ impl RealSystem {
             opened.map_err(|error| StartError::Demand(source.path.display().to_string(), error))
         };
         let demand = demand.map(open_demand).transpose()?;
-        let signals = Signals::listen(watch).map_err(|error| StartError::System {
+        let signals = Signals::listen(watchdog).map_err(|error| StartError::System {
             what: "listen for signals",
             error,
         })?;

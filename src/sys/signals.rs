@@ -40,23 +40,23 @@ pub(super) struct Signals {
     any: Arc<AtomicBool>,
     came: Vec<(Arc<AtomicBool>, Signal)>,
     pipe: Arc<OwnedFd>,
-    watch: Option<Arc<Watchdog>>,
+    watchdog: Option<Arc<Watchdog>>,
 }
 
 impl Signals {
-    /// Begins to listen, for the rest of the process, under a `watch` if there is one.
+    /// Begins to listen, for the rest of the process, under a watchdog if there is one.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub(super) fn listen(watch: Option<Arc<Watchdog>>) -> io::Result<Signals> {
+    pub(super) fn listen(watchdog: Option<Arc<Watchdog>>) -> io::Result<Signals> {
         let (pipe, their_end) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
         let ignored = ignored_at_start();
         let mut signals = Signals {
             any: Arc::default(),
             came: Vec::with_capacity(HEARD.len()),
             pipe: Arc::new(pipe),
-            watch,
+            watchdog,
         };
         for (number, meaning) in HEARD {
             // SIGUSR1 is always heard: its default is death, and ignoring it says nothing.
@@ -93,8 +93,8 @@ impl Signals {
             .find(|(flag, _)| flag.swap(false, Ordering::SeqCst))?;
         // There may be more.
         self.any.store(true, Ordering::SeqCst);
-        if let (Some(watch), Signal::Terminate(number)) = (&self.watch, signal) {
-            watch.took(*number);
+        if let (Some(watchdog), Signal::Terminate(number)) = (&self.watchdog, signal) {
+            watchdog.took(*number);
         }
         Some(*signal)
     }
@@ -118,27 +118,27 @@ impl Signals {
 
     /// The process is to end by a signal also while the loop hangs in a call.
     fn be_watched(&self) {
-        let Some(watch) = &self.watch else {
+        let Some(watchdog) = &self.watchdog else {
             return;
         };
         let ends = self.came.iter().filter_map(|(came, signal)| match signal {
             Signal::Terminate(number) => Some((*number, Arc::clone(came))),
             _ => None,
         });
-        watch.hears(ends.collect(), Arc::clone(&self.pipe));
+        watchdog.hears(ends.collect(), Arc::clone(&self.pipe));
     }
 
     /// The loop came back from what may last.
     pub(super) fn beat(&self) {
-        if let Some(watch) = &self.watch {
-            watch.beat();
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.beat();
         }
     }
 
     /// Waits, which a signal ends by [`Signals::pipe`].
     pub(super) fn wait<T>(&self, wait: impl FnOnce() -> T) -> T {
-        match &self.watch {
-            Some(watch) => watch.during(wait),
+        match &self.watchdog {
+            Some(watchdog) => watchdog.during(wait),
             None => wait(),
         }
     }

@@ -56,7 +56,10 @@ impl Commands {
             weight: weight(),
         };
         let their_desk = Arc::clone(&desk);
-        let end = End::of("commands", move || runner.run(&their_desk));
+        let end = End::of("commands", move || {
+            sys::allow_signals();
+            runner.run(&their_desk);
+        });
         let end = end.map_err(|error| StartError {
             what: "run commands".to_owned(),
             error,
