@@ -78,7 +78,8 @@ fn a_full_disk_is_a_write_error_that_tells_where() {
         let done = finish(command.spawn().unwrap(), &input).expect(1);
         let count = done.stdout.len();
         let line = format!(
-            "hwm: cannot write stdout: No space left on device (after {count} bytes of output)\n{{"
+            "hwm: cannot write stdout: No space left on device (after {} bytes of output)\n{{",
+            highwater::units::grouped(count as u64)
         );
         assert!(done.stderr.starts_with(&line), "{policy}: {}", done.stderr);
         assert!(count > 0 && input.starts_with(&done.stdout), "{policy}");
