@@ -21,6 +21,13 @@ pub const MARGIN: usize = 4 * 1024 * 1024;
 /// What the begin of the process takes, with the definition of the command line.
 const BEGIN: usize = MARGIN / 2;
 
+/// What the C library wants for the memory of a thread other than the first; with less, each piece takes a
+/// page, and a system call.
+const ARENA: usize = 160 * 1024 * 1024;
+
+/// What a piece may take, however small it is.
+const PAGE: usize = 4096;
+
 /// What is asked for at once on behalf of many small takers.
 const STEP: usize = MARGIN / 16;
 
@@ -37,6 +44,11 @@ pub fn may_be_taken(bytes: usize) -> bool {
 /// Whether the process can begin at all.
 pub fn is_enough_to_begin() -> bool {
     is_there(BEGIN)
+}
+
+/// Whether a thread other than the first can work with memory as that does.
+pub fn is_enough_for_a_thread() -> bool {
+    is_there(ARENA)
 }
 
 /// What is left, up to `most` bytes.
@@ -87,8 +99,9 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// Whether `bytes` more may be taken. What is given back does not count: asking again is cheap.
+    /// Whether a piece of `bytes` more may be taken. What is given back does not count: asking again is cheap.
     pub fn take(&mut self, bytes: usize) -> bool {
+        let bytes = bytes.max(PAGE);
         if bytes > self.left {
             if !may_be_taken(bytes.saturating_add(STEP)) {
                 self.left = 0;
@@ -125,7 +138,7 @@ mod tests {
         let mut allowance = Allowance::default();
         assert!(allowance.take(100));
         assert_eq!(allowance.left, STEP);
-        assert!(allowance.take(STEP));
+        assert!(allowance.take(STEP - PAGE) && allowance.take(1));
         assert_eq!(allowance.left, 0);
         assert!(allowance.take(1));
         assert_eq!(allowance.left, STEP);

@@ -20,6 +20,7 @@ use rustix::event::PollFlags;
 use super::bell::Bell;
 use super::poll::PollSet;
 use super::signals::die_by;
+use crate::memory;
 
 /// So long without a sign of life is too long. A write that waits for a slow disk takes less.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -56,9 +57,12 @@ struct Heard {
 pub(super) type Came = (i32, Arc<AtomicBool>);
 
 /// Does `work` in a thread of its own, and watches over it from this one, which must be the first of the
-/// process. Without a watch where no thread or descriptor is left: then only SIGKILL ends a process
-/// that hangs.
+/// process. Without a watch where no thread or descriptor is left, or little memory: then only SIGKILL ends
+/// a process that hangs.
 pub fn watched<T: Send>(work: impl FnOnce(Option<Arc<Watchdog>>) -> T + Send) -> T {
+    if !memory::is_enough_for_a_thread() {
+        return work(None);
+    }
     let Ok(bell) = Bell::new() else {
         return work(None);
     };
