@@ -21,6 +21,9 @@ pub const MARGIN: usize = 4 * 1024 * 1024;
 /// What the begin of the process takes, with the definition of the command line.
 const BEGIN: usize = MARGIN / 2;
 
+/// What a piece may take, however small it is.
+const PAGE: usize = 4096;
+
 /// What is asked for at once on behalf of many small takers.
 const STEP: usize = MARGIN / 16;
 
@@ -88,8 +91,9 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// Whether `bytes` more may be taken. What is given back does not count: asking again is cheap.
+    /// Whether a piece of `bytes` more may be taken. What is given back does not count: asking again is cheap.
     pub fn take(&mut self, bytes: usize) -> bool {
+        let bytes = bytes.max(PAGE);
         if bytes > self.left {
             if !may_be_taken(bytes.saturating_add(STEP)) {
                 self.left = 0;
@@ -126,7 +130,7 @@ mod tests {
         let mut allowance = Allowance::default();
         assert!(allowance.take(100));
         assert_eq!(allowance.left, STEP);
-        assert!(allowance.take(STEP));
+        assert!(allowance.take(STEP - PAGE) && allowance.take(1));
         assert_eq!(allowance.left, 0);
         assert!(allowance.take(1));
         assert_eq!(allowance.left, STEP);

@@ -273,7 +273,8 @@ fn an_output_over_its_limit_is_one_line_the_report_and_exit_1() {
         } else {
             "stdout"
         };
-        let line = format!("hwm: cannot write {name}: File too large (after 4096 bytes of output)");
+        let line =
+            format!("hwm: cannot write {name}: File too large (after 4,096 bytes of output)");
         let told: Vec<&str> = done
             .stderr
             .lines()
