@@ -79,12 +79,7 @@ fn a_full_disk_is_a_write_error_that_tells_where() {
         let count = done.stdout.len();
         let at = highwater::units::grouped(count as u64);
         let line = format!(
-<<<<<<< HEAD
             "hwm: cannot write stdout: No space left on device (after {at} bytes of output)\n{{"
-=======
-            "hwm: cannot write stdout: No space left on device (after {} bytes of output)\n{{",
-            highwater::units::grouped(count as u64)
->>>>>>> reports
         );
         assert!(done.stderr.starts_with(&line), "{policy}: {}", done.stderr);
         assert!(count > 0 && input.starts_with(&done.stdout), "{policy}");
