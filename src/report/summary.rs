@@ -42,11 +42,13 @@ pub fn of_losses(
     closing: &Closing,
     width: usize,
 ) -> Vec<String> {
-    // What a consumer that left did not take is no news in pv either.
+    // What a consumer that left did not take, or not read, is no news in pv either.
     let was_stopped =
         undelivered(snapshot).is_some() && snapshot.ending != Some(Ending::BrokenPipe);
     let stopped = was_stopped.then(|| first(snapshot, config, closing));
-    let lines = stopped.into_iter().chain(lost(snapshot, config, ""));
+    let mut read = snapshot.clone();
+    read.lost[Reason::Unread] = Tally::default();
+    let lines = stopped.into_iter().chain(lost(&read, config, ""));
     lines.map(|line| fitted(line, width)).collect()
 }
 

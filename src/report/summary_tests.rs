@@ -125,6 +125,19 @@ fn losses_are_in_bytes_where_records_are_not_counted() {
 }
 
 #[test]
+fn what_a_consumer_left_unread_that_ended_the_run_well_is_no_news_in_pvs_form() {
+    let mut left = run(1024, 0, Ending::EndOfInput);
+    left.input.bytes = 2048;
+    left.lost[Reason::Unread].bytes = 1024;
+    assert_eq!(last(&left).len(), 2);
+    let of_losses = |snapshot: &Snapshot| of_losses(snapshot, &config(), &Closing::default(), 80);
+    assert_eq!(of_losses(&left), [""; 0]);
+    left.lost[Reason::Oversize].bytes = 10;
+    left.input.bytes += 10;
+    assert_eq!(of_losses(&left).len(), 1);
+}
+
+#[test]
 fn a_piece_of_a_record_is_not_called_zero_records() {
     let mut snapshot = run(0, 0, Ending::EndOfInput);
     (snapshot.counts_records, snapshot.input.bytes) = (true, 100);
