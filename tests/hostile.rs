@@ -393,8 +393,15 @@ fn without_threads_errors_are_still_told() {
 fn open_to_all() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     std::fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_hwm"), home.path().join("hwm")).unwrap();
+    copy_program(env!("CARGO_BIN_EXE_hwm").as_ref(), &home.path().join("hwm"));
     home
+}
+
+/// By another process: who starts one at the same time in this one would hand down the copy, open for
+/// writing, and so it could not be run for a moment.
+fn copy_program(from: &Path, to: &Path) {
+    let done = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(done.success());
 }
 
 #[test]
@@ -525,7 +532,7 @@ fn without_pipe_memory_bytes_are_copied() {
     }
     let home = open_to_all();
     let holder = home.path().join("holder");
-    std::fs::copy(std::env::current_exe().unwrap(), &holder).unwrap();
+    copy_program(&std::env::current_exe().unwrap(), &holder);
     let mut holder = command(&AS_HOLDER)
         .arg(holder)
         .args(["hold_pipes", "--ignored", "--exact", "--nocapture"])
