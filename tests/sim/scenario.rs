@@ -133,10 +133,11 @@ impl Scenario {
                 .grants
                 .iter()
                 .any(|(_, asks)| matches!(asks, Asks::For(Grant::More(Amount::Bytes(_)))));
-        let page = setting.page.saturating_sub(20);
+        // With a mark, in one slot and in one write of eight pieces of memory.
+        let most = (setting.page.saturating_sub(20)).min(5 * self.chunk);
         let delimiter = config.delimiter;
         let mut records = setting.source.split(|byte| *byte == delimiter);
-        let is_short = records.all(|record| record.len() < page);
+        let is_short = records.all(|record| record.len() < most);
         let is_kind = faults.short == 0.0 && faults.ferry.is_none() && setting.tells_room;
         let is_kind = is_kind && setting.own_pipes.len() < 2;
         config.policy.is_lossy() && is_short && is_kind && !by_bytes && !asks_bytes
@@ -146,7 +147,10 @@ impl Scenario {
 /// What matters where a run is cut short, or goes on without a consumer.
 fn end_otherwise(dice: &mut Dice, scenario: &mut Scenario) {
     let Scenario {
-        config, setting, ..
+        config,
+        setting,
+        chunk,
+        ..
     } = scenario;
     config.idle_ok = config.idle_timeout.is_some() && dice.one_in(2);
     if dice.one_in(3) {
@@ -172,6 +176,7 @@ fn end_otherwise(dice: &mut Dice, scenario: &mut Scenario) {
         setting.faults.short = 0.0;
         setting.faults.ferry = None;
         setting.own_pipes.truncate(1);
+        *chunk = (*chunk).max(16);
         config.rate = None;
         config.on_demand = false;
         let delimiter = config.delimiter;
