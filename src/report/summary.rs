@@ -46,9 +46,7 @@ pub fn of_losses(
     let was_stopped =
         undelivered(snapshot).is_some() && snapshot.ending != Some(Ending::BrokenPipe);
     let stopped = was_stopped.then(|| first(snapshot, config, closing));
-    let mut read = snapshot.clone();
-    read.lost[Reason::Unread] = Tally::default();
-    let lines = stopped.into_iter().chain(lost(&read, config, ""));
+    let lines = stopped.into_iter().chain(lost(snapshot, config, ""));
     lines.map(|line| fitted(line, width)).collect()
 }
 
@@ -107,6 +105,9 @@ fn first(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> Vec<P
             parts.push(Part::text(30, time));
             parts.extend(rate(snapshot, config));
             parts.extend(verdict(snapshot));
+            let unread = left_unread(snapshot);
+            let told = unread.map(|unread| format!("; {} not read", bytes(unread.bytes)));
+            parts.extend(told.map(|told| Part::text(45, told)));
         }
     }
     for (number, thing, what) in [
@@ -135,6 +136,14 @@ fn cut_short(ending: Ending) -> Option<&'static str> {
 /// Whether what was lost for this reason was lost by the way in which the run ended.
 fn is_of_the_end(snapshot: &Snapshot, reason: Reason) -> bool {
     reason.is_of_the_end() && snapshot.ending.and_then(cut_short).is_some()
+}
+
+/// What a consumer that was offered everything went away without: what it did not want, as a rule, such as
+/// the padding of an archive.
+fn left_unread(snapshot: &Snapshot) -> Option<Tally> {
+    let is_all = snapshot.lost[Reason::BrokenPipe] == Tally::default();
+    let unread = snapshot.lost[Reason::Unread];
+    (unread != Tally::default() && is_all && snapshot.exit != Some(3)).then_some(unread)
 }
 
 /// What a run that was cut short left behind.
@@ -183,13 +192,15 @@ fn rate(snapshot: &Snapshot, config: &ReportConfig) -> Option<Part<'static>> {
 /// What held the data up for longest, where that is worth a word. Where records were lost it is never the
 /// producer: nobody has to send more slowly than it likes.
 fn verdict(snapshot: &Snapshot) -> Option<Part<'static>> {
-    let waited = snapshot.held_up().as_secs_f64();
-    let share = percent(waited, snapshot.elapsed.as_secs_f64());
-    let who = match snapshot.bottleneck {
+    let (mut slow, mut waited) = (snapshot.bottleneck, snapshot.held_up());
+    if slow == Bottleneck::Producer && snapshot.lost.total() != Tally::default() {
+        (slow, waited) = (Bottleneck::Consumer, snapshot.wait_output);
+    }
+    let share = percent(waited.as_secs_f64(), snapshot.elapsed.as_secs_f64());
+    let who = match slow {
         _ if share < NOTABLE => return None,
         Bottleneck::None => return None,
         Bottleneck::RateLimit => return Some(Part::text(50, " (held back by -L)")),
-        Bottleneck::Producer if snapshot.lost.total() != Tally::default() => return None,
         side => side.side(),
     };
     let part = Part::text(60, format!(" (the {who} was slow {share}% of the time)"));
@@ -201,6 +212,9 @@ fn verdict(snapshot: &Snapshot) -> Option<Part<'static>> {
 fn lost(snapshot: &Snapshot, config: &ReportConfig, so_far: &str) -> Option<Vec<Part<'static>>> {
     let mut lost: Vec<(Reason, Tally)> = snapshot.lost.by_reason().collect();
     lost.retain(|(reason, _)| !is_of_the_end(snapshot, *reason));
+    if left_unread(snapshot).is_some() {
+        lost.retain(|(reason, _)| *reason != Reason::Unread);
+    }
     let mut total = Tally::default();
     lost.iter().for_each(|(_, tally)| total += *tally);
     if lost.is_empty() {

@@ -125,16 +125,34 @@ fn losses_are_in_bytes_where_records_are_not_counted() {
 }
 
 #[test]
-fn what_a_consumer_left_unread_that_ended_the_run_well_is_no_news_in_pvs_form() {
+fn what_a_consumer_did_not_want_is_told_and_no_loss() {
     let mut left = run(1024, 0, Ending::EndOfInput);
     left.input.bytes = 2048;
     left.lost[Reason::Unread].bytes = 1024;
-    assert_eq!(last(&left).len(), 2);
+    let told = last(&left);
+    assert_eq!(told, ["hwm: 1.00 of 2.00KiB in 0.0s; 1.00KiB not read"]);
     let of_losses = |snapshot: &Snapshot| of_losses(snapshot, &config(), &Closing::default(), 80);
     assert_eq!(of_losses(&left), [""; 0]);
     left.lost[Reason::Oversize].bytes = 10;
     left.input.bytes += 10;
     assert_eq!(of_losses(&left).len(), 1);
+}
+
+#[test]
+fn after_a_loss_the_consumer_is_named_also_where_the_producer_was_waited_for_longer() {
+    let mut lossy = run(5 * MI, 10_000, Ending::EndOfInput);
+    lossy.lost[Reason::QueueFull].bytes = MI;
+    lossy.input.bytes += MI;
+    lossy.bottleneck = Bottleneck::Producer;
+    lossy.wait_input = Duration::from_secs(6);
+    lossy.wait_output = Duration::from_secs(3);
+    let told = last(&lossy)[0].clone();
+    assert!(
+        told.ends_with(" (the consumer was slow 30% of the time)"),
+        "{told}"
+    );
+    lossy.wait_output = Duration::ZERO;
+    assert!(!last(&lossy)[0].contains("slow"));
 }
 
 #[test]

@@ -62,7 +62,8 @@ impl Reporter for Listener {
         let account = snapshot.output.bytes + snapshot.lost.total().bytes + snapshot.held.bytes;
         assert_eq!(snapshot.input.bytes, account, "balance in a picture");
         if event == Event::Losing {
-            self.losing.push(snapshot.lost.total().bytes);
+            self.losing
+                .push(snapshot.lost.total().bytes - snapshot.lost[Reason::Unread].bytes);
         }
         self.events.push(event);
     }
@@ -695,7 +696,9 @@ impl Follower {
             assert!(*lost > self.lost, "exactness: a loss is told twice");
             (self.lost, self.untold) = (*lost, 0);
         }
-        if snapshot.lost.total().bytes > self.lost && !is_over {
+        // What a consumer that is gone left unread is told with the end.
+        let lost = snapshot.lost.total().bytes - snapshot.lost[Reason::Unread].bytes;
+        if lost > self.lost && !is_over {
             self.untold += 1;
         }
         assert!(self.untold <= 1, "exactness: a loss goes on untold");

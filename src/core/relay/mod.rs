@@ -540,7 +540,7 @@ impl Relay {
 
     /// Bytes that were lost so far.
     pub fn lost_bytes(&self) -> u64 {
-        self.lost_in_all().total().bytes
+        self.meter.lost.total().bytes
     }
 
     // ---- pictures ---------------------------------------------------------------------------

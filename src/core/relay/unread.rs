@@ -45,6 +45,11 @@ impl Relay {
         let text = text.map(|mut text| text.split_off(text.len() - text.len().min(bytes as usize)));
         let text = text.as_deref();
         self.unread = self.sent.unread(bytes, total, text);
+        // What others wrote into the pipe may stand where our marks were.
+        let (marks, records) = (&mut self.unread.marks, &mut self.unread.records);
+        marks.bytes = marks.bytes.min(self.meter.marks.bytes);
+        marks.records = marks.records.min(self.meter.marks.records);
+        records.bytes = records.bytes.min(self.meter.output.bytes);
         let lost = &mut self.unread.records;
         if lost.bytes == 0 || !self.counts_records {
             lost.records = 0;

@@ -126,8 +126,7 @@ impl Face {
             Amount::Records(records) => config.records.then_some(records),
         });
         let expected = expected.filter(|expected| *expected > 0);
-        let lost = Unit::of(config.records).number(snapshot.lost.total());
-        let done = transferred.saturating_add(lost);
+        let done = transferred.saturating_add(lost_on_the_way(snapshot, config, last));
         let share = expected.map(|expected| done as f64 * 100.0 / expected as f64);
         let elapsed = snapshot.elapsed.saturating_sub(self.begin);
         let figures = self
@@ -178,6 +177,14 @@ fn transferred(snapshot: &Snapshot, config: &ReportConfig, last: bool) -> u64 {
         false => taken(snapshot, config.records),
         true => Unit::of(config.records).number(snapshot.output),
     }
+}
+
+/// What will never come, and so is dealt with. What a run that was cut short left behind is not.
+fn lost_on_the_way(snapshot: &Snapshot, config: &ReportConfig, last: bool) -> u64 {
+    let reasons = snapshot.lost.by_reason();
+    let counted = reasons.filter(|(reason, _)| !(last && reason.is_of_the_end()));
+    let unit = Unit::of(config.records);
+    counted.fold(0, |sum, (_, lost)| sum.saturating_add(unit.number(lost)))
 }
 
 /// What the consumer has, in bytes or in records: what lies in its pipe, unread, is not there yet. How
