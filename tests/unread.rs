@@ -471,7 +471,9 @@ fn hand_over(words: &[&str], input: &[u8], folder: &Path) -> (Finished, u64) {
     assert_eq!(rustix::io::write(&writer, input), Ok(input.len()));
     drop(writer);
     let output = File::create(folder.join("out")).expect("a file");
-    let mut sink = Command::new("cat")
+    // It begins late, so that hwm has waited for it: only then it takes what more pipes may hold.
+    let mut sink = Command::new("sh")
+        .args(["-c", "sleep 0.2; exec cat"])
         .stdin(Stdio::piped())
         .stdout(output)
         .spawn()
@@ -510,6 +512,8 @@ fn what_was_taken_and_cannot_be_read_is_in_the_account() {
                 &inject,
                 env!("CARGO_BIN_EXE_hwm"),
                 "-l",
+                "-B",
+                "300k",
                 "--report",
                 "json",
             ],
