@@ -215,6 +215,10 @@ fn lost(snapshot: &Snapshot, config: &ReportConfig, so_far: &str) -> Option<Vec<
     if left_unread(snapshot).is_some() {
         lost.retain(|(reason, _)| *reason != Reason::Unread);
     }
+    if !so_far.is_empty() {
+        // A run that is being stopped tells at its end what it did not deliver.
+        lost.retain(|(reason, _)| !matches!(reason, Reason::Shutdown | Reason::Unread));
+    }
     let mut total = Tally::default();
     lost.iter().for_each(|(_, tally)| total += *tally);
     if lost.is_empty() {

@@ -156,6 +156,18 @@ fn after_a_loss_the_consumer_is_named_also_where_the_producer_was_waited_for_lon
 }
 
 #[test]
+fn what_a_run_that_is_being_stopped_has_not_delivered_is_no_loss_that_goes_on() {
+    let mut stopping = run(5 * MI, 10_000, Ending::EndOfInput);
+    stopping.ending = None;
+    stopping.lost[Reason::Shutdown].bytes = MI;
+    stopping.lost[Reason::Unread].bytes = MI;
+    assert_eq!(loss(&stopping, &config(), WIDEST), None);
+    stopping.lost[Reason::QueueFull].bytes = 5;
+    let told = loss(&stopping, &config(), WIDEST).unwrap();
+    assert!(told.starts_with("hwm: LOST 5 B in "), "{told}");
+}
+
+#[test]
 fn a_piece_of_a_record_is_not_called_zero_records() {
     let mut snapshot = run(0, 0, Ending::EndOfInput);
     (snapshot.counts_records, snapshot.input.bytes) = (true, 100);
