@@ -52,6 +52,8 @@ const MOST_LEFT: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Share {
     is_generous: bool,
+    /// Some of what has grown is still larger than it was: it held something when it was to be given back.
+    is_owing: bool,
     /// When the window began, and what had come and gone in all then.
     began: Duration,
     came: u64,
@@ -79,6 +81,7 @@ impl Share {
     pub(super) fn new() -> Share {
         Share {
             is_generous: false,
+            is_owing: false,
             began: Duration::ZERO,
             came: 0,
             went: 0,
@@ -95,39 +98,44 @@ impl Share {
         let recent = came - self.came;
         self.is_quiet = recent == 0 && went == self.went;
         self.is_at_rest &= self.is_quiet;
-        if !self.is_generous && recent < WORTH || self.is_at_rest {
+        let is_worth_it = recent >= WORTH;
+        if !self.takes() && !is_worth_it || self.is_at_rest {
             return Turn::Nothing;
         }
         let now = now();
         let is_over = now >= self.began.saturating_add(WINDOW);
-        let is_worth_it = recent >= WORTH;
         if is_over {
             (self.began, self.came, self.went) = (now, came, went);
         }
         match (self.is_generous, is_over) {
             // Where the window is over, what came may have taken an hour.
-            (false, false) if now >= self.refused_until => Turn::Grow,
-            (true, true) if !is_worth_it => Turn::GiveBack,
+            (false, false) if is_worth_it && now >= self.refused_until => Turn::Grow,
+            (_, true) if self.takes() && !is_worth_it => Turn::GiveBack,
             _ => Turn::Nothing,
         }
     }
 
     /// When the next [`Share::turn`] may say that there is something to give back.
     pub(super) fn due(&self) -> Option<Duration> {
-        let is_due = self.is_generous && !self.is_at_rest;
+        let is_due = self.takes() && !self.is_at_rest;
         is_due.then(|| self.began.saturating_add(WINDOW))
+    }
+
+    /// Whether there may be something to give back.
+    fn takes(&self) -> bool {
+        self.is_generous || self.is_owing
     }
 
     /// Pipes may be large from now on.
     pub(super) fn grew(&mut self) {
-        self.is_generous = true;
+        (self.is_generous, self.is_owing) = (true, false);
         self.is_at_rest = false;
     }
 
     /// What could be given back was: all, or what did not hold anything. Where something moved lately, its
     /// reader may be about to empty the rest: then it is tried once more.
     pub(super) fn gave_back(&mut self, all: bool) {
-        self.is_generous = !all;
+        (self.is_generous, self.is_owing) = (false, !all);
         self.is_at_rest = self.is_quiet;
     }
 
@@ -353,6 +361,24 @@ mod tests {
         assert_eq!(share.turn(WORTH, WORTH, || 10 * SECOND), Turn::GiveBack);
         share.gave_back(false);
         assert_eq!(share.due(), None, "nothing moves: it sleeps");
+    }
+
+    #[test]
+    fn pipes_grow_again_though_not_all_were_given_back() {
+        let mut share = Share::new();
+        assert_eq!(share.turn(WORTH, 0, || Duration::ZERO), Turn::Grow);
+        share.grew();
+        assert!(share.may_try(Duration::ZERO));
+        assert_eq!(share.turn(WORTH, 1, || SECOND), Turn::Nothing);
+        assert_eq!(share.turn(WORTH, 1, || 2 * SECOND), Turn::GiveBack);
+        share.gave_back(false);
+        assert!(!share.may_try(2 * SECOND), "nothing else grows meanwhile");
+        let soon = 2 * SECOND + SECOND / 2;
+        assert_eq!(share.turn(2 * WORTH - 1, 1, || soon), Turn::Nothing);
+        assert_eq!(share.turn(2 * WORTH, 1, || soon), Turn::Grow);
+        share.grew();
+        assert_eq!(share.turn(2 * WORTH, 1, || soon), Turn::Nothing, "they are");
+        assert_eq!(share.due(), Some(3 * SECOND));
     }
 
     #[test]
