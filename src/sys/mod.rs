@@ -559,6 +559,10 @@ impl System for RealSystem {
         self.signals.settle();
     }
 
+    fn during(&mut self, wait: &mut dyn FnMut()) {
+        self.signals.wait(wait);
+    }
+
     fn leave_files(&mut self) -> bool {
         self.sources.leave_files()
     }
