@@ -6,6 +6,7 @@ mod common;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -349,6 +350,34 @@ fn a_signal_that_a_hung_run_cannot_hear_does_not_make_it_spin() {
     assert!(u128::from(spent) * 10 < lasted, "{spent} of {lasted}");
     fuse.release();
     assert!(finish(child, b"").expect(0).stdout == data);
+}
+
+#[test]
+fn a_served_file_is_not_read_on_either() {
+    let data = log(200_000);
+    let wanted = Wanted {
+        data: data.clone(),
+        ..Wanted::default()
+    };
+    let Some(fuse) = Fuse::mount(wanted) else {
+        return;
+    };
+    let name = fuse.file();
+    let arguments = ["-q", "--drain-timeout", "1h", "-B", "100000"];
+    // Nor is the next one opened.
+    let mut named = hwm(&arguments);
+    named.args([&name, &name]);
+    for mut command in [named, redirected("<", &name, &arguments)] {
+        let mut child = command.spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut came = vec![0; 1000];
+        stdout.read_exact(&mut came).unwrap();
+        signal(&child, TERM);
+        stdout.read_to_end(&mut came).unwrap();
+        assert_eq!(wait(&mut child).signal(), Some(TERM));
+        assert!(came.len() < data.len(), "all of it came");
+        assert!(data.starts_with(&came), "what was held is written");
+    }
 }
 
 #[test]
