@@ -6,14 +6,17 @@ mod common;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use common::fuse::{Call, Fuse, Trouble, Wanted};
 use common::{Finished, can, command, finish, hwm, log, run, signal, skipped, wait, wait_until};
 use highwater::units::grouped;
 use rustix::io::Errno;
 
+const USR1: i32 = 10;
 const TERM: i32 = 15;
 
 fn text(path: &Path) -> &str {
@@ -242,7 +245,7 @@ fn hangs(call: Call, after: u64, trouble: Trouble) -> Wanted {
 fn ends_by_signal(mut child: Child, fuse: &Fuse, what: &str) -> Finished {
     wait_until(what, || fuse.is_in_trouble());
     // It is in the call, or about to be.
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(100));
     assert!(child.try_wait().unwrap().is_none(), "{what}");
     signal(&child, TERM);
     let stdin = child.stdin.take();
@@ -318,6 +321,62 @@ fn a_hang_that_ends_is_no_end() {
         signal(&child, 10);
         fuse.release();
         assert!(finish(child, b"").expect(0).stdout == data, "{call:?}");
+    }
+}
+
+/// What the process has taken of a processor so far, in hundredths of a second.
+fn taken(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let numbers = fields.split(' ').skip(12).take(2);
+    numbers.map(|number| number.parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn a_signal_that_a_hung_run_cannot_hear_does_not_make_it_spin() {
+    let wanted = hangs(Call::Open, 0, Trouble::Busy);
+    let data = wanted.data.clone();
+    let Some(fuse) = Fuse::mount(wanted) else {
+        return;
+    };
+    let child = hwm(&["-q", text(&fuse.file())]).spawn().unwrap();
+    wait_until("hangs", || fuse.is_in_trouble());
+    signal(&child, USR1);
+    std::thread::sleep(Duration::from_millis(300));
+    let (before, began) = (taken(child.id()), Instant::now());
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = taken(child.id()) - before;
+    let lasted = began.elapsed().as_millis() / 10;
+    assert!(u128::from(spent) * 10 < lasted, "{spent} of {lasted}");
+    fuse.release();
+    assert!(finish(child, b"").expect(0).stdout == data);
+}
+
+#[test]
+fn a_served_file_is_not_read_on_either() {
+    let data = log(200_000);
+    let wanted = Wanted {
+        data: data.clone(),
+        ..Wanted::default()
+    };
+    let Some(fuse) = Fuse::mount(wanted) else {
+        return;
+    };
+    let name = fuse.file();
+    let arguments = ["-q", "--drain-timeout", "1h", "-B", "100000"];
+    // Nor is the next one opened.
+    let mut named = hwm(&arguments);
+    named.args([&name, &name]);
+    for mut command in [named, redirected("<", &name, &arguments)] {
+        let mut child = command.spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut came = vec![0; 1000];
+        stdout.read_exact(&mut came).unwrap();
+        signal(&child, TERM);
+        stdout.read_to_end(&mut came).unwrap();
+        assert_eq!(wait(&mut child).signal(), Some(TERM));
+        assert!(came.len() < data.len(), "all of it came");
+        assert!(data.starts_with(&came), "what was held is written");
     }
 }
 

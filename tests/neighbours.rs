@@ -27,6 +27,13 @@ fn waits(process: u32) -> String {
     line.expect("a count").to_owned()
 }
 
+fn pipe_ends(process: u32) -> usize {
+    let fds = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    fds.flatten()
+        .filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.starts_with("pipe:")))
+        .count()
+}
+
 #[test]
 fn pipes_grow_for_a_dense_stream_and_an_idle_process_gives_them_back_and_sleeps() {
     let grows = |_| fcntl_setpipe_size(&std::io::pipe().unwrap().1, 1 << 20).is_ok();
@@ -49,13 +56,37 @@ fn pipes_grow_for_a_dense_stream_and_an_idle_process_gives_them_back_and_sleeps(
         (size(&feed), size(&out)) == (USUAL, USUAL)
     });
     // Its own ones too: what is left are those of a process that has moved nothing yet.
-    let pipes = || {
-        let of = format!("/proc/{}/fd", child.id());
-        let fds = fs::read_dir(of).unwrap().flatten();
-        fds.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.starts_with("pipe:")))
-            .count()
-    };
-    assert!(pipes() <= 10, "{} pipe ends", pipes());
+    let pipes = pipe_ends(child.id());
+    assert!(pipes <= 10, "{pipes} pipe ends");
+    let before = waits(child.id());
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(waits(child.id()), before, "it wakes up for nothing");
+    drop((feed, out));
+    finish(child, b"");
+}
+
+#[test]
+fn pipes_that_were_full_when_it_was_time_are_given_back_when_they_are_emptied() {
+    let grows = |_| fcntl_setpipe_size(&std::io::pipe().unwrap().1, 1 << 20).is_ok();
+    if !(0..40).all(grows) {
+        return skipped("the user's pipe pages are used up");
+    }
+    const SENT: usize = 3_000_000;
+    let (stdin, mut feed) = std::io::pipe().unwrap();
+    let (mut out, stdout) = std::io::pipe().unwrap();
+    let child = hwm(&["-q"]).stdin(stdin).stdout(stdout).spawn().unwrap();
+    feed.write_all(&vec![b'x'; SENT]).unwrap();
+    let mut before = String::new();
+    wait_until("it sleeps before a consumer that takes nothing", || {
+        std::thread::sleep(Duration::from_millis(1_500));
+        let now = waits(child.id());
+        std::mem::replace(&mut before, now.clone()) == now
+    });
+    assert!(size(&out) > USUAL, "it has not grown");
+    out.read_exact(&mut vec![0; SENT]).unwrap();
+    wait_until("all are given back", || {
+        (size(&feed), size(&out)) == (USUAL, USUAL) && pipe_ends(child.id()) <= 10
+    });
     let before = waits(child.id());
     std::thread::sleep(Duration::from_millis(2_500));
     assert_eq!(waits(child.id()), before, "it wakes up for nothing");

@@ -66,6 +66,11 @@ pub trait System {
     /// judged what somebody else did who may have got the same one.
     fn settle_signals(&mut self) {}
 
+    /// Does something that takes its time, but ends: meanwhile the loop is not taken for one that hangs.
+    fn during(&mut self, wait: &mut dyn FnMut()) {
+        wait();
+    }
+
     /// The run is about to be cut short: no regular file is opened any more. Returns whether what is being
     /// read may be read on, for it is none.
     fn leave_files(&mut self) -> bool {

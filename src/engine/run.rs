@@ -169,7 +169,8 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             snapshot.exit = Some(exit.as_shell());
             self.say_write_failed(&error);
         }
-        self.reporter.finish(&snapshot);
+        let reporter = self.reporter;
+        self.system.during(&mut || reporter.finish(&snapshot));
         exit
     }
 
@@ -636,6 +637,8 @@ mod tests {
         now: Duration,
         read: usize,
         comes: bool,
+        /// How often something lasted that is no hang.
+        lasted: usize,
     }
 
     impl System for SlowDisk {
@@ -698,6 +701,10 @@ mod tests {
             Ok(())
         }
         fn suspend(&mut self) {}
+        fn during(&mut self, wait: &mut dyn FnMut()) {
+            wait();
+            self.lasted += 1;
+        }
     }
 
     /// Hears the last word.
@@ -736,6 +743,7 @@ mod tests {
             chart: None,
         };
         run(&relay, &report, &mut disk, &mut ear);
+        assert_eq!(disk.lasted, 1, "the last word");
         let summary = ear.0.unwrap();
         assert_eq!(summary.output.bytes, 2);
         assert_eq!(summary.elapsed, disk.now);

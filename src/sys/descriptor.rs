@@ -45,18 +45,20 @@ impl Kind {
             FileType::Fifo => Kind::Pipe,
             FileType::Socket => Kind::Socket,
             FileType::Directory => Kind::Directory,
-            FileType::BlockDevice => Kind::File,
-            FileType::RegularFile if is_local(fd) => Kind::File,
-            FileType::RegularFile => Kind::ServedFile,
+            FileType::RegularFile if !is_local(fd) => Kind::ServedFile,
+            _ if is_file(&stat) => Kind::File,
             FileType::CharacterDevice => Kind::of_device(fd, &stat),
             _ => Kind::Other,
         })
     }
 
+    /// As [`is_file`].
+    pub(super) fn is_file(self) -> bool {
+        matches!(self, Kind::File | Kind::ServedFile)
+    }
+
     fn of_device(fd: BorrowedFd<'_>, stat: &Stat) -> Kind {
         match (major(stat.st_rdev), minor(stat.st_rdev)) {
-            // null, zero, full, random, urandom
-            (1, 3 | 5 | 7 | 8 | 9) => Kind::File,
             // The multiplexer of pseudoterminals: opened again, it would be another terminal.
             (5, 2) => Kind::Other,
             // One that hung up answers every question by EIO, which no other device does.
@@ -65,6 +67,18 @@ impl Kind {
                 Err(_) => Kind::Other,
             },
         }
+    }
+}
+
+/// Whether what is there is all that comes: no producer is at the other end who could be heard out.
+pub(super) fn is_file(stat: &Stat) -> bool {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile | FileType::BlockDevice => true,
+        // null, zero, full, random, urandom
+        FileType::CharacterDevice => {
+            major(stat.st_rdev) == 1 && matches!(minor(stat.st_rdev), 3 | 5 | 7 | 8 | 9)
+        }
+        _ => false,
     }
 }
 

@@ -192,6 +192,13 @@ impl ReadFerry {
         }
     }
 
+    /// That will be read anew.
+    pub(super) fn forget_rest(&mut self) {
+        if let Reading::Ashore { taken, filled, .. } = &mut self.state {
+            *taken = *filled;
+        }
+    }
+
     /// Whether a read is under way or its end not yet noticed.
     pub(super) fn is_away(&self) -> bool {
         matches!(self.state, Reading::Away)

@@ -318,17 +318,33 @@ impl Input {
         }
     }
 
-    /// Whether it waits for nobody.
+    /// As [`super::descriptor::is_file`].
     pub(super) fn is_file(&self) -> bool {
-        self.kind == Kind::File
+        self.kind.is_file()
     }
 
     /// The last `bytes` bytes that were read are there for the next reader of this description, where it
     /// has a place to go back to.
-    pub(super) fn put_back(&self, bytes: usize) {
-        if self.kind == Kind::File {
-            // Refused by what has none, as a memory device.
-            let _ = rustix::fs::seek(&self.fd, SeekFrom::Current(-(bytes as i64)));
+    pub(super) fn put_back(&mut self, bytes: usize) {
+        if !self.is_file() {
+            return;
+        }
+        let rest = match &self.way {
+            // The position is the helper's while it reads, and asking for it would wait for that.
+            Way::Ferry(ferry) if ferry.is_away() => return,
+            Way::Ferry(ferry) => ferry.rest().len(),
+            _ => 0,
+        };
+        // Refused by what has none, as a memory device.
+        let back = SeekFrom::Current(-((bytes + rest) as i64));
+        if rustix::fs::seek(&self.fd, back).is_err() {
+            return;
+        }
+        if let Way::Ferry(ferry) = &mut self.way {
+            ferry.forget_rest();
+        }
+        if let Some(indirect) = &self.indirect {
+            indirect.follow(self.fd.as_fd());
         }
     }
 
@@ -373,6 +389,33 @@ mod tests {
         input
             .watched()
             .is_none_or(|(fd, events)| look(fd, events).intersects(NEWS))
+    }
+
+    #[test]
+    fn what_a_helper_read_too_much_is_there_for_the_next_reader() {
+        let mut file = std::fs::File::open("/proc/version").unwrap();
+        let mut input = Input::over(file.try_clone().unwrap().into()).unwrap();
+        assert_eq!(input.kind, Kind::ServedFile);
+        // The helper reads ten bytes, of which it keeps six or none.
+        let taken = match input.read(&mut [0; 10]) {
+            Ok(taken) => taken,
+            Err(errno) => {
+                assert_eq!(errno, Errno::AGAIN);
+                readable(input.watched().unwrap().0);
+                input.read(&mut [0; 4]).unwrap()
+            }
+        };
+        input.put_back(1);
+        let position = file.stream_position().unwrap();
+        assert_eq!(position, taken as u64 - 1);
+        // It forgot them, and reads them anew.
+        assert_eq!(input.ahead(), Ahead::Nothing);
+        file.rewind().unwrap();
+        let mut begin = [0; 3];
+        while input.read(&mut begin) == Err(Errno::AGAIN) {
+            readable(input.watched().unwrap().0);
+        }
+        assert!(std::fs::read("/proc/version").unwrap().starts_with(&begin));
     }
 
     /// The same story for every way of reading something with two ends.

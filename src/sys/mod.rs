@@ -233,7 +233,8 @@ impl RealSystem {
     /// Takes large pipes for a stream that is worth them, and gives them back when it no longer is.
     fn mind_pipes(&mut self) {
         let (clock, bound) = (&self.clock, self.pipe_bound);
-        match self.share.turn(self.flows.input.total(), || clock.now()) {
+        let (came, went) = (self.flows.input.total(), self.flows.output.total());
+        match self.share.turn(came, went, || clock.now()) {
             Turn::Nothing => {}
             Turn::Grow => {
                 self.share.grew();
@@ -556,6 +557,10 @@ impl System for RealSystem {
 
     fn settle_signals(&mut self) {
         self.signals.settle();
+    }
+
+    fn during(&mut self, wait: &mut dyn FnMut()) {
+        self.signals.wait(wait);
     }
 
     fn leave_files(&mut self) -> bool {

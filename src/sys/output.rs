@@ -427,7 +427,7 @@ impl Output {
     /// only this tells that there was no room for what was accepted.
     pub(super) fn close(self) -> io::Result<()> {
         let closed = nix::unistd::close(self.fd);
-        let is_told = !self.has_failed && matches!(self.kind, Kind::File | Kind::ServedFile);
+        let is_told = !self.has_failed && self.kind.is_file();
         closed
             .map_err(|errno| Errno::from_raw_os_error(errno as i32))
             .or_else(|errno| if is_told { Err(errno) } else { Ok(()) })

@@ -52,10 +52,15 @@ const MOST_LEFT: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Share {
     is_generous: bool,
-    /// When the window began, and what had come in all then.
+    /// Some of what has grown is still larger than it was: it held something when it was to be given back.
+    is_owing: bool,
+    /// When the window began, and what had come and gone in all then.
     began: Duration,
     came: u64,
-    /// What could be given back was, and nothing has come since.
+    went: u64,
+    /// Nothing came or went in the window so far.
+    is_quiet: bool,
+    /// What could be given back was, behind a quiet window, and nothing has moved since.
     is_at_rest: bool,
     /// No more than there was before then, and how long the pause after that is.
     refused_until: Duration,
@@ -76,8 +81,11 @@ impl Share {
     pub(super) fn new() -> Share {
         Share {
             is_generous: false,
+            is_owing: false,
             began: Duration::ZERO,
             came: 0,
+            went: 0,
+            is_quiet: false,
             is_at_rest: false,
             refused_until: Duration::ZERO,
             pause: FIRST_PAUSE,
@@ -85,43 +93,50 @@ impl Share {
         }
     }
 
-    /// So many bytes have come so far.
-    pub(super) fn turn(&mut self, came: u64, now: impl Fn() -> Duration) -> Turn {
+    /// So many bytes have come so far, and so many went.
+    pub(super) fn turn(&mut self, came: u64, went: u64, now: impl Fn() -> Duration) -> Turn {
         let recent = came - self.came;
-        self.is_at_rest &= recent == 0;
-        if !self.is_generous && recent < WORTH || self.is_at_rest {
+        self.is_quiet = recent == 0 && went == self.went;
+        self.is_at_rest &= self.is_quiet;
+        let is_worth_it = recent >= WORTH;
+        if !self.takes() && !is_worth_it || self.is_at_rest {
             return Turn::Nothing;
         }
         let now = now();
         let is_over = now >= self.began.saturating_add(WINDOW);
-        let is_worth_it = recent >= WORTH;
         if is_over {
-            (self.began, self.came) = (now, came);
+            (self.began, self.came, self.went) = (now, came, went);
         }
         match (self.is_generous, is_over) {
             // Where the window is over, what came may have taken an hour.
-            (false, false) if now >= self.refused_until => Turn::Grow,
-            (true, true) if !is_worth_it => Turn::GiveBack,
+            (false, false) if is_worth_it && now >= self.refused_until => Turn::Grow,
+            (_, true) if self.takes() && !is_worth_it => Turn::GiveBack,
             _ => Turn::Nothing,
         }
     }
 
     /// When the next [`Share::turn`] may say that there is something to give back.
     pub(super) fn due(&self) -> Option<Duration> {
-        let is_due = self.is_generous && !self.is_at_rest;
+        let is_due = self.takes() && !self.is_at_rest;
         is_due.then(|| self.began.saturating_add(WINDOW))
+    }
+
+    /// Whether there may be something to give back.
+    fn takes(&self) -> bool {
+        self.is_generous || self.is_owing
     }
 
     /// Pipes may be large from now on.
     pub(super) fn grew(&mut self) {
-        self.is_generous = true;
+        (self.is_generous, self.is_owing) = (true, false);
         self.is_at_rest = false;
     }
 
-    /// What could be given back was: all, or what did not hold anything.
+    /// What could be given back was: all, or what did not hold anything. Where something moved lately, its
+    /// reader may be about to empty the rest: then it is tried once more.
     pub(super) fn gave_back(&mut self, all: bool) {
-        self.is_generous = !all;
-        self.is_at_rest = true;
+        (self.is_generous, self.is_owing) = (false, !all);
+        self.is_at_rest = self.is_quiet;
     }
 
     /// Whether more pipes may be large: [`Share::leaves_enough`] must be asked when they are.
@@ -287,7 +302,7 @@ mod tests {
     #[test]
     fn a_stream_is_worth_large_pipes_while_it_is_dense() {
         let mut share = Share::new();
-        let at = |share: &mut Share, ms, came| share.turn(came, || Duration::from_millis(ms));
+        let at = |share: &mut Share, ms, came| share.turn(came, 0, || Duration::from_millis(ms));
         assert_eq!(at(&mut share, 5, WORTH - 1), Turn::Nothing);
         assert_eq!(share.due(), None, "no timer");
         assert_eq!(at(&mut share, 10, WORTH), Turn::Grow);
@@ -308,23 +323,62 @@ mod tests {
         let mut share = Share::new();
         for hour in 1..100 {
             let now = hour * 3600 * SECOND;
-            assert_eq!(share.turn(u64::from(hour) * WORTH, || now), Turn::Nothing);
+            assert_eq!(
+                share.turn(u64::from(hour) * WORTH, 0, || now),
+                Turn::Nothing
+            );
         }
         let now = 99 * 3600 * SECOND + SECOND / 2;
-        assert_eq!(share.turn(100 * WORTH, || now), Turn::Grow);
+        assert_eq!(share.turn(100 * WORTH, 0, || now), Turn::Grow);
     }
 
     #[test]
     fn what_could_not_be_given_back_is_tried_again_when_something_has_come() {
         let mut share = Share::new();
-        assert_eq!(share.turn(WORTH, || Duration::ZERO), Turn::Grow);
+        assert_eq!(share.turn(WORTH, 0, || Duration::ZERO), Turn::Grow);
         share.grew();
-        assert_eq!(share.turn(WORTH, || SECOND), Turn::Nothing);
-        assert_eq!(share.turn(WORTH, || 2 * SECOND), Turn::GiveBack);
+        assert_eq!(share.turn(WORTH, 0, || SECOND), Turn::Nothing);
+        assert_eq!(share.turn(WORTH, 0, || 2 * SECOND), Turn::GiveBack);
         share.gave_back(false);
         assert_eq!(share.due(), None, "an idle process sleeps");
-        assert_eq!(share.turn(WORTH, || 9 * SECOND), Turn::Nothing);
-        assert_eq!(share.turn(WORTH + 1, || 9 * SECOND), Turn::GiveBack);
+        assert_eq!(share.turn(WORTH, 0, || 9 * SECOND), Turn::Nothing);
+        assert_eq!(share.turn(WORTH + 1, 0, || 9 * SECOND), Turn::GiveBack);
+    }
+
+    #[test]
+    fn what_could_not_be_given_back_is_tried_again_when_something_went() {
+        let mut share = Share::new();
+        assert_eq!(share.turn(WORTH, 0, || Duration::ZERO), Turn::Grow);
+        share.grew();
+        assert_eq!(share.turn(WORTH, 0, || SECOND), Turn::Nothing);
+        assert_eq!(share.turn(WORTH, 0, || 2 * SECOND), Turn::GiveBack);
+        share.gave_back(false);
+        assert_eq!(share.due(), None);
+        // A full pipe went on; what left us last is in it still.
+        assert_eq!(share.turn(WORTH, WORTH, || 9 * SECOND), Turn::GiveBack);
+        share.gave_back(false);
+        assert_eq!(share.due(), Some(10 * SECOND));
+        assert_eq!(share.turn(WORTH, WORTH, || 10 * SECOND), Turn::GiveBack);
+        share.gave_back(false);
+        assert_eq!(share.due(), None, "nothing moves: it sleeps");
+    }
+
+    #[test]
+    fn pipes_grow_again_though_not_all_were_given_back() {
+        let mut share = Share::new();
+        assert_eq!(share.turn(WORTH, 0, || Duration::ZERO), Turn::Grow);
+        share.grew();
+        assert!(share.may_try(Duration::ZERO));
+        assert_eq!(share.turn(WORTH, 1, || SECOND), Turn::Nothing);
+        assert_eq!(share.turn(WORTH, 1, || 2 * SECOND), Turn::GiveBack);
+        share.gave_back(false);
+        assert!(!share.may_try(2 * SECOND), "nothing else grows meanwhile");
+        let soon = 2 * SECOND + SECOND / 2;
+        assert_eq!(share.turn(2 * WORTH - 1, 1, || soon), Turn::Nothing);
+        assert_eq!(share.turn(2 * WORTH, 1, || soon), Turn::Grow);
+        share.grew();
+        assert_eq!(share.turn(2 * WORTH, 1, || soon), Turn::Nothing, "they are");
+        assert_eq!(share.due(), Some(3 * SECOND));
     }
 
     #[test]
@@ -334,7 +388,7 @@ mod tests {
         share.left = Some((1 << 20, 3 << 30));
         assert!(!share.leaves_enough(Duration::ZERO));
         assert_eq!(share.refused_until, SECOND);
-        assert_eq!(share.turn(WORTH, || SECOND / 2), Turn::Nothing);
+        assert_eq!(share.turn(WORTH, 0, || SECOND / 2), Turn::Nothing);
         assert!(!share.leaves_enough(SECOND));
         assert_eq!(share.refused_until, 3 * SECOND);
         share.left = Some((0, LARGEST_PIPE));

@@ -9,13 +9,13 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::rc::Rc;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::config::{SkipErrors, Source};
 use crate::engine::{Read, SourceError, Splice};
 
-use super::descriptor::duplicate;
+use super::descriptor::{self, duplicate};
 use super::files::{Files, Role};
 use super::input::{Ahead, Input};
 use super::kept::Kept;
@@ -342,16 +342,13 @@ impl Sources {
     }
 }
 
-/// Whether this source waits for nobody: then nobody writes to it who could be heard out.
+/// As [`descriptor::is_file`], before it is opened.
 fn is_file(source: &Source) -> bool {
     let stat = match source {
         Source::Stdin => rustix::fs::fstat(rustix::stdio::stdin()),
         Source::File(path) => rustix::fs::stat(path),
     };
-    stat.is_ok_and(|stat| {
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        kind.is_file() || kind.is_block_device()
-    })
+    stat.is_ok_and(|stat| descriptor::is_file(&stat))
 }
 
 /// What is told of a region that was skipped.

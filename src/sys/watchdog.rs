@@ -131,11 +131,14 @@ impl Watchdog {
     fn watch(&self) {
         loop {
             self.wait();
-            if let Some(signal) = self.unobeyed()
-                && self.stands_still()
-            {
-                die_by(signal);
-                std::process::exit(128 + signal);
+            match self.unobeyed() {
+                Some(signal) if self.stands_still() => {
+                    die_by(signal);
+                    std::process::exit(128 + signal);
+                }
+                Some(_) => {}
+                // Another signal came. The pipe tells of it until the loop empties that, which hangs perhaps.
+                None => thread::sleep(PATIENCE / LOOKS),
             }
         }
     }
