@@ -588,6 +588,10 @@ impl System for RealSystem {
         output.map_or(most, |output| output.room(most))
     }
 
+    fn takes_more(&mut self) -> bool {
+        self.output.as_ref().is_some_and(Output::takes_more)
+    }
+
     fn output_unread(&mut self) -> u64 {
         self.output.as_ref().map_or(0, Output::untaken)
     }

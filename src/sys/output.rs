@@ -421,6 +421,11 @@ impl Output {
         Ok(())
     }
 
+    /// Whether a write that took a part would take more at once.
+    pub(super) fn takes_more(&self) -> bool {
+        matches!(&self.way, Way::Ferry(ferry) if ferry.takes_more())
+    }
+
     /// Whether a write never came back: so may nothing else that is asked of it.
     pub(super) fn hangs(&self) -> bool {
         matches!(&self.way, Way::Ferry(ferry) if ferry.is_away())
