@@ -144,6 +144,49 @@ fn what_cannot_be_drained_in_time_is_counted_as_shutdown() {
     assert_eq!(account.count("out_bytes"), stdout.len() as u64);
 }
 
+/// A consumer that kept up, so that what it got was not copied, and then stalls until the end.
+#[test]
+fn no_record_is_torn_when_a_stalled_consumer_is_given_up() {
+    std::thread::scope(|scope| {
+        for policy in [&["block", "-l"][..], &["drop-oldest"], &["drop-newest"]] {
+            scope.spawn(move || {
+                for length in [2100, 3000, 2100, 3000, 100].repeat(4) {
+                    let got = got_of_one_that_stalls(policy, length);
+                    let torn = got.len() % length;
+                    assert_eq!(torn, 0, "{policy:?}: of {length} bytes");
+                    assert_eq!(got.last(), Some(&b'\n'));
+                }
+            });
+        }
+    });
+}
+
+/// What a consumer gets that reads records of that length, stalls, and reads the rest after a SIGTERM.
+fn got_of_one_that_stalls(policy: &[&str], length: usize) -> Vec<u8> {
+    let args = ["-q", "--drain-timeout", "50ms", "--when-full"];
+    let mut child = hwm(&[&args[..], policy].concat()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let feeder = std::thread::spawn(move || {
+        let mut record = vec![b'x'; length - 1];
+        record.push(b'\n');
+        // One write for each, so that its pages are half filled.
+        while stdin.write_all(&record).is_ok() {}
+    });
+    let mut stdout = child.stdout.take().unwrap();
+    let (mut got, mut room) = (Vec::new(), vec![0; 128 << 10]);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(100) {
+        let count = stdout.read(&mut room).unwrap();
+        got.extend_from_slice(&room[..count]);
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    signal(&child, SIGTERM);
+    assert_eq!(wait(&mut child).signal(), Some(SIGTERM));
+    feeder.join().unwrap();
+    got.append(&mut slurp(stdout));
+    got
+}
+
 /// Floods `child`, whose stdout nobody reads, so that a drain can't end by itself, and sends the
 /// first SIGTERM.
 fn terminate_while_stalled(child: &mut Child) -> std::thread::JoinHandle<()> {

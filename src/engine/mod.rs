@@ -87,6 +87,12 @@ pub trait System {
         most
     }
 
+    /// Whether a write that accepted a part would accept more at once, since it was only too much for one
+    /// call.
+    fn takes_more(&mut self) -> bool {
+        false
+    }
+
     /// How many bytes that the output accepted its reader has not read yet; 0 where that cannot be
     /// known. Cheap enough for each report, not for each write.
     fn output_unread(&mut self) -> u64 {

@@ -347,14 +347,35 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
     }
 
-    /// At most one write. Returns whether anything was accepted.
+    /// At most one write, in as many pieces as the output takes at once. Returns whether anything was
+    /// accepted.
     fn write(&mut self, now: Duration) -> bool {
+        let mut left = None;
+        let mut wrote = false;
+        loop {
+            let before = self.relay.output_bytes();
+            let Some(rest) = self.write_piece(now) else {
+                return wrote;
+            };
+            wrote = true;
+            let written = self.relay.output_bytes() - before;
+            // What came in the meantime is for the next turn.
+            let more = left.map_or(rest, |left: u64| left.saturating_sub(written));
+            if more == 0 || self.relay.is_blocked() {
+                return true;
+            }
+            left = Some(more);
+        }
+    }
+
+    /// Returns how much of what was offered the output did not take; None where nothing was accepted.
+    fn write_piece(&mut self, now: Duration) -> Option<u64> {
         let is_over = self.relay.ended().is_some();
         if is_over || self.relay.is_blocked() || !self.relay.write_wish(now) {
-            return false;
+            return None;
         }
         if let Some(wrote) = self.empty_pipe(now) {
-            return wrote;
+            return wrote.then_some(0);
         }
         let room = match self.relay.wants_whole() {
             Some(most) => self.system.output_room(most),
@@ -383,14 +404,14 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
                 let rest = self.under_way.unwrap_or(offered) - count;
                 self.under_way = self.under_way.map(|_| rest).filter(|rest| *rest > 0);
                 self.relay.sent(count, now);
-                if rest > 0 {
+                if rest > 0 && !self.system.takes_more() {
                     self.relay.output_blocked(now);
                 }
-                return true;
+                return Some(rest as u64);
             }
             nothing => self.write_nothing(nothing, now),
         }
-        false
+        None
     }
 
     pub(super) fn write_nothing(&mut self, answer: Write, now: Duration) {

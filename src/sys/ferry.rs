@@ -373,6 +373,12 @@ impl WriteFerry {
         }
     }
 
+    /// Whether the last write was over at once, and so the next is likely to be.
+    pub(super) fn takes_more(&self) -> bool {
+        let is_ashore = matches!(self.state, Writing::Ashore(_));
+        is_ashore && self.is_quick && !self.patience.is_zero()
+    }
+
     /// Whether a write is under way or its end not yet noticed.
     pub(super) fn is_away(&self) -> bool {
         matches!(self.state, Writing::Away)

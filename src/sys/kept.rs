@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::OFlags;
 use rustix::io::{self, Errno};
-use rustix::pipe::{PipeFlags, SpliceFlags};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size};
 
 use crate::engine::Write;
 
@@ -34,6 +34,8 @@ pub(super) struct Kept {
     part: Vec<u8>,
     kept: Pipe,
     in_kept: usize,
+    /// Of the pipe in which it is kept.
+    size: u64,
     /// Where goes what is not written after all.
     null: OwnedFd,
     /// The system does not do it: nothing more is to be taken.
@@ -41,15 +43,19 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// With pipes of at most `bound` bytes. None where they cannot be had.
+    /// With pipes of at most `bound` bytes, and the one that keeps half as large: while one such lot is in an
+    /// output of that size, there is room for the next, however the pages are filled. None where they cannot be had.
     pub(super) fn new(bound: u64) -> Option<Kept> {
-        let make = || pipes::make(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK, bound);
+        let make = |bound| pipes::make(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK, bound);
+        let kept = make(bound / 2)?;
+        let size = fcntl_getpipe_size(kept.writer()).ok()?;
         Some(Kept {
-            ahead: make()?,
+            ahead: make(bound)?,
             in_ahead: 0,
             part: Vec::new(),
-            kept: make()?,
+            kept,
             in_kept: 0,
+            size: size as u64,
             null: open_null(OFlags::WRONLY).ok()?,
             is_refused: false,
         })
@@ -136,6 +142,11 @@ impl Kept {
 
     fn read_ahead(&self, room: &mut [u8]) -> io::Result<usize> {
         io::retry_on_intr(|| io::read(self.ahead.reader(), &mut *room))
+    }
+
+    /// How many bytes an output must have free, in whole pages, to take whatever is kept.
+    pub(super) fn size(&self) -> u64 {
+        self.size
     }
 
     /// Bytes that are kept.

@@ -294,6 +294,14 @@ impl RealSystem {
             .is_none_or(|demand| demand.watched().is_none())
     }
 
+    /// The output accepted so many bytes at once, as pages that had been in a pipe of `size` bytes.
+    fn sent_pages(&mut self, bytes: u64, size: u64) {
+        self.flows.output.moved(bytes);
+        if let Some(output) = &mut self.output {
+            output.took_pages(bytes, size);
+        }
+    }
+
     /// The output accepted so many bytes at once.
     fn sent(&mut self, bytes: u64) {
         self.flows.output.moved(bytes);
@@ -398,7 +406,7 @@ impl System for RealSystem {
                 self.flows.input.moved(count);
             }
             if to == Place::Output {
-                self.sent(count);
+                self.sent_pages(count, u64::MAX);
             }
         }
         answer
@@ -422,6 +430,14 @@ impl System for RealSystem {
         let Some(Some(kept)) = &mut self.kept else {
             return Splice::Unable;
         };
+        // Of pages that are half empty the output could take any part, and so cut a record in two.
+        let size = kept.size();
+        let takes_all = |output: &mut Output| output.room(size) >= size;
+        let held: usize = front.iter().map(|part| part.len()).sum();
+        let most = most.min(size.saturating_sub(held as u64));
+        if most == 0 || !self.output.as_mut().is_some_and(takes_all) {
+            return Splice::Unable;
+        }
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let answer = self.sources.keep(kept, front, most);
         if let Splice::Moved(count) = answer {
@@ -443,8 +459,9 @@ impl System for RealSystem {
             return Write::Gone;
         };
         let answer = kept.write(output, usize::try_from(most).unwrap_or(usize::MAX));
+        let size = kept.size();
         if let Write::Accepted(count) = answer {
-            self.sent(count as u64);
+            self.sent_pages(count as u64, size);
         }
         answer
     }
@@ -574,6 +591,10 @@ impl System for RealSystem {
     fn output_room(&mut self, most: u64) -> u64 {
         let output = self.output.as_mut();
         output.map_or(most, |output| output.room(most))
+    }
+
+    fn takes_more(&mut self) -> bool {
+        self.output.as_ref().is_some_and(Output::takes_more)
     }
 
     fn output_unread(&mut self) -> u64 {

@@ -2,7 +2,8 @@
 //!
 //! A pipe has slots of one page. A write fills whole pages and begins at most one more, which may stay
 //! half empty; so what the pipe holds takes no more slots than its pages and one for each write that is
-//! in it. Refuses to know what others write to the same pipe: then it is wrong, and a write is taken in
+//! in it. Pages that were moved there are as full as who filled them left them, and may be a byte each: of
+//! those only the most that can be is known, until the last of them is read. Refuses to know what others write to the same pipe: then it is wrong, and a write is taken in
 //! part, as any write may be.
 
 use std::collections::VecDeque;
@@ -20,6 +21,17 @@ pub(super) struct Occupancy {
     read: u64,
     /// Where those writes end, counted in bytes from the first, of which something may be unread.
     ends: VecDeque<u64>,
+    /// What was moved there, of which something may be unread.
+    moved: VecDeque<Moved>,
+}
+
+/// Pages that came from elsewhere.
+#[derive(Debug)]
+struct Moved {
+    bytes: u64,
+    end: u64,
+    /// No more slots than that.
+    slots: u64,
 }
 
 impl Occupancy {
@@ -31,6 +43,7 @@ impl Occupancy {
             written: 0,
             read: 0,
             ends: VecDeque::new(),
+            moved: VecDeque::new(),
         }
     }
 
@@ -51,23 +64,50 @@ impl Occupancy {
         }
     }
 
+    /// So many bytes came into the pipe as pages from elsewhere, which were in a pipe of `size` bytes.
+    pub(super) fn moved(&mut self, bytes: u64, size: u64) {
+        if bytes == 0 {
+            return;
+        }
+        self.written += bytes;
+        let end = self.written;
+        let slots = bytes.min(size / self.page);
+        self.moved.push_back(Moved { bytes, end, slots });
+        if self.moved.len() > MOST {
+            // The next is unread for longer, so this is not forgotten too soon.
+            let first = self.moved.pop_front().map_or(0, |first| first.slots);
+            self.moved[0].slots += first;
+        }
+    }
+
     /// So many bytes are unread.
     pub(super) fn look(&mut self, unread: u64) {
         self.read = self.written.saturating_sub(unread);
         while self.ends.front().is_some_and(|end| *end <= self.read) {
             self.ends.pop_front();
         }
+        while self
+            .moved
+            .front()
+            .is_some_and(|moved| moved.end <= self.read)
+        {
+            self.moved.pop_front();
+        }
     }
 
     /// How many bytes it takes at least.
     pub(super) fn free(&self) -> u64 {
-        let unread = self.written - self.read;
+        let (mut unread, mut slots) = (self.written - self.read, 0);
+        for moved in &self.moved {
+            unread -= moved.bytes.min(moved.end - self.read);
+            slots += moved.slots;
+        }
         if self.ends.len() >= MOST {
             return 0;
         }
         // The first page may be half read, and so stand for two halves.
         let half_read = u64::from(unread > 0);
-        let used = unread.div_ceil(self.page) + self.ends.len() as u64 + half_read;
+        let used = unread.div_ceil(self.page) + self.ends.len() as u64 + half_read + slots;
         self.slots.saturating_sub(used) * self.page
     }
 }
@@ -96,6 +136,32 @@ mod tests {
         }
         occupancy.look(MOST as u64);
         assert_eq!(occupancy.free(), 0);
+    }
+
+    #[test]
+    fn pages_from_elsewhere_take_all_they_may_until_the_last_is_read() {
+        let page = rustix::param::page_size() as u64;
+        let mut occupancy = Occupancy::new();
+        occupancy.resize(16 * page);
+        occupancy.moved(8 * page, 8 * page);
+        assert_eq!(occupancy.free(), 8 * page);
+        occupancy.look(1);
+        assert_eq!(occupancy.free(), 8 * page);
+        occupancy.wrote(page);
+        assert_eq!(occupancy.free(), 5 * page);
+        occupancy.look(0);
+        assert_eq!(occupancy.free(), 16 * page);
+        occupancy.moved(5, 16 * page);
+        assert_eq!(occupancy.free(), 11 * page, "no page is without a byte");
+        occupancy.moved(2 * MOST as u64, u64::MAX);
+        assert_eq!(occupancy.free(), 0);
+        for _ in 0..2 * MOST {
+            occupancy.moved(1, page);
+        }
+        assert!(occupancy.moved.len() <= MOST);
+        assert_eq!(occupancy.free(), 0);
+        occupancy.look(0);
+        assert_eq!(occupancy.free(), 16 * page);
     }
 
     #[test]

@@ -190,8 +190,8 @@ impl Output {
             occupancy: Occupancy::new(),
         };
         output.learn_size();
-        // Of others, before us.
-        output.wrote(output.untaken());
+        // Of others, before us, by who knows how many writes.
+        output.took_pages(output.untaken(), u64::MAX);
         output
     }
 
@@ -237,6 +237,13 @@ impl Output {
     pub(super) fn wrote(&mut self, bytes: u64) {
         if self.kind == Kind::Pipe {
             self.occupancy.wrote(bytes);
+        }
+    }
+
+    /// So many bytes were accepted as pages that had been in a pipe of `size` bytes.
+    pub(super) fn took_pages(&mut self, bytes: u64, size: u64) {
+        if self.kind == Kind::Pipe {
+            self.occupancy.moved(bytes, size);
         }
     }
 
@@ -412,6 +419,11 @@ impl Output {
             }
         }
         Ok(())
+    }
+
+    /// Whether a write that took a part would take more at once.
+    pub(super) fn takes_more(&self) -> bool {
+        matches!(&self.way, Way::Ferry(ferry) if ferry.takes_more())
     }
 
     /// Whether a write never came back: so may nothing else that is asked of it.
