@@ -271,11 +271,23 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
 /// told.
 #[test]
 fn a_consumer_hit_by_the_same_key_is_no_broken_pipe() {
-    for _ in 0..20 {
-        let script = r#""$HWM" -q /dev/zero | cat >/dev/null; exit "${PIPESTATUS[0]}""#;
-        let mut group = command(&["bash", "-c", &format!("trap : INT; {script}")]);
-        let mut group = group.process_group(0).stdin(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(60));
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let script = format!(
+            r#"trap : INT; "$HWM" -q /dev/zero | (head -c 1 >{round}; exec cat >/dev/null)
+               exit "${{PIPESTATUS[0]}}""#
+        );
+        let mut group = command(&["bash", "-c", &script]);
+        let mut group = group
+            .current_dir(folder.path())
+            .process_group(0)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = folder.path().join(round.to_string());
+        wait_until("data", || {
+            std::fs::metadata(&begun).is_ok_and(|file| file.len() > 0)
+        });
         let number = format!("-{}", group.id());
         let sent = Command::new("kill").args(["-INT", "--", &number]).status();
         assert!(sent.unwrap().success());

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -33,6 +34,8 @@ const HEARD: [(i32, Signal); 5] = [
 /// on a machine that is as busy as that.
 const LOOKS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(1);
+
+const OWN_STATUS: &str = "/proc/self/status";
 
 /// The signals that came.
 #[derive(Debug)]
@@ -99,9 +102,9 @@ impl Signals {
         Some(*signal)
     }
 
-    /// Waits until the handlers of all terminating signals that have come have run. They run in another
-    /// thread, and what the same key did to somebody else may be seen before. Where none has come, which
-    /// is asked of the system, this waits for nothing.
+    /// Waits until the handlers of all terminating signals that have come have run. With a watchdog they run in
+    /// its thread, and what the same key did to somebody else may be seen before. Where none has come,
+    /// which is asked of the system, this waits for nothing.
     pub(super) fn settle(&self) {
         let ends = self.came.iter().filter_map(|(_, signal)| match signal {
             Signal::Terminate(number) => Some(*number),
@@ -109,7 +112,11 @@ impl Signals {
         });
         let ends = ends.fold(0, |mask, number| mask | 1 << (number - 1));
         for _ in 0..LOOKS {
-            if mask_now("ShdPnd:") & ends == 0 {
+            let waits = mask_in_file(OWN_STATUS, "ShdPnd:");
+            // A signal is blocked in the thread that runs its handler, and that is the only one where it is
+            // not blocked otherwise.
+            let runs = self.watchdog.as_ref().map_or(0, |_| blocked_everywhere());
+            if (waits | runs) & ends == 0 {
                 return;
             }
             thread::sleep(PAUSE);
@@ -202,16 +209,25 @@ fn handle_by_nothing(signal: i32) {
 /// The signals ignored when first asked, as a bit mask; none where it cannot be known.
 fn ignored_at_start() -> u64 {
     static IGNORED: OnceLock<u64> = OnceLock::new();
-    *IGNORED.get_or_init(|| mask_now("SigIgn:"))
+    *IGNORED.get_or_init(|| mask_in_file(OWN_STATUS, "SigIgn:"))
 }
 
-/// One of the masks of signals that the system tells of this process; empty where it does not.
-fn mask_now(name: &str) -> u64 {
+/// The signals that no thread would take now; none where that cannot be known.
+fn blocked_everywhere() -> u64 {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
+    let statuses = threads.flatten().map(|thread| thread.path().join("status"));
+    statuses
+        .map(|status| mask_in_file(status, "SigBlk:"))
+        .reduce(|all, mask| all & mask)
+        .unwrap_or(0)
+}
+
+/// One of the masks of signals that the system tells of a process or thread; empty where it does not.
+fn mask_in_file(status: impl AsRef<Path>, name: &str) -> u64 {
     // More than it has: it tells no size, and growing to meet it takes eight reads.
-    let mut status = String::with_capacity(4096);
-    let read =
-        fs::File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
-    read.ok().and_then(|_| mask_in(&status, name)).unwrap_or(0)
+    let mut text = String::with_capacity(4096);
+    let read = fs::File::open(status).and_then(|mut file| file.read_to_string(&mut text));
+    read.ok().and_then(|_| mask_in(&text, name)).unwrap_or(0)
 }
 
 fn mask_in(status: &str, name: &str) -> Option<u64> {
