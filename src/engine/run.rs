@@ -493,9 +493,6 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     }
 
     pub(super) fn output_gone(&mut self, now: Duration) {
-        // Who pressed a key to end both of us shall not read that the consumer is to blame.
-        self.system.settle_signals();
-        self.take_signals(now);
         // What a helper thread could still write has gone out.
         if self.under_way.take().is_some()
             && let Write::Accepted(count) = self.system.write(&[])
@@ -503,6 +500,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             self.relay.sent(count, now);
         }
         self.take_unread();
+        // Who pressed a key to end both of us shall not read that the consumer is to blame. Not before: what is
+        // held may be given up now, and must not have gone out.
+        self.system.settle_signals();
+        self.take_signals(now);
         // Closed, so that no further wait is ended by it. What is not kept has no reader either.
         let _ = self.system.close_output();
         self.relay.output_gone(now);

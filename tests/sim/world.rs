@@ -923,7 +923,6 @@ impl System for World {
         };
         self.heard.push(Heard::Unread(unread));
         self.roads.left_unread += u64::from(unread > 0);
-        self.heard.push(Heard::ConsumerGone);
         let gives_back = wanted && self.remains == Remains::Text;
         if gives_back {
             self.roads.given_back += u64::from(unread > 0);
@@ -979,6 +978,9 @@ impl System for World {
     fn close_output(&mut self) -> io::Result<()> {
         let has_gone = self.consumer_is_gone() && !self.output_closed;
         self.was_not_asked |= has_gone && !self.was_asked;
+        if has_gone && self.was_asked {
+            self.heard.push(Heard::ConsumerGone);
+        }
         let is_first = !std::mem::replace(&mut self.output_closed, true);
         self.settle();
         if is_first && self.faults.failing_close && !self.write_failed && !self.consumer_is_gone() {
