@@ -327,13 +327,14 @@ fn a_file_that_ends_in_half_a_record_is_no_cut() {
 fn the_summary_after_a_key_does_not_blame_the_consumer() {
     let mut child = hwm(&["--report", "json", "-B", "100000"]).spawn().unwrap();
     let feeder = feed(&mut child, numbers(1_000_000, b'\n'));
-    wait_until("it is full", || {
-        let path = format!("/proc/{}/fd/1", child.id());
-        std::fs::File::options()
-            .write(true)
-            .open(path)
-            .is_ok_and(|pipe| rustix::io::ioctl_fionread(pipe).is_ok_and(|bytes| bytes > 60_000))
-    });
+    // It holds all it may, and what comes waits before it.
+    let waits = |fd: u32| {
+        let path = format!("/proc/{}/fd/{fd}", child.id());
+        let mut open = std::fs::File::options();
+        let pipe = open.read(fd == 0).write(fd == 1).open(path);
+        pipe.is_ok_and(|pipe| rustix::io::ioctl_fionread(pipe).is_ok_and(|bytes| bytes > 60_000))
+    };
+    wait_until("it is full", || waits(0) && waits(1));
     signal(&child, SIGINT);
     drop(child.stdout.take());
     let done = finish(child, b"").expect(128 + SIGINT);
