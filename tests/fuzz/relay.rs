@@ -210,7 +210,9 @@ impl<'a> Run<'a> {
             let before = (self.left.len(), self.output.len());
             self.step(Step::Read(usize::MAX));
             self.step(Step::Write(13));
-            assert_ne!(before, (self.left.len(), self.output.len()), "stuck");
+            // It may have ended: where records are known, what has come of one that is cut is not sent.
+            let moved = before != (self.left.len(), self.output.len());
+            assert!(moved || !self.relay.takes_input(), "stuck");
         }
         self.relay.input_ended(NOW);
         self.model.end_input(NOW);
