@@ -68,6 +68,19 @@ pub struct Queue {
     tail_is_out: bool,
 }
 
+/// Shows the first `bytes` bytes of these pieces.
+fn see_bytes<'a>(pieces: impl Iterator<Item = &'a [u8]>, bytes: usize, mut see: impl FnMut(&[u8])) {
+    let mut left = bytes;
+    for piece in pieces {
+        if left == 0 {
+            break;
+        }
+        let here = left.min(piece.len());
+        see(&piece[..here]);
+        left -= here;
+    }
+}
+
 /// Shows the first of these pieces that is not empty; returns its length.
 fn see_first<'a>(
     mut pieces: impl Iterator<Item = &'a [u8]>,
@@ -523,29 +536,13 @@ impl Queue {
     // ---- departure: offer, write, settle ---------------------------------------------------
 
     /// Shows the oldest `bytes` bytes that wait.
-    pub fn first(&self, bytes: u64, mut see: impl FnMut(&[u8])) {
-        let mut left = bytes as usize;
-        for piece in self.pieces_behind_begun() {
-            let here = left.min(piece.len());
-            see(&piece[..here]);
-            left -= here;
-            if left == 0 {
-                break;
-            }
-        }
+    pub fn first(&self, bytes: u64, see: impl FnMut(&[u8])) {
+        see_bytes(self.pieces_behind_begun(), bytes as usize, see);
     }
 
     /// Shows the `bytes` bytes that go out next.
-    pub fn front(&self, bytes: usize, mut see: impl FnMut(&[u8])) {
-        let mut left = bytes;
-        for piece in self.pieces() {
-            if left == 0 {
-                break;
-            }
-            let here = left.min(piece.len());
-            see(&piece[..here]);
-            left -= here;
-        }
+    pub fn front(&self, bytes: usize, see: impl FnMut(&[u8])) {
+        see_bytes(self.pieces(), bytes, see);
     }
 
     /// Shows the admitted part of the arriving record.

@@ -332,14 +332,20 @@ mod tests {
         assert_eq!(share.turn(100 * WORTH, 0, || now), Turn::Grow);
     }
 
-    #[test]
-    fn what_could_not_be_given_back_is_tried_again_when_something_has_come() {
+    /// After two seconds, with pipes that could not be given back.
+    fn stuck() -> Share {
         let mut share = Share::new();
         assert_eq!(share.turn(WORTH, 0, || Duration::ZERO), Turn::Grow);
         share.grew();
         assert_eq!(share.turn(WORTH, 0, || SECOND), Turn::Nothing);
         assert_eq!(share.turn(WORTH, 0, || 2 * SECOND), Turn::GiveBack);
         share.gave_back(false);
+        share
+    }
+
+    #[test]
+    fn what_could_not_be_given_back_is_tried_again_when_something_has_come() {
+        let mut share = stuck();
         assert_eq!(share.due(), None, "an idle process sleeps");
         assert_eq!(share.turn(WORTH, 0, || 9 * SECOND), Turn::Nothing);
         assert_eq!(share.turn(WORTH + 1, 0, || 9 * SECOND), Turn::GiveBack);
@@ -347,12 +353,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_given_back_is_tried_again_when_something_went() {
-        let mut share = Share::new();
-        assert_eq!(share.turn(WORTH, 0, || Duration::ZERO), Turn::Grow);
-        share.grew();
-        assert_eq!(share.turn(WORTH, 0, || SECOND), Turn::Nothing);
-        assert_eq!(share.turn(WORTH, 0, || 2 * SECOND), Turn::GiveBack);
-        share.gave_back(false);
+        let mut share = stuck();
         assert_eq!(share.due(), None);
         // A full pipe went on; what left us last is in it still.
         assert_eq!(share.turn(WORTH, WORTH, || 9 * SECOND), Turn::GiveBack);

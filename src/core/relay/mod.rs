@@ -538,7 +538,7 @@ impl Relay {
         self.wants_pictures = (of_states, of_losses);
     }
 
-    /// Bytes that were lost so far.
+    /// Bytes that were lost so far, but for what a consumer that is gone left unread.
     pub fn lost_bytes(&self) -> u64 {
         self.meter.lost.total().bytes
     }
