@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use common::{Account, finish, hwm, run, signal, slurp, summary_of, wait, wait_until};
 
@@ -87,6 +89,75 @@ fn a_stall_leaves_whole_records_though_nobody_reads_before_the_end() {
 
 fn find(all: &[u8], piece: &[u8]) -> Option<usize> {
     all.windows(piece.len()).position(|window| window == piece)
+}
+
+/// Writes `input` in blocks of `size` bytes, each as soon as hwm is idle, and leaves the end open. That hwm
+/// takes no more of it is no failure.
+fn feed_slowly(child: &mut Child, input: Vec<u8>, size: usize) -> JoinHandle<ChildStdin> {
+    let mut stdin = child.stdin.take().expect("stdin");
+    std::thread::spawn(move || {
+        for block in input.chunks(size) {
+            if stdin.write_all(block).is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        stdin
+    })
+}
+
+#[test]
+fn no_record_is_begun_whose_end_may_find_no_room() {
+    let ends: [(&[&str], Option<i32>); 3] = [
+        (&["--drain-timeout", "50ms"], Some(SIGTERM)),
+        (&[], Some(SIGINT)),
+        (&["--block-timeout", "50ms"], None),
+    ];
+    for pipe in [4096, 8192, 65_536] {
+        for block in [100, 4096, 5000] {
+            for (options, signalled) in ends {
+                let input = numbers(30_000, b'\n');
+                let (stdout, writer) = rustix::pipe::pipe().unwrap();
+                rustix::pipe::fcntl_setpipe_size(&writer, pipe).unwrap();
+                let mut child = hwm(&["-l", "-q", "-B", "100000"])
+                    .args(options)
+                    .stdout(writer)
+                    .spawn()
+                    .unwrap();
+                let feeder = feed_slowly(&mut child, input.clone(), block);
+                if let Some(number) = signalled {
+                    // Of each write the last page is filled in part only.
+                    let unread = || rustix::io::ioctl_fionread(&stdout).unwrap() as usize;
+                    wait_until("the pipe to fill", || unread() >= pipe / 2);
+                    std::thread::sleep(Duration::from_millis(30));
+                    signal(&child, number);
+                }
+                wait(&mut child);
+                let what = format!("{options:?}, blocks of {block}, pipe of {pipe}");
+                let output = slurp(File::from(stdout));
+                assert!(!output.is_empty(), "{what}");
+                assert!(output.ends_with(b"\n"), "half a record: {what}");
+                assert!(input.starts_with(&output), "other bytes: {what}");
+                feeder.join().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn the_beginning_of_a_record_that_had_no_room_for_its_end_goes_when_the_consumer_has_read() {
+    for lines in [100, 8_192, 9_300] {
+        let mut child = hwm(&["-l", "-q"]).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let input = [numbers(lines, b'\n'), b"password: ".to_vec()].concat();
+        stdin.write_all(&input).unwrap();
+        let mut output = vec![0; input.len()];
+        stdout.read_exact(&mut output).unwrap();
+        assert_eq!(output, input);
+        drop(stdin);
+        assert_eq!(wait(&mut child).code(), Some(0));
+    }
 }
 
 #[test]
@@ -219,7 +290,7 @@ fn a_producer_that_does_not_stop_is_cut_between_two_records() {
                 if stdin.write_all(block).is_err() {
                     return;
                 }
-                std::thread::sleep(std::time::Duration::from_millis(1));
+                std::thread::sleep(Duration::from_millis(1));
             }
         });
         let mut stdout = child.stdout.take().unwrap();
@@ -245,10 +316,10 @@ fn a_stalled_consumer_gets_whole_records_also_after_a_signal() {
                 .unwrap();
             let feeder = feed(&mut child, input.clone());
             // As full as it gets, or everything is in.
-            std::thread::sleep(std::time::Duration::from_millis(200));
+            std::thread::sleep(Duration::from_millis(200));
             signal(&child, number);
             if twice {
-                std::thread::sleep(std::time::Duration::from_millis(100));
+                std::thread::sleep(Duration::from_millis(100));
                 signal(&child, number);
             }
             wait(&mut child);

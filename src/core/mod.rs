@@ -43,6 +43,7 @@ pub mod queue;
 pub mod relay;
 pub mod reservoir;
 pub mod rng;
+pub mod room;
 mod runs;
 pub mod sent;
 pub mod snapshot;

@@ -12,6 +12,7 @@ use std::time::Duration;
 #[cfg(doc)]
 use crate::config::RelayConfig;
 use crate::core::demand::Grant;
+use crate::core::room::Room;
 use crate::core::sent::Leftover;
 use crate::core::snapshot::Snapshot;
 use crate::core::spill::Batch;
@@ -81,10 +82,9 @@ pub trait System {
     /// behind us, they shall find them.
     fn put_back(&mut self, _bytes: usize) {}
 
-    /// How many of `most` bytes the next write takes whole or not at all; all of them where that cannot be
-    /// known.
-    fn output_room(&mut self, most: u64) -> u64 {
-        most
+    /// What the output has room for, if it matters up to `most` bytes.
+    fn output_room(&mut self, _most: u64) -> Room {
+        Room::UNKNOWN
     }
 
     /// Whether a write that accepted a part would accept more at once, since it was only too much for one

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::run::PARTS;
 use super::{Engine, Place, Read, Reporter, Splice, System, Write};
 use crate::core::pipes::PIPE;
+use crate::core::room::Room;
 
 /// What the system keeps a second time, and can write without copying.
 pub(super) struct Kept {
@@ -135,11 +136,14 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
         }
     }
 
-    /// How many bytes from the front of what is held are kept besides, if it is as it came.
-    pub(super) fn kept_just_what_is_held(&self) -> Option<u64> {
-        let kept = self.kept.as_ref().filter(|kept| kept.bytes > 0)?;
+    /// How many bytes from the front of what is held are to be written as they were kept, if it is as it
+    /// came and the output takes them at once. Pages may be filled anyhow, so that nobody knows what room
+    /// they leave for the end of a record.
+    pub(super) fn kept_to_write(&self, room: Room) -> Option<u64> {
+        let kept = self.kept.as_ref()?;
         let is_same = self.relay.holds_just(&kept.span);
-        is_same.then_some(kept.bytes)
+        let bytes = self.relay.whole_within(kept.bytes);
+        (is_same && bytes > 0 && kept.bytes <= room.free).then_some(bytes)
     }
 
     /// A turn is over.

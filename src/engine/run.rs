@@ -15,6 +15,7 @@ use crate::config::{RelayConfig, ReportConfig, ReportMode};
 use crate::core::demand::MixedUnits;
 use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay, earliest};
+use crate::core::room::Room;
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
 use crate::units::{counted, reason};
@@ -377,15 +378,20 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         if let Some(wrote) = self.empty_pipe(now) {
             return wrote.then_some(0);
         }
-        let room = match self.relay.wants_whole() {
+        let room = match self.relay.wants_room() {
             Some(most) => self.system.output_room(most),
-            None => u64::MAX,
+            None => Room::UNKNOWN,
         };
-        let kept = self.kept_just_what_is_held();
-        let kept = kept.filter(|kept| *kept <= room);
+        let kept = self.kept_to_write(room);
         let mut parts = [IoSlice::new(&[]); PARTS];
-        let room = kept.unwrap_or(room);
-        let used = self.relay.offer_within(room, now, &mut parts);
+        let used = match kept {
+            Some(most) => self.relay.offer_kept(most, &mut parts),
+            None => self.relay.offer_within(room, now, &mut parts),
+        };
+        if used == 0 {
+            self.relay.waits_for_room(now);
+            return None;
+        }
         let parts = &parts[..used];
         let offered: usize = parts.iter().map(|part| part.len()).sum();
         let answer = match kept {

@@ -65,6 +65,7 @@ use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 
 use crate::config::{Config, Sink, Source, TransferConfig};
+use crate::core::room::Room;
 use crate::core::sent::Leftover;
 use crate::engine::{
     Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
@@ -432,7 +433,7 @@ impl System for RealSystem {
         };
         // Of pages that are half empty the output could take any part, and so cut a record in two.
         let size = kept.size();
-        let takes_all = |output: &mut Output| output.room(size) >= size;
+        let takes_all = |output: &mut Output| output.room(size).whole() >= size;
         let held: usize = front.iter().map(|part| part.len()).sum();
         let most = most.min(size.saturating_sub(held as u64));
         if most == 0 || !self.output.as_mut().is_some_and(takes_all) {
@@ -588,9 +589,9 @@ impl System for RealSystem {
         self.sources.put_back(bytes);
     }
 
-    fn output_room(&mut self, most: u64) -> u64 {
+    fn output_room(&mut self, most: u64) -> Room {
         let output = self.output.as_mut();
-        output.map_or(most, |output| output.room(most))
+        output.map_or(Room::UNKNOWN, |output| output.room(most))
     }
 
     fn takes_more(&mut self) -> bool {

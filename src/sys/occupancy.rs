@@ -95,6 +95,11 @@ impl Occupancy {
         }
     }
 
+    /// Whether nothing was unread when last looked at, and nothing was written since.
+    pub(super) fn is_empty(&self) -> bool {
+        self.written == self.read
+    }
+
     /// How many bytes it takes at least.
     pub(super) fn free(&self) -> u64 {
         let (mut unread, mut slots) = (self.written - self.read, 0);

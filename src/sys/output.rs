@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use rustix::io::{self, Errno, ReadWriteFlags};
 use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketType};
 
+use crate::core::room::{ATOMIC, Room};
 use crate::core::sent::Leftover;
 use crate::engine::Write;
 
@@ -24,9 +25,6 @@ use super::splice::{self, Scratch};
 
 /// The most parts that the system takes in one call.
 const PARTS_MOST: usize = 1024;
-
-/// A pipe takes so many bytes whole or not at all: PIPE_BUF.
-const ATOMIC: u64 = 4096;
 
 /// The open output.
 #[derive(Debug)]
@@ -219,18 +217,22 @@ impl Output {
         }
     }
 
-    /// How many of `most` bytes the next write takes whole or not at all, as far as that can be known.
-    pub(super) fn room(&mut self, most: u64) -> u64 {
+    /// What there is room for, as far as that can be known and matters up to `most` bytes.
+    pub(super) fn room(&mut self, most: u64) -> Room {
         let is_pipe = self.kind == Kind::Pipe && matches!(self.way, Way::NoWait | Way::Plain);
-        if most <= ATOMIC || !is_pipe {
-            return most;
+        if !is_pipe {
+            return Room::UNKNOWN;
         }
         // Each question to the pipe waits for a reader that is copying: what is known may do.
-        if self.occupancy.free() < most {
+        if most > ATOMIC && self.occupancy.free() < most {
             let unread = self.untaken();
             self.occupancy.look(unread);
         }
-        most.min(self.occupancy.free().max(ATOMIC))
+        Room {
+            free: self.occupancy.free(),
+            atomic: ATOMIC,
+            is_empty: self.occupancy.is_empty(),
+        }
     }
 
     /// So many bytes were accepted at once.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use highwater::config::{Policy, ReportConfig, ReportMode, Sample, ScreenConfig};
 use highwater::core::account::{Reason, Tally};
 use highwater::core::relay::{Change, Relay};
+use highwater::core::room::Room;
 use highwater::core::snapshot::{Snapshot, State};
 use highwater::core::spill::Batch;
 use highwater::engine::{Engine, Event, Interest, Reporter, Signal};
@@ -297,6 +298,8 @@ struct Follower {
     most_changes: usize,
     /// How many bytes of lost records are taken in a turn.
     room_for_lost: u64,
+    /// What the output had room for when hwm last asked.
+    room: Room,
     /// The lost records that were taken, with what they count for.
     taken: Vec<u8>,
     taken_as: Tally,
@@ -325,6 +328,7 @@ impl Follower {
             room_for_lost: scenario.room_for_lost,
             taken: Vec::new(),
             taken_as: Tally::default(),
+            room: Room::UNKNOWN,
             times: Times::default(),
             told: None,
             ticks: false,
@@ -472,7 +476,10 @@ impl Follower {
                 self.sent.extend_from_slice(bytes);
                 model.pass(bytes.len(), now);
             }
-            Heard::InputEnded => model.end_input(now),
+            Heard::InputEnded => {
+                model.came_to_end = true;
+                model.end_input(now);
+            }
             Heard::SourceFailed => model.source_failed(),
             Heard::MoreInput => model.more_came(now),
             Heard::Unread(count) => model.left_unread(*count),
@@ -485,6 +492,10 @@ impl Follower {
             Heard::Blocked => {
                 self.times.blocked();
                 model.blocked(now);
+            }
+            Heard::Room(room) => {
+                self.room = *room;
+                model.asked_room(*room, now);
             }
             Heard::UnderWay(count) => model.hand_over(*count, now),
             Heard::Sent(bytes, offered) => self.sent(bytes, *offered),
@@ -508,6 +519,10 @@ impl Follower {
         self.wrote = true;
         self.sent.extend_from_slice(bytes);
         let model = &mut self.model;
+        assert!(
+            model.may_be_offered(offered, self.room),
+            "whole: a record is begun whose end has no room"
+        );
         let records = model.output.1 + model.marks.1;
         let marks = model.marks.0;
         // The rest of a record that must be whole is not limited.
@@ -807,7 +822,7 @@ impl Follower {
 fn is_progress(heard: &Heard) -> bool {
     !matches!(
         heard,
-        Heard::Time(_) | Heard::Blocked | Heard::Found(_) | Heard::Waits { .. }
+        Heard::Time(_) | Heard::Blocked | Heard::Room(_) | Heard::Found(_) | Heard::Waits { .. }
     )
 }
 

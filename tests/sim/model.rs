@@ -9,6 +9,7 @@ use highwater::core::account::Reason;
 use highwater::core::demand::Grant;
 use highwater::core::relay::Change;
 use highwater::core::rng::Rng;
+use highwater::core::room::Room;
 use regex::bytes::{Regex, RegexBuilder};
 
 /// After SIGINT nothing goes out for longer.
@@ -198,6 +199,12 @@ pub struct Model {
     pub tore: bool,
     pub idle_since: Duration,
     pub stalled_since: Option<Duration>,
+    /// The beginning of a record was not sent, for behind it was no room for its end: until when it is not
+    /// tried again, and how long that was after the last time.
+    tail_waits: Option<Duration>,
+    tail_step: Duration,
+    /// The input ended by itself.
+    pub came_to_end: bool,
     pub farewell: Option<Duration>,
     /// Bytes and records.
     pub input: (u64, u64),
@@ -287,6 +294,9 @@ impl Model {
             tore: false,
             idle_since: Duration::ZERO,
             stalled_since: None,
+            tail_waits: None,
+            tail_step: Duration::ZERO,
+            came_to_end: false,
             farewell: None,
             input: (0, 0),
             output: (0, 0),
@@ -326,6 +336,54 @@ impl Model {
     /// The first bytes of a record may go out before its end has come.
     fn sends_arriving(&self) -> bool {
         (!self.sheds() && !self.holds_back()) || self.arrival_begun
+    }
+
+    /// Bytes held of the record whose end has not come, if they may go out before that.
+    fn tail_to_send(&self) -> usize {
+        if self.fills || self.discards {
+            return 0;
+        }
+        match self.may_lose() {
+            true if self.sends_arriving() => self.arriving.len(),
+            false if !self.holds_back() || self.arrival_went() => self.unended(),
+            _ => 0,
+        }
+    }
+
+    /// The same, if there is something and it waits for more room: until when.
+    pub fn tail_deadline(&self) -> Option<Duration> {
+        let waits = self.tail_to_send() > 0 && !self.has_whole_output();
+        self.tail_waits.filter(|_| waits)
+    }
+
+    fn sends_tail(&self) -> bool {
+        self.tail_to_send() > 0 && self.tail_waits.is_none()
+    }
+
+    /// It was asked what the output has room for. The beginning of a record goes only where its end has room,
+    /// too, or where there is nothing to wait for.
+    pub fn asked_room(&mut self, room: Room, now: Duration) {
+        let tail = self.tail_to_send();
+        if tail == 0 || self.has_whole_output() || self.fits_tail(room, tail, tail) {
+            return;
+        }
+        let (least, most) = (Duration::from_millis(1), Duration::from_millis(128));
+        self.tail_step = (2 * self.tail_step).max(least).min(most);
+        self.tail_waits = Some(now + self.tail_step);
+        self.stalled_since.get_or_insert(now);
+    }
+
+    /// Whether the next so many bytes may be offered at once.
+    pub fn may_be_offered(&self, bytes: usize, room: Room) -> bool {
+        let tail = bytes.saturating_sub(self.waiting() - self.tail_to_send());
+        tail == 0 || (self.tail_waits.is_none() && self.fits_tail(room, bytes, tail))
+    }
+
+    /// Whether of so many bytes to be sent at once the last `tail` may be of a record whose end has not come.
+    fn fits_tail(&self, room: Room, bytes: usize, tail: usize) -> bool {
+        let leaves_some = bytes as u64 + room.atomic <= room.free;
+        let is_alone = bytes == tail && room.is_empty;
+        leaves_some || is_alone || self.tail_to_send() as u64 > room.atomic
     }
 
     /// After a signal no record is begun whose end may not come, if anything else can move.
@@ -536,22 +594,22 @@ impl Model {
 
     /// Bytes that could go out now, were there room: marks count.
     pub fn has_output(&self) -> bool {
+        self.has_whole_output() || self.sends_tail()
+    }
+
+    /// Whether whole records, or marks, may go out.
+    fn has_whole_output(&self) -> bool {
         let whole = |item: &Item| matches!(item, Item::Record(_));
         if self.fills || self.discards {
             return false;
         }
-        let plain = match self.holds_back() && !self.arrival_went() {
-            true => self.plain.len() - self.unended(),
-            false => self.plain.len(),
-        };
-        plain > 0
+        self.plain.len() > self.unended()
             || !self.mark_left.is_empty()
             || self.items.iter().any(whole)
-            || (self.sends_arriving() && !self.arriving.is_empty())
             || (self.phase != Phase::Running
                 && self.config.mark.is_some()
                 && !self.items.is_empty())
-            || (self.unmarked != (0, 0) && self.next_mark().is_some())
+            || self.next_mark().is_some()
     }
 
     /// Whether bytes are left that may go out, marks not counted.
@@ -1094,6 +1152,7 @@ impl Model {
     pub fn turn(&mut self, now: Duration) {
         self.observe(now);
         self.rests_until = self.rests_until.filter(|until| now < *until);
+        self.tail_waits = self.tail_waits.filter(|until| now < *until);
         if self.window_end().is_some_and(|end| now >= end) {
             self.end_window(now);
         }
@@ -1174,6 +1233,7 @@ impl Model {
     /// The bytes that go out next are as many as the relay wrote; the model says which ones.
     pub fn send(&mut self, count: usize, now: Duration) -> Vec<u8> {
         self.stalled_since = None;
+        (self.tail_waits, self.tail_step) = (None, Duration::ZERO);
         let mut out = Vec::new();
         for _ in 0..count {
             assert!(self.may_go(), "demand: more than was asked for (1.1)");
@@ -1356,9 +1416,8 @@ impl Model {
     }
 
     fn send_byte(&mut self, now: Duration) -> u8 {
-        let begins_too_late =
-            self.holds_back() && !self.arrival_went() && self.plain.len() == self.unended();
-        if !begins_too_late && let Some(byte) = self.plain.pop_front() {
+        let may_go = self.sends_tail() || self.plain.len() > self.unended();
+        if may_go && let Some(byte) = self.plain.pop_front() {
             self.under_way = self.under_way.saturating_sub(1);
             self.output.0 += 1;
             let ends = byte == self.config.delimiter || (self.tail_is_next() && self.ended());
@@ -1374,7 +1433,7 @@ impl Model {
             self.went_out(byte, true, self.mark_left.is_empty());
             return byte;
         }
-        if self.items.is_empty() && self.sends_arriving() && !self.arriving.is_empty() {
+        if self.items.is_empty() && self.may_lose() && self.sends_tail() {
             self.arrival_begun = true;
             self.within = true;
             self.under_way = self.under_way.saturating_sub(1);
@@ -1654,6 +1713,8 @@ impl Model {
     fn break_pipe(&mut self, now: Duration) {
         self.decide(End::Consumer);
         self.abandon(self.reason_of_leaving(), now);
+        // With `block` a record may have begun to go before its end came.
+        self.tore &= self.config.policy.is_lossy();
     }
 
     /// A key that ends hwm may have ended the consumer first.
@@ -1792,7 +1853,7 @@ impl Model {
         }
         self.was_abandoned = true;
         self.gave_up |= reason == "shutdown";
-        self.tore |= self.counts_records() && self.held() > 0 && self.is_torn();
+        self.tore |= self.holds_end_of_begun();
         let (bytes, records) = (self.held() as u64, self.held_records());
         if bytes + records > 0 {
             let entry = self.lost.entry(reason).or_default();
@@ -1803,6 +1864,17 @@ impl Model {
         self.ends.clear();
         self.shrank(now);
         self.phase = Phase::Ended;
+    }
+
+    /// Whether a part of a record went out, and its end came.
+    fn holds_end_of_begun(&self) -> bool {
+        let has_end = match self.items.front() {
+            Some(Item::Record(record)) => {
+                record.ends_with(&[self.config.delimiter]) || self.came_to_end
+            }
+            _ => self.plain.contains(&self.config.delimiter) || self.came_to_end,
+        };
+        self.counts_records() && self.held() > 0 && self.is_torn() && has_end
     }
 
     fn lose_held_records(&mut self) {
@@ -1864,7 +1936,8 @@ impl Model {
         let is_owed = self.unmarked != (0, 0) && self.phase != Phase::Ended;
         let mark = self.rests_until.filter(|_| is_owed);
         let fills = self.fills_until;
-        let all = [stall, idle, farewell, drain, age, window, fills, mark];
+        let tail = self.tail_deadline();
+        let all = [stall, idle, farewell, drain, age, window, fills, mark, tail];
         all.into_iter().flatten().collect()
     }
 

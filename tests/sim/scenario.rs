@@ -140,7 +140,7 @@ impl Scenario {
         let is_short = records.all(|record| record.len() < most);
         let is_kind = faults.short == 0.0 && faults.ferry.is_none() && setting.tells_room;
         let is_kind = is_kind && setting.own_pipes.len() < 2;
-        config.policy.is_lossy() && is_short && is_kind && !by_bytes && !asks_bytes
+        config.needs_records() && is_short && is_kind && !by_bytes && !asks_bytes
     }
 }
 

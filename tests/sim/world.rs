@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use highwater::core::demand::Grant;
 use highwater::core::rng::Rng;
+use highwater::core::room::Room;
 use highwater::core::sent::Leftover;
 use highwater::engine::{
     Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
@@ -215,6 +216,8 @@ pub enum Heard {
     SourceFailed,
     Sent(Vec<u8>, usize),
     Blocked,
+    /// What the output has room for, where hwm asked.
+    Room(Room),
     UnderWay(usize),
     /// So many bytes that were sent were not read, as far as hwm was told.
     Unread(usize),
@@ -955,11 +958,17 @@ impl System for World {
         self.heard.push(Heard::PutBack(bytes));
     }
 
-    fn output_room(&mut self, most: u64) -> u64 {
-        match self.tells_room {
-            true => most.min(self.output.room().max(self.output.page) as u64),
-            false => most,
-        }
+    fn output_room(&mut self, _most: u64) -> Room {
+        let room = match self.tells_room {
+            true => Room {
+                free: self.output.room() as u64,
+                atomic: self.output.page as u64,
+                is_empty: self.output.is_empty(),
+            },
+            false => Room::UNKNOWN,
+        };
+        self.heard.push(Heard::Room(room));
+        room
     }
 
     fn input_pending(&mut self) -> bool {

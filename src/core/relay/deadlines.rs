@@ -28,6 +28,7 @@ impl Relay {
             self.start_deadline(),
             self.aside.until(),
             self.mark_deadline(),
+            self.tail_deadline(),
         ]
         .into_iter()
         .fold(None, earliest)

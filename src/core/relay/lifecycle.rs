@@ -122,6 +122,8 @@ impl Relay {
         }
         self.owe_no_marks();
         self.phase = Phase::Finishing;
+        // What was refused was more.
+        self.is_blocked = false;
         self.end_if_drained();
     }
 

@@ -40,6 +40,7 @@ use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
 use super::queue::{CHUNK, Queue};
 use super::reservoir::Reservoir;
+use super::room::Backoff;
 use super::sent::{Sent, Unread};
 use super::snapshot::{Seen, Snapshot};
 use super::spill::Spill;
@@ -85,6 +86,8 @@ pub struct Relay {
     start: Start,
     /// The output took not all of what was last offered.
     is_blocked: bool,
+    /// How long the beginning of a record waits that had no room for its end.
+    backoff: Backoff,
     /// The rate limit let out what was held when the turn began.
     has_credit: bool,
     /// The bytes so far of a record that is lost and whose end has not come. They are in the account
@@ -235,6 +238,7 @@ impl Relay {
             meter: Meter::default(),
             start: config.start.map_or(Start::Over, |_| Start::AwaitsInput),
             is_blocked: false,
+            backoff: Backoff::default(),
             has_credit: true,
             doomed: None,
             phase: if takes_nothing {
@@ -380,6 +384,7 @@ impl Relay {
         self.meter.enter(activity, now);
         // Of what was refused nothing is left: what comes next was not, and may find the output ready.
         self.is_blocked &= self.has_output();
+        self.backoff.wake(now);
         self.has_credit = self.credit_at(now).is_none();
         if let Some(overflow) = &mut self.overflow {
             overflow.observe(now, self.meter.input.bytes, self.meter.output.bytes);
@@ -395,6 +400,7 @@ impl Relay {
         let activity = match self.has_output() {
             true if self.is_blocked || self.awaits_demand(now) => Activity::OutputBlocked,
             true => Activity::RateLimited,
+            false if self.tail_deadline().is_some() => Activity::OutputBlocked,
             false => Activity::AwaitingInput,
         };
         self.meter.enter(activity, now);

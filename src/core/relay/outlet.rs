@@ -17,6 +17,7 @@ use crate::core::account::Tally;
 use crate::core::demand::Demand;
 use crate::core::gaps::Gaps;
 use crate::core::queue::CHUNK;
+use crate::core::room::{ATOMIC, Backoff, Room};
 use crate::units;
 
 /// The marks of a relay.
@@ -120,23 +121,25 @@ impl Relay {
         awaits
     }
 
-    /// How many bytes could go out at once if the output took them; None where it need not be known, for
-    /// no record is to be kept in one piece.
-    pub fn wants_whole(&self) -> Option<u64> {
+    /// For how many bytes there should be room; None where it need not be known, for no record is to be kept
+    /// in one piece.
+    pub fn wants_room(&self) -> Option<u64> {
         let waits = self.queue.len() + self.mark_left() as u64;
-        self.counts_records.then_some(waits)
+        let end = if self.queue.arriving() > 0 { ATOMIC } else { 0 };
+        self.counts_records.then_some(waits + end)
     }
 
     /// Fills `parts` from its front with what may go out next; returns how many parts. Only after
     /// [`Relay::write_wish`] said yes.
     pub fn offer<'a>(&'a mut self, now: Duration, parts: &mut [IoSlice<'a>]) -> usize {
-        self.offer_within(u64::MAX, now, parts)
+        self.offer_within(Room::UNKNOWN, now, parts)
     }
 
-    /// The same where `room` bytes are taken whole or not at all: no record that fits is cut in two.
+    /// The same where the output has so much room: no record that fits is cut in two, and none is begun whose
+    /// end may not fit. Nothing where that is all there is: [`Relay::waits_for_room`] then.
     pub fn offer_within<'a>(
         &'a mut self,
-        room: u64,
+        room: Room,
         now: Duration,
         parts: &mut [IoSlice<'a>],
     ) -> usize {
@@ -169,19 +172,41 @@ impl Relay {
                 _ => this.queue.bytes_of_records(records, most.min(CHUNK as u64)),
             };
         }
-        most = most.min(room.saturating_sub(mark.len() as u64));
+        most = most.min(room.whole().saturating_sub(mark.len() as u64));
+        let unended = this.offers_unended() && this.has_room_for_end(room);
         let mut used = 0;
         if !mark.is_empty() {
             parts[0] = IoSlice::new(mark);
             used = 1;
         }
-        used + this.offer_whole(most, &mut parts[used..])
+        used + this.offer_whole(most, unended, &mut parts[used..])
     }
 
-    /// Fills `parts` with at most `most` bytes. Where that is not all there is, no record is cut in two but
-    /// for one that is longer.
-    fn offer_whole<'a>(&'a self, most: u64, parts: &mut [IoSlice<'a>]) -> usize {
-        let unended = self.offers_unended();
+    /// Whether the end of the record that is arriving will find room behind all that waits; or it need not,
+    /// for the reader has nothing else to read, or it is too long to promise anything.
+    fn has_room_for_end(&self, room: Room) -> bool {
+        let waits = self.queue.len() + self.mark_left() as u64;
+        let arriving = self.queue.arriving();
+        let is_alone = waits == arriving && room.is_empty;
+        !self.counts_records || room.leaves_some(waits) || is_alone || arriving > room.atomic
+    }
+
+    /// Nothing was offered, for the output lacks room.
+    pub fn waits_for_room(&mut self, now: Duration) {
+        self.backoff.begin(now);
+        self.meter.stalled(now);
+    }
+
+    /// When it is looked again whether there is room for a record that is arriving, and for its end.
+    pub(super) fn tail_deadline(&self) -> Option<Duration> {
+        let may_go = self.start == Start::Over && self.discarding.is_none();
+        let waits = self.queue.arriving() > 0 && self.may_offer_unended() && !self.has_output();
+        self.backoff.until().filter(|_| may_go && waits)
+    }
+
+    /// Fills `parts` with at most `most` bytes, `unended` ones too. Where that is not all there is, no record
+    /// is cut in two but for one that is longer.
+    fn offer_whole<'a>(&'a self, most: u64, unended: bool, parts: &mut [IoSlice<'a>]) -> usize {
         let used = self.queue.offer(parts, most, unended);
         let offered: u64 = parts[..used].iter().map(|part| part.len() as u64).sum();
         let is_all = match unended {
@@ -201,6 +226,7 @@ impl Relay {
     /// The output accepted the first `count` offered bytes.
     pub fn sent(&mut self, count: usize, now: Duration) {
         self.is_blocked = false;
+        self.backoff = Backoff::default();
         self.meter.unstalled(now);
         let before = self.meter.output.records + self.meter.marks.records;
         let of_mark = self.mark_left().min(count);
@@ -318,11 +344,15 @@ impl Relay {
 
     /// `block` and `fail` never wait for a delimiter; a policy that loses offers whole records only, but
     /// for one that has begun to go out. So do the others when the input may be cut soon.
-    fn offers_unended(&self) -> bool {
+    fn may_offer_unended(&self) -> bool {
         if self.sheds() {
             return self.arrival_is_begun();
         }
         !self.holds_back() || self.queue.arriving_has_begun()
+    }
+
+    fn offers_unended(&self) -> bool {
+        self.may_offer_unended() && self.backoff.until().is_none()
     }
 
     pub(super) fn mark_left(&self) -> usize {
