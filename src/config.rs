@@ -16,6 +16,8 @@ use display::Display;
 pub struct Config {
     /// Where the input comes from, in order; never empty.
     pub sources: Vec<Source>,
+    /// `-s @FILE`: where it was learnt how much that will be.
+    pub size_of: Option<PathBuf>,
     /// How the input is read and the output written.
     pub transfer: TransferConfig,
     /// Where the consumer's grants come from, if it pulls.

@@ -114,6 +114,75 @@ fn no_file_is_two_of_a_run_whatever_it_is_called() {
     }
 }
 
+/// Every option that takes the name of a file, with what else it needs.
+const PATHS: [(&str, &str); 10] = [
+    ("", ""),
+    ("-s @", ""),
+    ("-o ", ""),
+    ("--demand ", ""),
+    ("--report-to ", ""),
+    ("--events ", ""),
+    ("--lost-to ", "--when-full drop-newest"),
+    ("--metrics-file ", ""),
+    ("--chart ", ""),
+    ("-P ", ""),
+];
+
+/// What is only measured may be read, and may be the output, which was as large the last time.
+fn may_be_one(one: &str, other: &str) -> bool {
+    let measured = |it, too| it == "-s @" && matches!(too, "" | "-o " | "--demand ");
+    measured(one, other) || measured(other, one)
+}
+
+#[test]
+fn no_two_options_may_name_one_file() {
+    for (at, (one, needs)) in PATHS.iter().enumerate() {
+        for (other, needs_too) in &PATHS[at + 1..] {
+            if may_be_one(one, other) {
+                continue;
+            }
+            for (name, other_name) in [("d", "hard"), ("soft", "./d")] {
+                let options = format!("{needs} {needs_too} {one}{name} {other}{other_name}");
+                let text = format!(r#""$HWM" {options}"#);
+                let done = untouched(&text, b"input\n").expect(1);
+                let line = &done.stderr;
+                assert!(line.starts_with("hwm: "), "{text}: {line}");
+                assert_eq!(line.lines().count(), 1, "{text}: {line}");
+                assert!(done.stdout.is_empty(), "{text}");
+            }
+        }
+    }
+}
+
+/// An option with a file that is added to the command line, and not to the list above, is found by what
+/// completes it.
+#[test]
+fn the_list_of_options_with_a_file_is_complete() {
+    let script = fs::read_to_string("completions/_hwm").unwrap();
+    let long = |line: &str| {
+        let option = line.trim().trim_start_matches(['\'', '*']);
+        let is_file = option.contains("_files");
+        let name = option
+            .strip_prefix("--")
+            .and_then(|rest| rest.split(['=', '[']).next());
+        name.filter(|_| is_file).map(str::to_owned)
+    };
+    let mut found: Vec<String> = script.lines().filter_map(long).collect();
+    found.sort_unstable();
+    found.dedup();
+    let known = [
+        "chart",
+        "demand",
+        "events",
+        "lost-to",
+        "metrics-file",
+        "output",
+        "pidfile",
+        "report-to",
+    ];
+    assert_eq!(found, known);
+}
+
 #[test]
 fn a_report_does_not_go_where_standard_error_goes_by_another_description() {
     let folder = tempfile::tempdir().unwrap();

@@ -54,6 +54,10 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
         relay,
         transfer,
         demand: args.demand.clone(),
+        size_of: match &args.size {
+            Some(Expected::Of(path)) => Some(path.clone()),
+            _ => None,
+        },
         report: report(args, mode, screen, expected),
         sources,
     })

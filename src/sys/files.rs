@@ -28,6 +28,8 @@ use super::startup::{SAME_FILE, source_name};
 pub enum Role {
     /// Stdin, or a FILE.
     Input,
+    /// `-s @FILE`: of which only the size is read.
+    Measure,
     /// Stdout, or `-o`.
     Output,
     /// Where errors go, and the report if it does not go elsewhere.
@@ -55,6 +57,7 @@ impl Role {
     fn is_also(self) -> &'static str {
         match self {
             Role::Input => "it is also the input",
+            Role::Measure => "its size is what -s expects",
             Role::Output => "it is also the output",
             Role::StandardError => "standard error goes there too",
             Role::Demand => "the demand comes from there",
@@ -71,7 +74,9 @@ impl Role {
     /// What cannot be done, for people, to the file at this path.
     fn cannot(self, name: &str) -> String {
         match self {
-            Role::Input | Role::Output | Role::StandardError | Role::Rows => name.to_owned(),
+            Role::Input | Role::Measure | Role::Output | Role::StandardError | Role::Rows => {
+                name.to_owned()
+            }
             Role::Demand => format!("cannot open --demand {name}"),
             Role::Report => format!("cannot report to {name} (--report-to)"),
             Role::Events => format!("cannot write events to {name} (--events)"),
@@ -187,13 +192,16 @@ impl Place {
 
     /// Whether one file may be this and the `later` one.
     fn may_be(&self, later: &Place) -> bool {
-        use Role::{Demand, Events, Input, Output, Report, StandardError};
+        use Role::{Demand, Events, Input, Measure, Output, Report, StandardError};
         if self.thing != later.thing || self.role == later.role {
             return true;
         }
         let kind = self.thing.kind;
         let both_standard = self.standard.is_some() && later.standard.is_some();
         match (self.role, later.role) {
+            // The output may be as large as it was the last time.
+            (Input, Measure) | (Measure, Output | StandardError | Demand) => true,
+            (Measure, _) => kind != Kind::Disk,
             // Who asks for more types it on the terminal on which the data shows, but types no data there.
             (Input, Demand) => false,
             (Output, Demand) => kind == Kind::Device,
@@ -329,5 +337,9 @@ fn others(config: &Config) -> Vec<(Place, String)> {
     });
     let errors = errors.map(|place| (place, "standard error".to_owned()));
     let output = output.map(|place| (place, String::new()));
-    output.into_iter().chain(errors).chain(named).collect()
+    let measure = config.size_of.as_deref();
+    let measure = measure.and_then(|path| Place::named(Role::Measure, path));
+    let measure = measure.map(|place| (place, String::new()));
+    let standard = measure.into_iter().chain(output).chain(errors);
+    standard.chain(named).collect()
 }
