@@ -283,7 +283,31 @@ fn sigterm_ends_a_run_whose_input_hangs() {
                 continue;
             }
             let child = start(&fuse.file()).spawn().unwrap();
-            ends_by_signal(child, &fuse, &what);
+            let done = ends_by_signal(child, &fuse, &what);
+            let is_killable = call == Call::Open;
+            if name == "hwm" && is_killable && trouble == Trouble::Gone {
+                let why = "a call on a file does not return";
+                assert!(done.stderr.contains(why), "{what}: {}", done.stderr);
+                assert_eq!(done.stderr.lines().count(), 1, "{what}: {}", done.stderr);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_report_hangs_ends_all_the_same() {
+    for (call, trouble) in [(Call::Write, Trouble::Gone), (Call::Write, Trouble::Busy)] {
+        for report in ["json", "summary"] {
+            let Some(fuse) = Fuse::mount(hangs(call, 0, trouble)) else {
+                return;
+            };
+            let options = ["--report", report, "-i", "0.05", "--report-to"];
+            let mut command = hwm(&options);
+            command.arg(fuse.file());
+            let child = command.spawn().unwrap();
+            let done = finish(child, &log(1000));
+            assert_eq!(done.stdout, log(1000), "{report} {trouble:?}");
+            assert_eq!(done.code(), 0, "{report} {trouble:?}: {}", done.stderr);
         }
     }
 }

@@ -17,7 +17,7 @@ use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 use super::Complaints;
 use super::output::Descriptor;
 use crate::sys::path::reopen;
-use crate::sys::{Files, Role};
+use crate::sys::{Files, Role, is_local};
 use crate::units::reason;
 
 /// See the module's header.
@@ -99,9 +99,10 @@ impl Log {
         &self.place.out
     }
 
-    /// Whether writing waits for nobody.
-    pub fn is_file(&self) -> bool {
-        rustix::fs::fstat(&self.place.out).is_ok_and(|stat| is_file(&stat))
+    /// Whether writing waits for nobody: not where the file is served, and the server may be gone.
+    pub fn is_local_file(&self) -> bool {
+        let is_file = rustix::fs::fstat(&self.place.out).is_ok_and(|stat| is_file(&stat));
+        is_file && is_local(self.place.out.as_fd())
     }
 
     /// Opens it anew where its name leads elsewhere by now.

@@ -15,8 +15,8 @@ pub struct Reports {
     descriptor: Option<Descriptor>,
     /// Whether they go elsewhere than to stderr, where the errors go.
     is_elsewhere: bool,
-    /// Whether they go to a file, so that nobody has to be waited for.
-    is_file: bool,
+    /// Whether they go to a file of this machine, so that nobody has to be waited for.
+    is_local_file: bool,
     trouble: Option<io::Error>,
 }
 
@@ -35,7 +35,7 @@ impl Reports {
         Reports {
             descriptor: Some(log.descriptor().clone()),
             is_elsewhere: true,
-            is_file: log.is_file(),
+            is_local_file: log.is_local_file(),
             ..Reports::onto(Box::new(log))
         }
     }
@@ -46,7 +46,7 @@ impl Reports {
             out,
             descriptor: None,
             is_elsewhere: false,
-            is_file: false,
+            is_local_file: false,
             trouble: None,
         }
     }
@@ -65,7 +65,7 @@ impl Reports {
     /// lost for good.
     pub fn write_at_once(&mut self, text: &[u8]) -> bool {
         match &self.descriptor {
-            _ if self.is_file => self.out.write_all(text).is_ok(),
+            _ if self.is_local_file => self.out.write_all(text).is_ok(),
             Some(descriptor) if !self.is_elsewhere => descriptor.write_at_once(text),
             _ => false,
         }

@@ -92,7 +92,7 @@ pub(super) fn is_on_disk(fd: BorrowedFd<'_>) -> bool {
 
 /// Whether a regular file is on a disk, or in the memory, of this machine. A file system that is not
 /// known here may be served by anybody.
-fn is_local(fd: BorrowedFd<'_>) -> bool {
+pub(crate) fn is_local(fd: BorrowedFd<'_>) -> bool {
     /// By `f_type` of statfs(2): ext2 to ext4, xfs, btrfs, tmpfs and devtmpfs, overlayfs, zfs, f2fs,
     /// bcachefs, ramfs, hugetlbfs, squashfs, erofs, isofs, udf, vfat, exfat, ntfs3, jfs, nilfs2, hfsplus,
     /// ubifs.

@@ -87,6 +87,7 @@ use sources::Sources;
 use splice::{Drain, Scratch};
 
 pub use demand::DemandSource;
+pub(crate) use descriptor::is_local;
 pub use files::{Clash, Files, Role};
 pub use memory_limit::too_large;
 pub use signals::{die_by, hear_children, outlive_size_limit};

@@ -17,9 +17,10 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::bell::Bell;
+use super::descriptor::{is_local, is_on_disk};
 use super::signals::die_by;
 use crate::memory;
 
@@ -31,6 +32,10 @@ const LOOKS: u32 = 4;
 
 /// A thread that looks at signals and at nothing else needs little.
 const STACK: usize = 128 * 1024;
+
+/// Why there is no account of the run.
+const HANGS: &[u8] =
+    b"hwm: a call on a file does not return: ended by the signal, and what was held is lost\n";
 
 /// What the watchdog takes in the place of the others.
 const ENDS: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
@@ -85,6 +90,18 @@ pub fn watch() -> Option<Arc<Watchdog>> {
     Some(watchdog)
 }
 
+/// Says it on stderr, unless that is something that has to be waited for.
+fn say(line: &[u8]) {
+    let stderr = rustix::stdio::stderr();
+    if is_on_disk(stderr) && !is_local(stderr) {
+        return;
+    }
+    let mut room = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
+    if poll(&mut room, Some(&Timespec::default())) == Ok(1) {
+        let _ = rustix::io::write(stderr, line);
+    }
+}
+
 /// This thread, and the children that it starts, have signals as the process was given them.
 pub fn allow_signals() {
     if let Some(blocked) = BLOCKED.get() {
@@ -133,6 +150,7 @@ impl Watchdog {
             self.wait();
             match self.unobeyed() {
                 Some(signal) if self.stands_still() => {
+                    say(HANGS);
                     die_by(signal);
                     std::process::exit(128 + signal);
                 }

@@ -139,7 +139,7 @@ impl Scenario {
         let mut records = setting.source.split(|byte| *byte == delimiter);
         let is_short = records.all(|record| record.len() < most);
         let is_kind = faults.short == 0.0 && faults.ferry.is_none() && setting.tells_room;
-        let is_kind = is_kind && setting.own_pipes.len() < 2;
+        let is_kind = is_kind && setting.own_pipes.len() < 2 && faults.would_block == 0.0;
         config.needs_records() && is_short && is_kind && !by_bytes && !asks_bytes
     }
 }
@@ -174,6 +174,7 @@ fn end_otherwise(dice: &mut Dice, scenario: &mut Scenario) {
         // Nothing excuses half a record: short ones, a kind system, and a consumer that stalls.
         (setting.page, setting.tells_room) = (64, true);
         setting.faults.short = 0.0;
+        setting.faults.would_block = 0.0;
         setting.faults.ferry = None;
         setting.own_pipes.truncate(1);
         *chunk = (*chunk).max(16);
