@@ -108,6 +108,89 @@ fn all_of_them_may_be_refused_at_once() {
     assert!(relays_without(calls, "") > 0);
 }
 
+/// What the loader and Rust do before hwm begins needs these, and so does everything else.
+const VITAL: [&str; 16] = [
+    "access",
+    "arch_prctl",
+    "brk",
+    "close",
+    "execve",
+    "exit_group",
+    "mmap",
+    "mprotect",
+    "munmap",
+    "newfstatat",
+    "openat",
+    "poll",
+    "pread64",
+    "read",
+    "rt_sigaction",
+    "write",
+];
+
+/// Whatever is refused, optional or not: a run that cannot be says why, and ends as one that failed.
+#[test]
+fn a_refused_call_neither_aborts_a_run_nor_makes_it_hang_or_lie() {
+    if !can_refuse() {
+        return;
+    }
+    let input = log(3000);
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (notes, from, to) = (at("notes"), at("from"), at("to"));
+    fs::write(&from, &input).unwrap();
+    let by_files = ["-o", to.to_str().unwrap(), from.to_str().unwrap()];
+    let ways: [&[&str]; 4] = [
+        &[],
+        &["-l"],
+        &["--when-full", "drop-oldest", "-B", "64M"],
+        &by_files,
+    ];
+    for way in ways {
+        let traced = refusing("all", "delay_enter=0", &notes, &[&["-q"], way].concat());
+        // Only what is done at all.
+        let mut traced = traced;
+        finish(traced.spawn().unwrap(), &input).expect(0);
+        let text = fs::read_to_string(&notes).unwrap();
+        let name = |line: &str| {
+            Some(
+                line.split_whitespace()
+                    .nth(1)?
+                    .split_once('(')?
+                    .0
+                    .to_owned(),
+            )
+        };
+        let mut calls: Vec<String> = text.lines().filter_map(name).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls.retain(|call| !VITAL.contains(&call.as_str()) && !call.starts_with('<'));
+        assert!(calls.len() > 15, "{calls:?}");
+        for call in calls {
+            for error in ["ENOSYS", "EPERM"] {
+                let _ = fs::remove_file(&to);
+                let arguments = [&["-q"], way].concat();
+                let how = format!("error={error}");
+                let mut command = refusing(&call, &how, &notes, &arguments);
+                let done = finish(command.spawn().unwrap(), &input);
+                let what = format!("{call} {error} {way:?}: {}", done.stderr);
+                let out = match way == by_files {
+                    true => fs::read(&to).unwrap_or_default(),
+                    false => done.stdout.clone(),
+                };
+                assert!(input.starts_with(&out), "{what}");
+                match done.code() {
+                    0 => assert!(out == input, "{what}"),
+                    code => {
+                        assert_eq!(code, 1, "{what}");
+                        assert!(done.stderr.starts_with("hwm: "), "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// It wakes up who has grown pipes to give back.
 #[test]
 fn the_timer_may_be_refused() {

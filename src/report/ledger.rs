@@ -13,7 +13,7 @@ use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
 use super::output::Descriptor;
-use crate::sys::{Files, Role};
+use crate::sys::{Files, Role, pause};
 
 /// No ledger of ours is larger.
 const LARGEST: u64 = 1 << 20;
@@ -141,7 +141,7 @@ impl Ledger {
                 Ok(()) if rustix::fs::fstat(&self.file)?.st_nlink > 0 => break,
                 Ok(()) => *self = Ledger::open(path, &self.files)?,
                 Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(1));
+                    pause(Duration::from_millis(1));
                 }
                 Err(error) => {
                     self.patience = LITTLE_PATIENCE;

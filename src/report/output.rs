@@ -16,7 +16,7 @@ use rustix::termios::{self, LocalModes};
 
 use super::end::End;
 use crate::job;
-use crate::sys::path;
+use crate::sys::{is_local, path};
 
 /// An open place to write to; clones share it.
 #[derive(Debug, Clone)]
@@ -58,13 +58,14 @@ impl Descriptor {
     pub fn write_at_once(&self, text: &[u8]) -> bool {
         // An offset of -1 stands for "the current position".
         const HERE: u64 = u64::MAX;
-        let Ok(stat) = rustix::fs::fstat(self) else {
-            return true;
+        let stat = match rustix::fs::fstat(self) {
+            Ok(stat) => stat,
+            Err(errno) => return errno == Errno::BADF,
         };
         let null = rustix::fs::makedev(1, 3);
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::CharacterDevice if stat.st_rdev == null => true,
-            FileType::RegularFile => {
+            FileType::RegularFile if is_local(self.as_fd()) => {
                 let _ = rustix::io::write(self, text);
                 true
             }

@@ -16,7 +16,7 @@ use rustix::io::{self, Errno};
 
 use super::bell::Bell;
 use super::descriptor::duplicate;
-use super::poll::PollSet;
+use super::poll::{PollSet, pause};
 use crate::memory;
 
 /// The most that one read fetches: the size of a default pipe.
@@ -452,7 +452,7 @@ fn patiently(
             Err(Errno::AGAIN) => {
                 if refused {
                     // Poll calls it ready and the device says no: do not spin between the two.
-                    thread::sleep(Duration::from_millis(10));
+                    pause(Duration::from_millis(10));
                 }
                 refused = true;
                 let _ = rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, events)], None);

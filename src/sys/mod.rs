@@ -90,6 +90,7 @@ pub use demand::DemandSource;
 pub(crate) use descriptor::is_local;
 pub use files::{Clash, Files, Role};
 pub use memory_limit::too_large;
+pub(crate) use poll::pause;
 pub use signals::{die_by, hear_children, outlive_size_limit};
 pub use startup::StartError;
 pub use watchdog::{Watchdog, allow_signals, watch};

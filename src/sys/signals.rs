@@ -10,13 +10,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGXFSZ};
 use signal_hook::low_level::emulate_default_handler;
 
+use super::poll::pause;
 use super::watchdog::Watchdog;
 use crate::engine::Signal;
 use crate::job;
@@ -119,7 +119,7 @@ impl Signals {
             if (waits | runs) & ends == 0 {
                 return;
             }
-            thread::sleep(PAUSE);
+            pause(PAUSE);
         }
     }
 

@@ -21,6 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::bell::Bell;
 use super::descriptor::{is_local, is_on_disk};
+use super::poll::pause;
 use super::signals::die_by;
 use crate::memory;
 
@@ -156,7 +157,7 @@ impl Watchdog {
                 }
                 Some(_) => {}
                 // Another signal came. The pipe tells of it until the loop empties that, which hangs perhaps.
-                None => thread::sleep(PATIENCE / LOOKS),
+                None => pause(PATIENCE / LOOKS),
             }
         }
     }
@@ -190,7 +191,7 @@ impl Watchdog {
     fn stands_still(&self) -> bool {
         let last = self.beats.load(Ordering::Relaxed);
         for _ in 0..LOOKS {
-            thread::sleep(PATIENCE / LOOKS);
+            pause(PATIENCE / LOOKS);
         }
         let waits = last % 2 == 1;
         !waits && self.beats.load(Ordering::Relaxed) == last
