@@ -8,7 +8,8 @@ use std::time::Duration;
 use common::{Finished, finish, hwm, lines, log, skipped};
 
 /// What a debug build makes fail when it is asked to, and what goes on without it.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
+    "collection",
     "report",
     "metrics file",
     "chart",

@@ -201,6 +201,8 @@ pub struct ThreadedReporter {
     /// As [`Closing::untold_events`].
     untold_events: u64,
     unsaid: Vec<String>,
+    /// There was a defect on the relay's thread: what it left behind is not touched any more.
+    has_failed: bool,
     /// How long the end waits: [`LAST_WORD`], but for tests.
     patience: Duration,
 }
@@ -236,6 +238,7 @@ impl ThreadedReporter {
             dropped: 0,
             untold_events: 0,
             unsaid: Vec::new(),
+            has_failed: false,
             patience: LAST_WORD,
         }
     }
@@ -252,6 +255,49 @@ impl ThreadedReporter {
             Thread::Running(link) => Some(link),
             _ => None,
         }
+    }
+
+    /// What is to be done on the relay's thread. A defect there costs the reports only.
+    fn attempt(&mut self, work: impl FnOnce(&mut ThreadedReporter)) {
+        if self.has_failed {
+            return;
+        }
+        if let Err(guard::Defect(defect)) = guarded(thread::COLLECTION, || work(self)) {
+            self.has_failed = true;
+            self.message(format!(
+                "a defect in the reports ends them, and the data goes on: {defect}"
+            ));
+        }
+    }
+
+    fn collect(&mut self, event: Event, snapshot: &Snapshot) {
+        if event == Event::Interval {
+            if let Some(rate) = self.output_rate(snapshot) {
+                // Here rather than in the thread, so that dropped reports count as well.
+                self.statistics.add(rate);
+            }
+            self.tell_pending(snapshot, false);
+        }
+        let now = snapshot.elapsed;
+        if !self.wants(event, now) {
+            return;
+        }
+        if event == Event::Losing {
+            self.losing.note(now);
+        }
+        if let Some(count) = self.told.came(event, snapshot, self.interval) {
+            self.tell(event, count, snapshot);
+        }
+    }
+
+    fn collect_last(&mut self, snapshot: &Snapshot) {
+        if self.statistics.is_empty()
+            && let Some(rate) = self.output_rate(snapshot)
+        {
+            // A run shorter than an interval is its only measurement.
+            self.statistics.add(rate);
+        }
+        self.tell_pending(snapshot, true);
     }
 
     /// For the picture, on the relay's thread: it is cheap, and a defect there costs the picture only.
@@ -422,23 +468,7 @@ impl Reporter for ThreadedReporter {
     }
 
     fn report(&mut self, event: Event, snapshot: &Snapshot) {
-        if event == Event::Interval {
-            if let Some(rate) = self.output_rate(snapshot) {
-                // Here rather than in the thread, so that dropped reports count as well.
-                self.statistics.add(rate);
-            }
-            self.tell_pending(snapshot, false);
-        }
-        let now = snapshot.elapsed;
-        if !self.wants(event, now) {
-            return;
-        }
-        if event == Event::Losing {
-            self.losing.note(now);
-        }
-        if let Some(count) = self.told.came(event, snapshot, self.interval) {
-            self.tell(event, count, snapshot);
-        }
+        self.attempt(|this| this.collect(event, snapshot));
     }
 
     fn next_sample(&self) -> Option<Duration> {
@@ -466,13 +496,7 @@ impl Reporter for ThreadedReporter {
     }
 
     fn finish(&mut self, snapshot: &Snapshot) {
-        if self.statistics.is_empty()
-            && let Some(rate) = self.output_rate(snapshot)
-        {
-            // A run shorter than an interval is its only measurement.
-            self.statistics.add(rate);
-        }
-        self.tell_pending(snapshot, true);
+        self.attempt(|this| this.collect_last(snapshot));
         self.remember(|history| history.end(snapshot));
         let closing = Closing {
             statistics: self.statistics,

@@ -26,6 +26,7 @@ use crate::units::reason;
 /// The parts that may fail, each without the others.
 const REPORT: &str = "report";
 const METRICS: &str = "metrics file";
+pub const COLLECTION: &str = "collection";
 pub const CHART: &str = "chart";
 const ERRORS: &str = "report of errors";
 pub const SUMMARY: &str = "summary";

@@ -1301,7 +1301,7 @@ impl Model {
 
     pub fn demand_failed(&mut self, now: Duration) {
         self.decide(End::Error);
-        self.abandon("shutdown", now);
+        self.abandon_output("shutdown", now);
     }
 
     /// The next `count` bytes are handed to a thread.
@@ -1712,8 +1712,12 @@ impl Model {
 
     fn break_pipe(&mut self, now: Duration) {
         self.decide(End::Consumer);
-        self.abandon(self.reason_of_leaving(), now);
-        // With `block` a record may have begun to go before its end came.
+        self.abandon_output(self.reason_of_leaving(), now);
+    }
+
+    /// Nothing more can be written. With `block` a record may have begun to go before its end came.
+    fn abandon_output(&mut self, reason: &'static str, now: Duration) {
+        self.abandon(reason, now);
         self.tore &= self.config.policy.is_lossy();
     }
 
