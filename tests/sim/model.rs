@@ -1827,7 +1827,7 @@ impl Model {
 
     pub fn write_failed(&mut self, now: Duration) {
         self.decide(End::Error);
-        self.abandon("shutdown", now);
+        self.abandon_output("shutdown", now);
     }
 
     pub fn source_failed(&mut self) {
