@@ -141,9 +141,8 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
     /// they leave for the end of a record.
     pub(super) fn kept_to_write(&self, room: Room) -> Option<u64> {
         let kept = self.kept.as_ref()?;
-        let is_same = self.relay.holds_just(&kept.span);
-        let bytes = self.relay.whole_within(kept.bytes);
-        (is_same && bytes > 0 && kept.bytes <= room.free).then_some(bytes)
+        let fits = kept.bytes > 0 && kept.bytes <= room.free;
+        (fits && self.relay.holds_just(&kept.span)).then_some(kept.bytes)
     }
 
     /// A turn is over.

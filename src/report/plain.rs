@@ -12,11 +12,16 @@ use crate::units::{number, seconds};
 const RATE_DECIMALS: usize = 0;
 
 /// The line without the newline; `event` is None for an interval, else its name, and how many of them the line
-/// stands for.
-pub fn line(event: Option<(&str, u64)>, snapshot: &Snapshot, config: &ReportConfig) -> String {
+/// stands for, if there can be more than one.
+pub fn line(
+    event: Option<(&str, Option<u64>)>,
+    snapshot: &Snapshot,
+    config: &ReportConfig,
+) -> String {
     let mut line = prefix(config);
     if let Some((event, count)) = event {
-        line += &format!("event={event} count={count} ");
+        line += &format!("event={event} ");
+        line += &count.map_or_else(String::new, |count| format!("count={count} "));
     }
     let lost = snapshot.lost.total();
     line += &format!("elapsed_s={}", seconds(snapshot.elapsed));
@@ -121,7 +126,7 @@ mod tests {
     fn an_event_stands_first_and_the_name_before_it() {
         let mut config = config();
         config.name = Some("tail".to_owned());
-        let line = line(Some(("loss", 3)), &quiet(), &config);
+        let line = line(Some(("loss", Some(3))), &quiet(), &config);
         assert!(
             line.starts_with("tail: event=loss count=3 elapsed_s=0 "),
             "{line}"

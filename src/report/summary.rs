@@ -5,7 +5,7 @@
 //! stopped had read and did not deliver is no such loss, and is told where it is told that it was stopped.
 
 use super::display::parts::{KEPT, Part, clipped, fit};
-use super::words::{Unit, bytes};
+use super::words::{Unit, bytes, label};
 use super::{Closing, name};
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
@@ -80,23 +80,27 @@ fn fitted(parts: Vec<Part<'_>>, width: usize) -> String {
 
 /// What stands in front.
 fn prefix(config: &ReportConfig) -> Part<'static> {
-    let name = name(config).unwrap_or_else(|| "hwm".to_owned());
-    let short: String = name.chars().take(12).collect();
-    match name.chars().count() {
-        0..=16 => Part::text(KEPT, format!("{name}:")),
-        _ => Part::text(90, format!("{name}:")).or(KEPT, format!("{short}~:")),
-    }
+    let name = name(config);
+    Part::text(KEPT, label(name.as_deref().unwrap_or("hwm")))
 }
 
 fn first(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> Vec<Part<'static>> {
     let time = format!(" in {}", span(snapshot.elapsed));
     let mut parts = vec![prefix(config)];
     match snapshot.ending.and_then(cut_short) {
+        // What failed was told, and all that could be read came through.
+        Some(_) if is_complete(snapshot) => {
+            parts.push(amount(snapshot, config).apart(1));
+            parts.push(Part::text(30, time));
+            parts.extend(rate(snapshot, config));
+            parts.push(Part::text(60, "; with errors"));
+        }
         Some(how) => {
             parts.push(Part::text(KEPT, how).apart(1));
             let unit = Unit::of(config.records && snapshot.counts_records);
-            let went = unit.short(unit.number(snapshot.output));
-            parts.push(Part::text(35, format!(" after {went}")));
+            let went = unit.number(snapshot.output);
+            let after = Part::text(38, format!(" after {}", unit.exact(went)));
+            parts.push(after.or(35, format!(" after {}", unit.short(went))));
             parts.push(Part::text(40, time));
             parts.extend(undelivered(snapshot));
         }
@@ -118,6 +122,13 @@ fn first(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> Vec<P
         parts.extend(told.map(|told| Part::text(25, told)));
     }
     parts
+}
+
+/// Whether something failed, and nothing that had come in was lost by that.
+fn is_complete(snapshot: &Snapshot) -> bool {
+    snapshot.ending == Some(Ending::Failed)
+        && undelivered(snapshot).is_none()
+        && snapshot.output.bytes > 0
 }
 
 /// How a run ended before its input did.
@@ -158,6 +169,7 @@ fn undelivered(snapshot: &Snapshot) -> Option<Part<'static>> {
     let unit = Unit::of_losses(snapshot, left);
     let (exact, short) = (unit.exact(unit.number(left)), unit.short(unit.number(left)));
     let part = Part::text(60, format!("; {exact} read but not delivered"));
+    let part = part.or(39, format!("; {exact} not delivered"));
     Some(part.or(20, format!("; {short} not delivered")))
 }
 
@@ -266,10 +278,34 @@ fn reasons(lost: &[(Reason, Tally)]) -> Part<'static> {
         format!("{} {number}", reason.words())
     });
     let each: Vec<String> = each.collect();
-    let others = counted(lost.len() as u64 - 1, "other reason");
-    let part = Part::text(55, format!(": {}", each.join(", ")));
-    part.or(20, format!(": {main} and {others}"))
+    let others = |told: usize| counted((lost.len() - told) as u64, "other reason");
+    let all = format!(": {}", each.join(", "));
+    let part = match lost.len() {
+        2 => Part::text(45, all),
+        _ => Part::text(55, all).or(30, format!(": {} and {}", each[..2].join(", "), others(2))),
+    };
+    part.or(20, format!(": {main} and {}", others(1)))
         .or(10, format!(": {main}"))
+}
+
+/// With `-v`: each reason, where the line for all of them may have no room.
+fn each_reason(snapshot: &Snapshot) -> Vec<String> {
+    let lost: Vec<(Reason, Tally)> = snapshot.lost.by_reason().collect();
+    if lost.len() < 2 {
+        return Vec::new();
+    }
+    let line = |(reason, tally): &(Reason, Tally)| {
+        let size = bytes(tally.bytes);
+        match tally.records {
+            0 => format!("lost: {}: {size}", reason.words()),
+            records => format!(
+                "lost: {}: {} ({size})",
+                reason.words(),
+                counted(records, "record")
+            ),
+        }
+    };
+    lost.iter().map(line).collect()
 }
 
 /// With `-v`.
@@ -286,7 +322,7 @@ fn details(snapshot: &Snapshot, config: &ReportConfig) -> Vec<Vec<Part<'static>>
     ]
     .map(size);
     let mut texts = vec![
-        format!("held at most {peak} of {capacity}; marks at {high} and {low}"),
+        format!("held at most {peak} of {capacity}; high water {high}, low water {low}"),
         format!(
             "waited {}% for input, {}% for the consumer, {}% for -L; worked {}%",
             share(snapshot.wait_input),
@@ -295,7 +331,7 @@ fn details(snapshot: &Snapshot, config: &ReportConfig) -> Vec<Vec<Part<'static>>
             share(snapshot.busy)
         ),
         format!(
-            "{} at the high mark, {} until the low one; longest stall {}",
+            "{} at high water, {} until low water; longest stall {}",
             counted(snapshot.pressure_episodes, "time"),
             span(snapshot.pressured),
             span(snapshot.longest_stall)
@@ -306,6 +342,7 @@ fn details(snapshot: &Snapshot, config: &ReportConfig) -> Vec<Vec<Part<'static>>
         let episodes = counted(snapshot.loss_episodes, "loss episode");
         texts.push(format!("{episodes}; {marks} written"));
     }
+    texts.extend(each_reason(snapshot));
     texts.extend(snapshot.spilled.and_then(kept));
     let line = |text| vec![prefix(config), Part::text(KEPT, text).apart(1)];
     texts.into_iter().map(line).collect()

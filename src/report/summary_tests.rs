@@ -191,7 +191,7 @@ fn each_ending_is_said_in_few_words() {
         (Ending::Idle, "no more input after 13 B in 5.0s"),
         (Ending::Signal(15), "interrupted after 13 B in 5.0s"),
         (Ending::BrokenPipe, "reader gone after 13 B in 5.0s"),
-        (Ending::Failed, "failed after 13 B in 5.0s"),
+        (Ending::Failed, "13 B in 5.0s, 2.6 B/s; with errors"),
     ] {
         assert_eq!(last(&run(13, 5_000, ending)), [format!("hwm: {words}")]);
     }
@@ -228,7 +228,7 @@ fn the_producer_is_blamed_only_where_nothing_was_lost() {
 fn a_loss_that_goes_on_says_who_is_slow() {
     assert_eq!(
         loss(&lossy(), &config(), WIDEST).as_deref(),
-        Some("hwm: LOST 200 records in 0:01:02 so far: buffer full and 1 other reason")
+        Some("hwm: LOST 200 records (1.00MiB) in 0:01:02 so far: buffer full 199, too long 1")
     );
     let mut snapshot = lossy();
     snapshot.lost[Reason::Oversize] = Tally::default();
@@ -266,10 +266,12 @@ fn with_v_there_are_details() {
     assert_eq!(
         told[2..],
         [
-            "hwm: held at most 1.43MiB of 2.00MiB; marks at 1.60MiB and 1.20MiB",
+            "hwm: held at most 1.43MiB of 2.00MiB; high water 1.60MiB, low water 1.20MiB",
             "hwm: waited 2% for input, 96% for the consumer, 0% for -L; worked 0%",
-            "hwm: 3 times at the high mark, 30.0s until the low one; longest stall 12.5s",
+            "hwm: 3 times at high water, 30.0s until low water; longest stall 12.5s",
             "hwm: 2 loss episodes; 2 marks written",
+            "hwm: lost: buffer full: 199 records (1023KiB)",
+            "hwm: lost: too long: 1 record (576 B)",
             "hwm: kept 199 of 200 lost records (0.05 of 2.05KiB)",
         ]
     );

@@ -266,7 +266,7 @@ impl Scribe {
                 None => json::line("interval", None, snapshot, config),
             }],
             (ReportMode::Plain, event) => {
-                let event = event_name(event).map(|name| (name, count));
+                let event = event_name(event).map(|name| (name, Some(count)));
                 vec![plain::line(event, snapshot, config)]
             }
             // It was for the metrics.
@@ -455,6 +455,9 @@ impl Scribe {
             ReportMode::Bar if self.is_no_news(snapshot, closing) => Vec::new(),
             _ => summary::lines(snapshot, config, closing, width),
         };
+        if config.mode == ReportMode::Plain {
+            lines.insert(0, plain::line(Some(("summary", None)), snapshot, config));
+        }
         let bits = config.screen.display.as_ref().is_some_and(|pv| pv.bits);
         lines.extend(config.statistics.then(|| closing.statistics.line(bits)));
         lines

@@ -75,6 +75,15 @@ impl Unit {
     }
 }
 
+/// What a run is called in front of its lines: a long name is cut, and the same in all of them.
+pub fn label(name: &str) -> String {
+    const LONGEST: usize = 16;
+    match name.chars().count() {
+        0..=LONGEST => format!("{name}:"),
+        _ => format!("{}~:", name.chars().take(LONGEST - 1).collect::<String>()),
+    }
+}
+
 /// A size, with a blank before a bare `B`, as in a rate.
 pub fn bytes(number: u64) -> String {
     match number {

@@ -206,7 +206,12 @@ impl Relay {
 
     /// Fills `parts` with at most `most` bytes, `unended` ones too. Where that is not all there is, no record
     /// is cut in two but for one that is longer.
-    fn offer_whole<'a>(&'a self, most: u64, unended: bool, parts: &mut [IoSlice<'a>]) -> usize {
+    pub(super) fn offer_whole<'a>(
+        &'a self,
+        most: u64,
+        unended: bool,
+        parts: &mut [IoSlice<'a>],
+    ) -> usize {
         let used = self.queue.offer(parts, most, unended);
         let offered: u64 = parts[..used].iter().map(|part| part.len() as u64).sum();
         let is_all = match unended {

@@ -152,25 +152,17 @@ impl Relay {
         (bytes as u64 == self.held()).then_some(used)
     }
 
-    /// Fills `parts` from its front with the first `most` bytes of what is held, where [`Relay::holds_just`]
-    /// what is kept.
+    /// Fills `parts` from its front with the whole records among the first `most` bytes of what is held, where
+    /// [`Relay::holds_just`] what is kept.
     pub fn offer_kept<'a>(&'a self, most: u64, parts: &mut [IoSlice<'a>]) -> usize {
-        self.queue.offer(parts, most, true)
+        self.offer_whole(most, false, parts)
     }
 
-    /// Whether what goes out next is what is held at these positions, and nothing before it.
+    /// Whether what goes out next is what is held at these positions, and nothing before it; and a whole record
+    /// is among that.
     pub fn holds_just(&self, span: &Range<u64>) -> bool {
-        self.span() == *span && self.queue.begun() == 0 && self.mark_left() == 0
-    }
-
-    /// How many of the first `most` bytes in memory are of records whose end is among them; more where one
-    /// record is longer.
-    pub fn whole_within(&self, most: u64) -> u64 {
-        let complete = self.queue.complete();
-        match most < complete {
-            true => self.queue.whole_within(most),
-            false => complete,
-        }
+        let is_next = self.queue.begun() == 0 && self.mark_left() == 0;
+        self.span() == *span && is_next && self.queue.complete() > 0
     }
 
     /// How many bytes of memory may go out before the next pipe must.

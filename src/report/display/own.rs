@@ -11,7 +11,7 @@ use super::{View, eta_text, running_loss, sparkline, taken};
 use crate::core::account::Reason;
 use crate::core::snapshot::Snapshot;
 use crate::report::name;
-use crate::report::words::{Unit, brief, bytes, fullness};
+use crate::report::words::{Unit, brief, bytes, fullness, label};
 use crate::units::{UNKNOWN, byte_rate, clock, count, record_rate};
 
 /// The columns from which on there is room for more than what everybody looks for.
@@ -72,13 +72,21 @@ impl Memory {
         };
         let span = grew(|at| at.elapsed);
         // Since when it waits, if nothing moved since the last report, and most of that time was a wait.
-        let since = |before: Option<Duration>, moved: Of<u64>, wait: Of<Duration>| {
+        let since = |before: Option<Duration>, moved: Of<u64>, waited: Duration| {
             let stands = last.map_or(0, moved) == moved(now);
-            let waits = grew(wait) > span / 2;
-            (stands && waits).then(|| before.unwrap_or(now.elapsed.saturating_sub(grew(wait))))
+            let waits = waited > span / 2;
+            (stands && waits).then(|| before.unwrap_or(now.elapsed.saturating_sub(waited)))
         };
-        self.stalled = since(self.stalled, |at| taken(at, false), |at| at.wait_output);
-        self.silent = since(self.silent, |at| at.input.bytes, |at| at.wait_input);
+        // With a rate limit it may take long until the pipe is full; who leaves in it what is there is
+        // waited for all the same.
+        let is_left = last.is_some_and(|last| last.seen.unread > 0) && now.seen.unread > 0;
+        let waited = if is_left {
+            span
+        } else {
+            grew(|at| at.wait_output)
+        };
+        self.stalled = since(self.stalled, |at| taken(at, false), waited);
+        self.silent = since(self.silent, |at| at.input.bytes, grew(|at| at.wait_input));
         self.remember(now);
         self.last = Some(now.clone());
     }
@@ -132,7 +140,7 @@ pub(super) fn parts(view: &View<'_>, memory: &mut Memory, width: usize) -> Vec<P
     memory.follow(now);
     let consumer = memory.consumer(now);
     let mut parts = Vec::new();
-    parts.extend(name(view.config).map(named));
+    parts.extend(name(view.config).map(|name| Part::text(12, label(&name))));
     let amount = match view.unit() {
         Unit::Bytes => bytes(view.figures.transferred),
         Unit::Records => count(view.figures.transferred),
@@ -152,15 +160,6 @@ pub(super) fn parts(view: &View<'_>, memory: &mut Memory, width: usize) -> Vec<P
     }
     parts.extend(remark(view, memory, consumer, width));
     parts
-}
-
-fn named(name: String) -> Part<'static> {
-    let short: String = name.chars().take(12).collect();
-    let long = format!("{name}:");
-    match name.chars().count() {
-        0..=16 => Part::text(12, long),
-        _ => Part::text(47, long).or(12, format!("{short}~:")),
-    }
 }
 
 fn rate(view: &View<'_>) -> String {
