@@ -250,3 +250,22 @@ fn no_other_word_is_pointed_to_what_does_harm() {
         assert!(meant.is_none(), "{typed}: {said}");
     }
 }
+
+#[test]
+fn a_value_that_is_not_joined_to_its_option_is_no_file() {
+    for (option, value) in [
+        ("--fail-on-loss", "5"),
+        ("--fail-on-loss", "1%"),
+        ("--mark", "gap"),
+    ] {
+        let line = format!("--when-full drop-oldest {option} {value}");
+        let expected = format!(
+            "'{value}' is no file; {option} takes a value only behind '=': {option}={value}"
+        );
+        assert_eq!(refused(&line), expected);
+        // A file that is there is read.
+        let line = format!("--when-full drop-oldest {option} Cargo.toml");
+        let words = std::iter::once("hwm").chain(line.split_whitespace());
+        assert!(cli::parse(words.map(Into::into), false).is_ok(), "{line}");
+    }
+}

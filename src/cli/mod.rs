@@ -70,7 +70,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, terminal: bool) -> Result
         .try_get_matches_from(words)
         .or_else(|_| known_to_pv(words))?;
     let mut args = args::Args::from_arg_matches(&matches)?;
-    if let Some(message) = hints::value_of_a_letter(words, &args.files) {
+    let hint = hints::value_of_a_letter(words, &args.files)
+        .or_else(|| hints::value_without_equals(words, &args.files));
+    if let Some(message) = hint {
         return Err(Exit::usage(&message));
     }
     si::reinterpret(&mut args, &matches).map_err(|message| Exit::usage(&message))?;
