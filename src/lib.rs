@@ -9,6 +9,8 @@
 //! config.rs   what the program does: plain values
 //! core/       pure: no I/O, no clock, no threads; `now` comes in as an argument
 //! engine/     the loop: the only room that knows core and the system at once
+//! system.rs   the seam below the loop: what it asks of the world
+//! reporter.rs the seam beside the loop: who is told
 //! sys/        the only room that touches the system: descriptors, poll, signals
 //! report/     a core::Snapshot -> bar, pv's form, plain, json, summary, metrics; events, commands, lost
 //!             records
@@ -20,10 +22,10 @@
 //! units.rs    numbers, times and names as text for people
 //! ```
 //!
-//! Arrows point one way: `main -> cli, engine, exit`; `cli -> config`; `engine -> core` and the
-//! two seams it defines, `engine::System` (implemented by `sys`, or by a simulator) and
-//! `engine::Reporter` (implemented by `report`). `core`, `config` and `sys` import nothing above
-//! them; `classes`, `job`, `memory` and `units` are leaves that all may use.
+//! Arrows point one way: `main -> cli, engine, exit`; `cli -> config`; `engine -> core` and the two
+//! seams, [`system`] (implemented by `sys`, or by a simulator) and [`reporter`] (implemented by
+//! `report`). `core`, `config` and `sys` import nothing above them; the seams, `classes`, `job`,
+//! `memory` and `units` are leaves that all may use.
 
 pub mod classes;
 pub mod cli;
@@ -35,5 +37,7 @@ pub mod job;
 pub mod memory;
 mod replacing;
 pub mod report;
+pub mod reporter;
 pub mod sys;
+pub mod system;
 pub mod units;

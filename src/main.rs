@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Write};
 
 use highwater::config::ReportMode;
-use highwater::engine::Reporter;
 use highwater::exit::{self, Exit};
+use highwater::reporter::Reporter;
 use highwater::{cli, engine, memory, report, sys, units};
 
 fn main() {

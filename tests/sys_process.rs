@@ -14,8 +14,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use highwater::cli;
-use highwater::engine::{Interest, Read, Ready, Signal, System, Write};
 use highwater::sys::{Files, Patience, RealSystem, die_by};
+use highwater::system::{Interest, Read, Ready, Signal, System, Write};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal as Kill, kill_process};

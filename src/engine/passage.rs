@@ -8,10 +8,12 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::Engine;
 use super::run::PARTS;
-use super::{Engine, Place, Read, Reporter, Splice, System, Write};
 use crate::core::pipes::PIPE;
 use crate::core::room::Room;
+use crate::reporter::Reporter;
+use crate::system::{Place, Read, Splice, System, Write};
 
 /// What the system keeps a second time, and can write without copying.
 pub(super) struct Kept {

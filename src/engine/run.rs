@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::passage::Kept;
 use super::witness::Witness;
-use super::{Event, Granted, Interest, Read, Reporter, Signal, System, Write};
 use crate::config::display::Display;
 use crate::config::{RelayConfig, ReportConfig, ReportMode};
 use crate::core::demand::MixedUnits;
@@ -18,6 +17,8 @@ use crate::core::relay::{Change, ReadWish, Relay, earliest};
 use crate::core::room::Room;
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
+use crate::reporter::{Event, Reporter};
+use crate::system::{Granted, Interest, Read, Signal, System, Write};
 use crate::units::{counted, reason};
 
 /// Grants taken in one turn: who writes them without end does not keep data from moving.
@@ -654,7 +655,7 @@ mod tests {
     use super::*;
     use crate::config::{Policy, ScreenConfig};
     use crate::core::sent::Leftover;
-    use crate::engine::{Place, Ready, Splice};
+    use crate::system::{Place, Ready, Splice};
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -76,7 +76,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::snapshot::Snapshot;
-use crate::engine::{Event, Reporter};
+use crate::reporter::{Event, Reporter};
 use crate::sys::{Files, Role};
 use crate::units::{one_line, reason};
 pub use guard::install as tell_panics;

@@ -14,7 +14,7 @@ use super::thread::{LastWord, Scribe};
 use super::{Closing, json, metrics};
 use crate::config::ReportConfig;
 use crate::core::snapshot::Snapshot;
-use crate::engine::Event;
+use crate::reporter::Event;
 
 const EVENTS: [Event; 8] = [
     Event::Interval,

@@ -19,7 +19,7 @@ use super::{Closing, error_line, json, metrics, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::account::Tally;
 use crate::core::snapshot::Snapshot;
-use crate::engine::Event;
+use crate::reporter::Event;
 use crate::sys::Files;
 use crate::units::reason;
 

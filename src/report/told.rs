@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::core::snapshot::{Snapshot, State};
-use crate::engine::Event;
+use crate::reporter::Event;
 
 /// Between two lines about a loss that goes on: at first, and at most.
 const LOSSES_APART: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3600)];

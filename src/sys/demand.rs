@@ -10,7 +10,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use crate::core::demand::Grant;
-use crate::engine::Granted;
+use crate::system::Granted;
 use crate::units::reason;
 
 use super::files::{Files, Role};

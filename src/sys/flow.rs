@@ -17,7 +17,7 @@
 
 use std::time::Duration;
 
-use crate::engine::Interest;
+use crate::system::Interest;
 
 /// The longest sleep. A stream is dense if [`WORTH`] bytes move in so long.
 const LONGEST: Duration = Duration::from_millis(1);

@@ -18,7 +18,7 @@ use rustix::fs::OFlags;
 use rustix::io::{self, Errno};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size};
 
-use crate::engine::Write;
+use crate::system::Write;
 
 use super::open_null;
 use super::pipes::{self, Pipe};

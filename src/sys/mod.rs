@@ -67,7 +67,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::config::{Config, Sink, Source, TransferConfig};
 use crate::core::room::Room;
 use crate::core::sent::Leftover;
-use crate::engine::{
+use crate::system::{
     Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
 };
 

@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketType};
 
 use crate::core::room::{ATOMIC, Room};
 use crate::core::sent::Leftover;
-use crate::engine::Write;
+use crate::system::Write;
 
 use super::descriptor::{Indirect, Kind, Twin, is_on_disk, is_refusal, may_be_read, reopen};
 use super::ferry::{Crossing, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};

@@ -18,8 +18,8 @@ use signal_hook::low_level::emulate_default_handler;
 
 use super::poll::pause;
 use super::watchdog::Watchdog;
-use crate::engine::Signal;
 use crate::job;
+use crate::system::Signal;
 
 /// What is heard, in the order in which it is told when several came.
 const HEARD: [(i32, Signal); 5] = [

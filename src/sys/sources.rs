@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::config::{SkipErrors, Source};
-use crate::engine::{Read, SourceError, Splice};
+use crate::system::{Read, SourceError, Splice};
 
 use super::descriptor::{self, duplicate};
 use super::files::{Files, Role};

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use rustix::io::{self, Errno};
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with};
 
-use crate::engine::{Splice, Write};
+use crate::system::{Splice, Write};
 
 use super::descriptor::is_refusal;
 use super::input::Input;

@@ -9,7 +9,9 @@ use highwater::core::relay::{Change, Relay};
 use highwater::core::room::Room;
 use highwater::core::snapshot::{Snapshot, State};
 use highwater::core::spill::Batch;
-use highwater::engine::{Engine, Event, Interest, Reporter, Signal};
+use highwater::engine::Engine;
+use highwater::reporter::{Event, Reporter};
+use highwater::system::{Interest, Signal};
 use highwater::units::counted;
 
 use super::bucket::Bucket;

@@ -8,7 +8,7 @@ use highwater::config::{
 };
 use highwater::core::demand::Grant;
 use highwater::core::rng::Rng;
-use highwater::engine::Signal;
+use highwater::system::Signal;
 
 use super::world::{Asks, Faults, Remains, Setting, Step};
 

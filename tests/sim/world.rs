@@ -10,7 +10,7 @@ use highwater::core::demand::Grant;
 use highwater::core::rng::Rng;
 use highwater::core::room::Room;
 use highwater::core::sent::Leftover;
-use highwater::engine::{
+use highwater::system::{
     Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
 };
 

@@ -15,10 +15,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::End;
 use crate::config::{ReportConfig, Sideways};
 use crate::core::snapshot::{Snapshot, State};
-use crate::engine::Event;
 use crate::memory;
 use crate::report::thread::event_name;
 use crate::report::{Complaints, StartError};
+use crate::reporter::Event;
 use crate::sys;
 use crate::units::{reason, seconds};
 

@@ -13,11 +13,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use super::End;
 use crate::config::{Config, ReportConfig};
 use crate::core::snapshot::Snapshot;
-use crate::engine::Event;
 use crate::memory::Allowance;
 use crate::report::log::{Log, Way};
 use crate::report::thread::event_name;
 use crate::report::{Complaints, StartError, json};
+use crate::reporter::Event;
 use crate::sys::{Files, Role};
 use crate::units::reason;
 

@@ -24,7 +24,7 @@ use super::{Complaints, LAST_WORD, StartError, ThreadedReporter, start_report};
 use crate::config::Config;
 use crate::core::snapshot::Snapshot;
 use crate::core::spill::Batch;
-use crate::engine::{Event, Reporter};
+use crate::reporter::{Event, Reporter};
 use crate::sys::Files;
 use commands::Commands;
 pub use commands::describe;
