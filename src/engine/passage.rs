@@ -5,22 +5,14 @@
 //! nothing here needs to remember what it could not do.
 
 use std::io::IoSlice;
-use std::ops::Range;
 use std::time::Duration;
 
-use super::Engine;
-use super::run::PARTS;
+use super::kept::Kept;
+use super::run::{Engine, PARTS};
 use crate::core::pipes::PIPE;
 use crate::core::room::Room;
 use crate::reporter::Reporter;
 use crate::system::{Place, Read, Splice, System, Write};
-
-/// What the system keeps a second time, and can write without copying.
-pub(super) struct Kept {
-    /// Where in the admitted stream it is, if all of it was admitted.
-    span: Range<u64>,
-    bytes: u64,
-}
 
 impl<S: System, R: Reporter> Engine<'_, S, R> {
     /// Input goes straight to the output. Returns whether that was this turn's read and write.

@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use super::passage::Kept;
+use super::kept::Kept;
 use super::witness::Witness;
 use crate::config::display::Display;
 use crate::config::{RelayConfig, ReportConfig, ReportMode};

@@ -82,6 +82,12 @@ pub(super) fn is_file(stat: &Stat) -> bool {
     }
 }
 
+/// Something harmless to stand in for a closed standard descriptor, so that no file that is opened
+/// later takes its number.
+pub(super) fn open_null(access: OFlags) -> io::Result<OwnedFd> {
+    rustix::fs::open("/dev/null", access | OFlags::CLOEXEC, Mode::empty())
+}
+
 /// Whether a write may have to wait for a disk.
 pub(super) fn is_on_disk(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fstat(fd).is_ok_and(|stat| {
@@ -228,6 +234,20 @@ pub(super) fn grow_pipe(fd: impl AsFd, bound: u64) -> usize {
         let _ = grow_to(&fd, bound.min(allowed));
     }
     rustix::pipe::fcntl_getpipe_size(&fd).unwrap_or(0)
+}
+
+/// Shrinks a pipe to `least`, or to what its content needs. Returns its size now.
+pub(super) fn shrink_pipe(pipe: impl AsFd, least: usize) -> usize {
+    let now = rustix::pipe::fcntl_getpipe_size(&pipe).unwrap_or(0);
+    let mut size = least;
+    while size < now {
+        match rustix::pipe::fcntl_setpipe_size(&pipe, size) {
+            Ok(_) => return rustix::pipe::fcntl_getpipe_size(&pipe).unwrap_or(size),
+            Err(Errno::BUSY) => size = size.saturating_mul(2),
+            Err(_) => return now,
+        }
+    }
+    now
 }
 
 fn grow_to(fd: impl AsFd, size: usize) -> io::Result<()> {

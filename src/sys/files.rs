@@ -20,7 +20,9 @@ use rustix::fs::{FileType, OFlags, Stat};
 use crate::config::{Config, ReportMode, Sink, Source};
 
 use super::path::{descriptor, folder_of, inherited};
-use super::startup::{SAME_FILE, source_name};
+
+/// What is wrong with an input that is also the output.
+pub(super) const SAME_FILE: &str = "input and output are the same file; write to another one";
 
 /// What a file is for, in the order in which it is looked at: of two that are the same, the later is
 /// refused.
@@ -292,6 +294,16 @@ impl Files {
             _ => places.push(place),
         }
         Ok(())
+    }
+}
+
+/// What people call a source.
+pub(super) fn source_name(source: &Source) -> String {
+    match source {
+        Source::Stdin => "stdin".to_owned(),
+        // Or nothing would stand there.
+        Source::File(path) if path.as_os_str().is_empty() => "''".to_owned(),
+        Source::File(path) => path.display().to_string(),
     }
 }
 

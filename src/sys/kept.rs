@@ -20,7 +20,7 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size};
 
 use crate::system::Write;
 
-use super::open_null;
+use super::descriptor::open_null;
 use super::pipes::{self, Pipe};
 use super::splice::{self, PACKET};
 

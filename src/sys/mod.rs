@@ -32,6 +32,7 @@
 
 mod bell;
 mod clock;
+mod death;
 mod demand;
 mod descriptor;
 mod ferry;
@@ -55,6 +56,7 @@ mod startup;
 #[cfg(test)]
 pub(crate) mod testing;
 mod watchdog;
+mod zero_copy;
 
 use std::io::{self, IoSlice};
 use std::rc::Rc;
@@ -62,7 +64,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
 use crate::config::{Config, Sink, Source, TransferConfig};
 use crate::core::room::Room;
@@ -73,7 +75,7 @@ use crate::system::{
 
 use clock::Clock;
 use demand::Demand;
-use descriptor::is_on_disk;
+use descriptor::{is_on_disk, open_null};
 use flow::Flows;
 use input::Input;
 use kept::Kept;
@@ -84,14 +86,16 @@ use poll::PollSet;
 use share::{Alarm, Share, Turn};
 use signals::Signals;
 use sources::Sources;
-use splice::{Drain, Scratch};
+use splice::Scratch;
+use zero_copy::Drain;
 
+pub use death::die_by;
 pub use demand::DemandSource;
 pub(crate) use descriptor::is_local;
 pub use files::{Clash, Files, Role};
 pub use memory_limit::too_large;
 pub(crate) use poll::pause;
-pub use signals::{die_by, hear_children, outlive_size_limit};
+pub use signals::{hear_children, outlive_size_limit};
 pub use startup::StartError;
 pub use watchdog::{Watchdog, allow_signals, watch};
 
@@ -647,10 +651,4 @@ pub fn may_hang(config: &Config) -> bool {
         Sink::Nowhere => false,
     };
     reads || writes || config.demand.is_some() || config.transfer.pid_file.is_some()
-}
-
-/// Something harmless to stand in for a closed standard descriptor, so that no file that is opened
-/// later takes its number.
-fn open_null(access: OFlags) -> rustix::io::Result<std::os::fd::OwnedFd> {
-    rustix::fs::open("/dev/null", access | OFlags::CLOEXEC, Mode::empty())
 }

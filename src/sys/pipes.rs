@@ -12,8 +12,7 @@ use rustix::pipe::{PipeFlags, fcntl_getpipe_size, pipe_with};
 
 use crate::core;
 
-use super::descriptor::{LARGEST_PIPE, grow_pipe};
-use super::share::shrink_pipe;
+use super::descriptor::{LARGEST_PIPE, grow_pipe, shrink_pipe};
 
 /// A pipe below the usual size is what the kernel gives to who has too many.
 const USUAL: usize = 64 * 1024;

@@ -22,14 +22,13 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
 
-use super::descriptor::{LARGEST_PIPE, grow_pipe};
+use super::descriptor::{LARGEST_PIPE, grow_pipe, shrink_pipe};
 use super::pipes::spare_pipe;
 
 /// So much in a [`WINDOW`] is worth large pipes.
@@ -274,20 +273,6 @@ impl Lent {
         }
         self.now <= self.before
     }
-}
-
-/// Shrinks a pipe to `least`, or to what its content needs. Returns its size now.
-pub(super) fn shrink_pipe(pipe: impl AsFd, least: usize) -> usize {
-    let now = fcntl_getpipe_size(&pipe).unwrap_or(0);
-    let mut size = least;
-    while size < now {
-        match fcntl_setpipe_size(&pipe, size) {
-            Ok(_) => return fcntl_getpipe_size(&pipe).unwrap_or(size),
-            Err(Errno::BUSY) => size = size.saturating_mul(2),
-            Err(_) => return now,
-        }
-    }
-    now
 }
 
 #[cfg(test)]

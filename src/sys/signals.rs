@@ -174,16 +174,6 @@ pub(super) fn stop() {
     let _ = emulate_default_handler(SIGTSTP);
 }
 
-/// Ends the process by `signal`, as if it had never been handled: the parent sees a death by that
-/// signal. Meant for SIGPIPE, SIGINT, SIGTERM and SIGHUP. Returns if that is impossible, as for
-/// the first process of a container, to which the kernel delivers no deadly default; the caller
-/// then exits with 128 + `signal`.
-pub fn die_by(signal: i32) {
-    if !rustix::process::getpid().is_init() {
-        let _ = emulate_default_handler(signal);
-    }
-}
-
 /// From now on a write beyond the limit on the size of a file (`ulimit -f`) fails, and does not end the
 /// process: not every file is one without which the relay cannot go on. Children have the signal as
 /// before, since what is handled is not inherited, and what was ignored stays so.

@@ -16,14 +16,14 @@ use crate::config::{SkipErrors, Source};
 use crate::system::{Read, SourceError, Splice};
 
 use super::descriptor::{self, duplicate};
-use super::files::{Files, Role};
+use super::files::{Files, Role, source_name};
 use super::input::{Ahead, Input};
 use super::kept::Kept;
 use super::path::{self, Opened};
 use super::share::Lent;
 use super::skip::{Gap, Skipper};
-use super::splice::{self, Scratch};
-use super::startup::source_name;
+use super::splice::Scratch;
+use super::zero_copy;
 
 /// What is still to be read.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Sources {
         most: usize,
         scratch: &Rc<Scratch>,
     ) -> Splice {
-        self.splice_by(|input| splice::from_input(input, pipe, most, scratch))
+        self.splice_by(|input| zero_copy::from_input(input, pipe, most, scratch))
     }
 
     /// As [`Sources::take_by`], where `None` means that it is to be read.
@@ -203,7 +203,7 @@ impl Sources {
     ) -> Splice {
         while self.failed.is_none() {
             if let Some((_, input)) = &mut self.current {
-                match splice::straight(input, output, most, scratch) {
+                match zero_copy::straight(input, output, most, scratch) {
                     Splice::End => self.current = None,
                     answer => return answer,
                 }
@@ -394,7 +394,7 @@ pub(super) fn input_over(opened: Opened) -> io::Result<Input> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::startup::SAME_FILE;
+    use crate::sys::files::SAME_FILE;
     use crate::sys::testing::Fifo;
     use std::io::Write as _;
 

@@ -107,9 +107,6 @@ fn way_out(name: &str) -> &'static str {
     }
 }
 
-/// What is wrong with an input that is also the output.
-pub(super) const SAME_FILE: &str = "input and output are the same file; write to another one";
-
 /// Checks descriptors 0 and 1 as far as they are used, and the sources; opens the output, and leaves it
 /// as it is: it is emptied when nothing can fail any more.
 ///
@@ -216,22 +213,13 @@ fn check_way(fd: BorrowedFd<'_>, wrong: OFlags, name: &'static str) -> Result<()
     Ok(())
 }
 
-/// What people call a source.
-pub(super) fn source_name(source: &Source) -> String {
-    match source {
-        Source::Stdin => "stdin".to_owned(),
-        // Or nothing would stand there.
-        Source::File(path) if path.as_os_str().is_empty() => "''".to_owned(),
-        Source::File(path) => path.display().to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
     use std::os::fd::AsFd as _;
 
     use super::*;
+    use crate::sys::files::SAME_FILE;
 
     #[test]
     fn an_output_is_left_as_it_is_until_nothing_can_fail() {

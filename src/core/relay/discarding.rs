@@ -6,15 +6,9 @@
 
 use std::time::Duration;
 
-use super::{Phase, Relay, Start};
+use super::{Discarding, Phase, Relay, Start};
 use crate::core::account::{Reason, Tally};
 use crate::core::pipes::Pipes;
-
-/// The consumer is gone, and the input is read on.
-pub(super) struct Discarding {
-    /// Of a record whose end has not come: how many bytes were lost, of those that came.
-    amid_record: Option<u64>,
-}
 
 impl Relay {
     /// From here on everything is lost, beginning with what is held.

@@ -20,6 +20,7 @@ mod discarding;
 mod intake;
 mod lifecycle;
 mod losing;
+mod marker;
 mod outlet;
 mod passage;
 mod spilling;
@@ -46,8 +47,7 @@ use super::snapshot::{Seen, Snapshot};
 use super::spill::Spill;
 use crate::config::{Amount, BrokenPipe, Policy, RelayConfig};
 use crate::memory::Allowance;
-use discarding::Discarding;
-use outlet::Marker;
+use marker::Marker;
 
 /// See the module's header.
 pub struct Relay {
@@ -128,6 +128,12 @@ enum Phase {
     Draining,
     Finishing,
     Ended,
+}
+
+/// The consumer is gone, and the input is read on.
+pub(super) struct Discarding {
+    /// Of a record whose end has not come: how many bytes were lost, of those that came.
+    amid_record: Option<u64>,
 }
 
 /// With [`RelayConfig::start`]: what the first write waits for.
@@ -212,7 +218,7 @@ impl Relay {
         queue.leave_memory(config.classes.memory_to_come());
         Self {
             counts_records,
-            pipes: passage::pipes(&config, pipe_size),
+            pipes: pipes(&config, pipe_size),
             queue,
             allowance: Allowance::default(),
             lacks_memory: false,
@@ -774,6 +780,17 @@ impl Relay {
             self.phase = Phase::Ended;
         }
     }
+}
+
+/// With a buffer of less than this part of a pipe, 64 KiB, bytes are copied: small pieces that are not
+/// joined by that would take all the slots of the consumer's pipe.
+const LEAST_PART: u64 = 16;
+
+/// None where the bytes must be seen.
+fn pipes(config: &RelayConfig, size: u64) -> Option<Pipes> {
+    let is_worth_it = config.capacity >= size / LEAST_PART;
+    (config.splice && is_worth_it && !config.needs_records())
+        .then(|| Pipes::new(config.capacity, size))
 }
 
 /// The earlier of two moments that may never come.

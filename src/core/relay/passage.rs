@@ -12,25 +12,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::{ReadWish, Relay, Start};
-use crate::config::{Amount, RelayConfig};
+use crate::config::Amount;
 use crate::core::pipes::Pipes;
-
-/// With a buffer of less than this part of a pipe, 64 KiB, bytes are copied: small pieces that are not
-/// joined by that would take all the slots of the consumer's pipe.
-const LEAST_PART: u64 = 16;
 
 /// Less than this part of a chunk, 64 KiB, is cheaper to copy out than to keep.
 const LEAST_KEPT: u64 = 2;
 
 /// The most chunks to keep, 896 KiB: what fits into a pipe of 1 MiB with what was held before.
 const MOST_KEPT: u64 = 7;
-
-/// None where the bytes must be seen.
-pub(super) fn pipes(config: &RelayConfig, size: u64) -> Option<Pipes> {
-    let is_worth_it = config.capacity >= size / LEAST_PART;
-    (config.splice && is_worth_it && !config.needs_records())
-        .then(|| Pipes::new(config.capacity, size))
-}
 
 impl Relay {
     /// How many bytes (>= 1) may go straight from the input to the output; None when they may not,

@@ -6,7 +6,7 @@
 //! the account shows it less what was not read.
 
 use super::Relay;
-use super::outlet::Marker;
+use super::marker::Marker;
 use crate::core::account::{Losses, Reason, Tally};
 use crate::core::sent::{Leftover, LostText};
 
