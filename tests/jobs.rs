@@ -307,7 +307,10 @@ fn the_interrupt_key_stops_a_shells_loop_whoever_it_hits_first() {
             assert!(shown.contains("turn-1"), "{words:?}: {shown}");
             assert!(!shown.contains("turn-2"), "{words:?} {body}: {shown}");
             // With -L it took the drain timeout.
-            assert!(took < std::time::Duration::from_secs(20), "{body}: {took:?}");
+            assert!(
+                took < std::time::Duration::from_secs(20),
+                "{body}: {took:?}"
+            );
         }
         screen.keyboard.write_all(b"exit\n").unwrap();
         wait(&mut shell);

@@ -13,6 +13,7 @@ use clap::error::ContextKind;
 use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
 use super::display::{DisplayArgs, TransferArgs};
+use super::names::{PolicyName, ReportName};
 use super::watermark::{self, Watermark};
 use super::{duration, hints, loss_limit, mark, number, percent, rate, sample, size};
 use crate::classes::Classes;
@@ -377,34 +378,6 @@ pub(super) struct Args {
     version: Option<bool>,
 }
 
-/// `--when-full POLICY`: the names that are built. The aliases are those of other tools.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum PolicyName {
-    /// stop reading until there is room; nothing is lost
-    #[value(aliases = ["suspend", "backpressure"])]
-    Block,
-    /// lose the arriving record
-    #[value(aliases = ["drop-new", "tail-drop"])]
-    DropNewest,
-    /// lose the records that waited longest
-    #[value(alias = "drop-head")]
-    DropOldest,
-    /// lose everything that waits and start over
-    DropBuffer,
-    /// let only the newest record wait
-    #[value(alias = "conflate")]
-    Latest,
-    /// while pressured let only some records pass
-    Sample,
-    /// lose more arrivals the more is held on average
-    Red,
-    /// lose what --priority says is worth least
-    Priority,
-    /// stop reading, write what was accepted, exit 4
-    #[value(alias = "error")]
-    Fail,
-}
-
 /// `--broken-pipe ENDING`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum BrokenPipeName {
@@ -414,21 +387,6 @@ pub(super) enum BrokenPipeName {
     Ok,
     /// read on to the end of input, and lose it: the producer never notices
     Drain,
-}
-
-/// `--report MODE`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ReportName {
-    /// a live line, and a summary at the end
-    Bar,
-    /// a line of key=value each interval, and a summary
-    Plain,
-    /// a JSON object a line: each interval, each kind of event once an interval, a summary
-    Json,
-    /// a line while records are being lost, and a summary
-    Summary,
-    /// nothing but errors
-    None,
 }
 
 /// `-s SIZE`: how much is expected.

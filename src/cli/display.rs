@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{duration, format, size};
-use crate::config::display::Piece;
+use super::format::{self, Format};
+use super::{duration, size};
 
 /// What the display shows.
 #[derive(Debug, Args)]
@@ -160,10 +160,6 @@ pub(super) struct TransferArgs {
           allow_hyphen_values = true)]
     pub(super) pidfile: Option<PathBuf>,
 }
-
-/// `-F FORMAT`, understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Format(pub(super) Vec<Piece>);
 
 /// `-u STYLE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

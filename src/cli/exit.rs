@@ -6,6 +6,7 @@
 use std::error::Error as _;
 use std::ffi::OsString;
 
+use super::definition::pvs_command;
 use super::{abbreviation, hints, unbuilt};
 use crate::units::one_line;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -104,7 +105,7 @@ fn fold(error: &clap::Error) -> String {
 
 /// `close` is what clap would suggest, or empty.
 fn unknown(argument: &str, close: &str) -> String {
-    if let Some(names) = abbreviation::several(&super::pvs_command(), argument) {
+    if let Some(names) = abbreviation::several(&pvs_command(), argument) {
         return format!(
             "ambiguous option '{argument}': it could be {}",
             names.join(", ")

@@ -1,9 +1,12 @@
-//! `-F FORMAT`, and the format that pv's single switches come to.
+//! `-F FORMAT`.
 //!
 //! As in pv, what is no known sequence stands for itself. Refuses nothing.
 
-use super::display::{BarStyleName, DisplayArgs, Format};
 use crate::config::display::{BarStyle, Part, Piece};
+
+/// `-F FORMAT`, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Format(pub(super) Vec<Piece>);
 
 /// The sequences, without `%`. The part of the letters comes first, then hwm's own.
 pub(super) fn parts() -> Vec<(&'static str, Part)> {
@@ -110,7 +113,7 @@ fn part(sequence: &str, known: &[(&str, Part)]) -> Option<Part> {
     Some(found.1.clone())
 }
 
-fn add_text(pieces: &mut Vec<Piece>, text: &str) {
+pub(super) fn add_text(pieces: &mut Vec<Piece>, text: &str) {
     match pieces.last_mut() {
         _ if text.is_empty() => {}
         Some(Piece::Text(before)) => before.push_str(text),
@@ -163,58 +166,6 @@ fn sgr_code(word: &str) -> Option<u8> {
         },
     };
     Some(if is_off { off } else { on })
-}
-
-/// The format that single switches come to, in pv's order; `knows_size` tells whether there is a time
-/// left to be told.
-pub(super) fn of_switches(args: &DisplayArgs, has_name: bool, knows_size: bool) -> Vec<Piece> {
-    let bytes = args.bytes || args.bits;
-    let switches = if args.numeric {
-        vec![
-            (args.timer, Part::Timer),
-            (bytes, Part::Bytes),
-            (args.rate, Part::Rate),
-            (!(bytes || args.rate), Part::Amount),
-        ]
-    } else {
-        vec![
-            (has_name, Part::Name),
-            (bytes, Part::Bytes),
-            (args.buffer_percent, Part::BufferPercent),
-            (args.timer, Part::Timer),
-            (args.rate, Part::Rate),
-            (args.average_rate, Part::AverageRate),
-            (args.progress, Part::Progress),
-            (args.eta && knows_size, Part::Eta),
-            (args.fineta && knows_size, Part::FinEta),
-            (
-                args.last_written.is_some_and(|count| count > 0),
-                Part::LastWritten,
-            ),
-        ]
-    };
-    let mut pieces = Vec::new();
-    for (_, part) in switches.into_iter().filter(|(on, _)| *on) {
-        if !pieces.is_empty() {
-            add_text(&mut pieces, " ");
-        }
-        let width = match part {
-            Part::LastWritten => args.last_written.unwrap_or(0).min(Piece::WIDEST),
-            _ => 0,
-        };
-        pieces.push(Piece::Part { part, width });
-    }
-    pieces
-}
-
-/// The style of `-u`.
-pub(super) fn style(name: BarStyleName) -> BarStyle {
-    match name {
-        BarStyleName::Plain => BarStyle::Plain,
-        BarStyleName::Block => BarStyle::Block,
-        BarStyleName::Granular => BarStyle::Granular,
-        BarStyleName::Shaded => BarStyle::Shaded,
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::args::{PolicyName, ReportName};
+use super::names::{PolicyName, ReportName};
 use super::size;
 
 /// Long options that exist elsewhere, and what they are here.
@@ -412,29 +412,6 @@ pub(super) fn value_of_a_letter(words: &[OsString], files: &[PathBuf]) -> Option
     })
 }
 
-/// Why one of `files` is none: it was typed behind an option that takes a value behind `=` only.
-pub(super) fn value_without_equals(words: &[OsString], files: &[PathBuf]) -> Option<String> {
-    let options = words.iter().take_while(|word| *word != "--");
-    let options: Vec<&str> = options.filter_map(|word| word.to_str()).collect();
-    options.windows(2).find_map(|pair| {
-        let (option, value) = (pair[0], pair[1]);
-        let name = option.strip_prefix("--")?;
-        let path = Path::new(value);
-        let is_meant = files.iter().any(|file| file == path) && !path.exists();
-        (is_meant && takes_value_behind_equals(name)).then(|| {
-            format!(
-                "'{value}' is no file; {option} takes a value only behind '=': {option}={value}"
-            )
-        })
-    })
-}
-
-fn takes_value_behind_equals(name: &str) -> bool {
-    let command = super::command();
-    let mut options = command.get_arguments();
-    options.any(|option| option.get_long() == Some(name) && option.is_require_equals_set())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -442,7 +419,7 @@ mod tests {
 
     #[test]
     fn every_word_of_others_is_unknown_here_and_points_to_what_is_known() {
-        let command = super::super::pvs_command();
+        let command = crate::cli::definition::pvs_command();
         let known = |name: &str| {
             command.get_arguments().any(|arg| {
                 let names = arg.get_long_and_visible_aliases().unwrap_or_default();

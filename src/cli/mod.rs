@@ -4,23 +4,25 @@
 //! all that leaves this room is a [`Config`], or an [`Exit`] with what to say instead.
 //!
 //! ```text
-//! args       what may be typed         (clap)
+//! args, names      what may be typed         (clap)
 //! display    pv's switches             (clap)
 //! unbuilt    pv's options to come      (clap)
 //! abbreviation     long options cut short
-//! format     -F, and what single switches come to
+//! format     -F        switches   what pv's single switches come to
+//! definition all of them as one command
 //! si         -k, and what it does to the options behind it
 //! size, rate, duration, watermark, sample, mark, loss_limit, grant      one kind of value each
 //! decimal, percent     the numbers in them, exact
 //! validate   rules between options     -> config::Config
 //! expected   how much input there is, from the file system; asked by validate
-//! help       what -h chooses of all this       hints      wrong words, and what to type instead
+//! help       what -h chooses of all this       hints, unjoined      wrong words, and what to type instead
 //! exit       help, version, and every error on one line
 //! ```
 
 mod abbreviation;
 mod args;
 mod decimal;
+mod definition;
 mod display;
 mod duration;
 mod exit;
@@ -31,13 +33,16 @@ mod help;
 mod hints;
 mod loss_limit;
 mod mark;
+mod names;
 mod number;
 mod percent;
 mod rate;
 mod sample;
 mod si;
 mod size;
+mod switches;
 mod unbuilt;
+mod unjoined;
 mod validate;
 mod watermark;
 
@@ -46,16 +51,13 @@ mod tests;
 
 use std::ffi::OsString;
 
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
 
 use crate::config::Config;
+pub use definition::command;
+use definition::pvs_command;
 pub use exit::Exit;
-
-/// The definition behind help, man page and completions.
-pub fn command() -> clap::Command {
-    args::Args::command()
-}
 
 /// Reads the command line, the program's name first. `terminal` says whether stderr is one,
 /// which decides the default form of the report.
@@ -70,18 +72,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, terminal: bool) -> Result
         .try_get_matches_from(words)
         .or_else(|_| known_to_pv(words))?;
     let mut args = args::Args::from_arg_matches(&matches)?;
-    let hint = hints::value_of_a_letter(words, &args.files)
-        .or_else(|| hints::value_without_equals(words, &args.files));
+    let hint =
+        hints::value_of_a_letter(words, &args.files).or_else(|| unjoined::hint(words, &args.files));
     if let Some(message) = hint {
         return Err(Exit::usage(&message));
     }
     si::reinterpret(&mut args, &matches).map_err(|message| Exit::usage(&message))?;
     validate::validate(args, terminal).map_err(|message| Exit::usage(&message))
-}
-
-/// All that is known to pv, too.
-fn pvs_command() -> clap::Command {
-    unbuilt::teach(command())
 }
 
 /// Reads the command line again, with all of pv's options, with abbreviations, and with what -h says: so

@@ -11,9 +11,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use super::args::{Args, BrokenPipeName, Expected, PolicyName, ReportName};
+use super::args::{Args, BrokenPipeName, Expected};
+use super::names::{PolicyName, ReportName};
 use super::watermark::Watermark;
-use super::{expected, format, hints, mark};
+use super::{expected, hints, mark, switches};
 use crate::classes::Classes;
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
@@ -400,13 +401,13 @@ fn screen(args: &Args, mode: ReportMode, expected: Option<Amount>) -> ScreenConf
     let pv = (mode == ReportMode::Pv).then(|| Display {
         pieces: match &display.format {
             Some(format) => format.0.clone(),
-            None => format::of_switches(display, args.name.is_some(), expected.is_some()),
+            None => switches::of_switches(display, args.name.is_some(), expected.is_some()),
         },
         numeric: display.numeric,
         decimal: display.si,
         bits: display.bits,
         gauge: display.gauge,
-        style: format::style(display.bar_style),
+        style: switches::style(display.bar_style),
         window: display.average_rate_window.max(1) as u64,
     });
     ScreenConfig {

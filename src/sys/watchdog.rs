@@ -20,9 +20,9 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::bell::Bell;
+use super::death::die_by;
 use super::descriptor::{is_local, is_on_disk};
 use super::poll::pause;
-use super::death::die_by;
 use crate::memory;
 
 /// So long without a sign of life is too long. A write that waits for a slow disk takes less.
