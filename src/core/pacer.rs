@@ -3,7 +3,7 @@
 //!
 //! A bucket that fills within less than a timer's tick would never let the rate be reached: each wake-up is
 //! late, and what would have come meanwhile is above the burst. So the burst is at least what comes in a
-//! [`TICK`], and half of a bucket is worth a wake-up: the other half is for being late. Where the burst is a
+//! `TICK`, and half of a bucket is worth a wake-up: the other half is for being late. Where the burst is a
 //! single record, there is no half: what comes in a tick of the next one is kept besides.
 //!
 //! Credit is counted in fractions of a unit to the nanosecond, so a low rate loses nothing to

@@ -4,7 +4,7 @@
 //!
 //! Positions count all bytes that went out, marks included; each call says how many that are by now.
 //! Bounded by being told what was read meanwhile ([`Sent::is_long`], [`Sent::forget_read`]). Refuses to
-//! keep more of a record that was read in part than [`MOST_READ`] bytes.
+//! keep more of a record that was read in part than `MOST_READ` bytes.
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -3,17 +3,22 @@
 //! Refuses to wait for ever: a thread that is stuck ends with the process. Refuses to start where memory
 //! is short.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Builder;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::guard::{Defect, guarded};
-use super::{error_line, output};
+use super::output::{self, Descriptor, say_if_room};
+use super::words::error_line;
 use crate::memory;
 
 /// Formatting a line takes a few frames; address space may be limited.
 const STACK: usize = 512 * 1024;
+
+/// How long the end of the run waits for the last word. A slow terminal over a network takes some
+/// tenths of a second; a stuck one would take for ever, and the data is through already.
+pub const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// The end of a thread: disconnected when it has ended, however it did.
 pub struct End(Receiver<()>);
@@ -48,5 +53,56 @@ impl End {
         let _ = self
             .0
             .recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Says on stderr why the process ends without a run. Waits for room, as where a run ends, but not for
+/// ever: the exit status says the rest.
+pub fn say_and_end(text: String) {
+    say_within(Descriptor::Stderr, text, LAST_WORD);
+}
+
+/// Writes a text before the process ends, and waits for room no longer than `patience`: the thread that
+/// is stuck then ends with the process.
+fn say_within(mut out: Descriptor, text: String, patience: Duration) {
+    if out.write_at_once(text.as_bytes()) {
+        return;
+    }
+    let (mut same, again) = (out.clone(), text.clone());
+    let work = move || {
+        let _ = out.write_all(text.as_bytes());
+    };
+    match End::of("last word", work) {
+        Ok(end) => end.wait(Instant::now() + patience),
+        // Where not even a thread can be had, only if nobody has to be waited for.
+        Err(_) => say_if_room(&mut same, &again),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_last_word_waits_for_room_and_not_for_ever() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let pipe = Descriptor::Own(Arc::new(writer));
+        crate::sys::testing::fill(&pipe);
+        say_within(pipe.clone(), "never\n".to_owned(), Duration::ZERO);
+
+        let (reader2, writer) = rustix::pipe::pipe().unwrap();
+        let pipe = Descriptor::Own(Arc::new(writer));
+        crate::sys::testing::fill(&pipe);
+        let listener = std::thread::spawn(move || {
+            let mut came = Vec::new();
+            let mut file = std::fs::File::from(reader2);
+            io::Read::read_to_end(&mut file, &mut came).unwrap();
+            came
+        });
+        say_within(pipe, "late\n".to_owned(), Duration::from_secs(60));
+        assert!(listener.join().unwrap().ends_with(b"late\n"));
+        drop(reader);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::Closing;
+use super::closing::Closing;
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::Snapshot;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 
-use super::Complaints;
+use super::errors::Complaints;
 use super::output::Descriptor;
 use crate::sys::path::reopen;
 use crate::sys::{Files, Role, is_local};

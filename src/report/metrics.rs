@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::name;
+use super::words::name;
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::snapshot::{Snapshot, State};

@@ -7,14 +7,12 @@ use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::termios::{self, LocalModes};
 
-use super::end::End;
 use crate::job;
 use crate::sys::{is_local, path};
 
@@ -156,28 +154,12 @@ pub fn say_now(line: String) {
     say_if_room(&mut Descriptor::Stderr, &(line + "\n"));
 }
 
-fn say_if_room(out: &mut Descriptor, text: &str) {
+/// The same for any text.
+pub fn say_if_room(out: &mut Descriptor, text: &str) {
     let at_once = Timespec::default();
     let mut room = [PollFd::new(&*out, PollFlags::OUT)];
     if poll(&mut room, Some(&at_once)) == Ok(1) {
         let _ = out.write_all(text.as_bytes());
-    }
-}
-
-/// Writes a text before the process ends, and waits for room no longer than `patience`: the thread that
-/// is stuck then ends with the process.
-pub fn say_within(mut out: Descriptor, text: String, patience: Duration) {
-    if out.write_at_once(text.as_bytes()) {
-        return;
-    }
-    let (mut same, again) = (out.clone(), text.clone());
-    let work = move || {
-        let _ = out.write_all(text.as_bytes());
-    };
-    match End::of("last word", work) {
-        Ok(end) => end.wait(Instant::now() + patience),
-        // Where not even a thread can be had, only if nobody has to be waited for.
-        Err(_) => say_if_room(&mut same, &again),
     }
 }
 
@@ -220,27 +202,6 @@ mod tests {
         assert!(!pipe.write_at_once(b"not now\n"));
         drop(reader);
         assert!(pipe.write_at_once(b"lost\n"), "nobody is left to be told");
-    }
-
-    #[test]
-    fn a_last_word_waits_for_room_and_not_for_ever() {
-        let (reader, writer) = rustix::pipe::pipe().unwrap();
-        let pipe = Descriptor::Own(Arc::new(writer));
-        crate::sys::testing::fill(&pipe);
-        say_within(pipe.clone(), "never\n".to_owned(), Duration::ZERO);
-
-        let (reader2, writer) = rustix::pipe::pipe().unwrap();
-        let pipe = Descriptor::Own(Arc::new(writer));
-        crate::sys::testing::fill(&pipe);
-        let listener = std::thread::spawn(move || {
-            let mut came = Vec::new();
-            let mut file = std::fs::File::from(reader2);
-            io::Read::read_to_end(&mut file, &mut came).unwrap();
-            came
-        });
-        say_within(pipe, "late\n".to_owned(), Duration::from_secs(60));
-        assert!(listener.join().unwrap().ends_with(b"late\n"));
-        drop(reader);
     }
 
     #[test]

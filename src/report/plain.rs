@@ -3,7 +3,7 @@
 //! The keys are those of the JSON objects. A line of an interval has no `event`, so that
 //! `grep -v event=` leaves a regular table.
 
-use super::prefix;
+use super::words::prefix;
 use crate::config::ReportConfig;
 use crate::core::snapshot::Snapshot;
 use crate::units::{number, seconds};

@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
+use super::closing::Closing;
 use super::display::parts::{visible, without_codes};
 use super::display::{Abilities, Face};
 use super::testing::{config, quiet};
-use super::{Closing, painter, summary};
+use super::{painter, summary};
 use crate::config::{Amount, ReportConfig, ReportMode};
 use crate::core::account::{Reason, Tally};
 use crate::core::ending::Ending;

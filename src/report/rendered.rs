@@ -6,12 +6,13 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::closing::Closing;
 use super::display::Abilities;
 use super::output::Descriptor;
 use super::sideways::describe;
 use super::statistics::Statistics;
 use super::thread::{LastWord, Scribe};
-use super::{Closing, json, metrics};
+use super::{json, metrics};
 use crate::config::ReportConfig;
 use crate::core::snapshot::Snapshot;
 use crate::reporter::Event;

@@ -4,9 +4,9 @@
 //! `LOST` stands in them exactly where records are missing although the run went on. What a run that was
 //! stopped had read and did not deliver is no such loss, and is told where it is told that it was stopped.
 
+use super::closing::Closing;
 use super::display::parts::{KEPT, Part, clipped, fit};
-use super::words::{Unit, bytes, label};
-use super::{Closing, name};
+use super::words::{Unit, bytes, label, name};
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::ending::Ending;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Closing;
+use super::closing::Closing;
 use super::summary::{WIDEST, lines, loss, of_losses, running};
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};

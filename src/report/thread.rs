@@ -9,13 +9,15 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Instant, SystemTime};
 
 use super::chart::{self, History};
+use super::closing::Closing;
 use super::display::{Abilities, DEFAULT_WIDTH, Face, taken};
 use super::guard::{Defect, guarded};
 use super::live::Live;
 use super::output::{self, Descriptor, say};
 use super::reports::Reports;
 use super::whole::Whole;
-use super::{Closing, error_line, json, metrics, plain, summary};
+use super::words::error_line;
+use super::{json, metrics, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::account::Tally;
 use crate::core::snapshot::Snapshot;

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use crate::config::ReportConfig;
 use crate::core::account::Tally;
 use crate::core::snapshot::{Snapshot, State};
-use crate::units::{count, counted, grouped, size};
+use crate::units::{count, counted, grouped, one_line, size};
 
 /// What is short of the capacity by less than this share is full: a record that does not fit leaves some
 /// room.
@@ -73,6 +74,22 @@ impl Unit {
             Unit::Bytes => of_bytes(part, whole),
         }
     }
+}
+
+/// The name of `-N`, fit for a line: a control character in it would end or repaint the line.
+pub fn name(config: &ReportConfig) -> Option<String> {
+    let name = config.name.as_deref()?;
+    Some(name.replace(char::is_control, "?"))
+}
+
+/// What stands in front of every line but the errors and pv's statistics.
+pub fn prefix(config: &ReportConfig) -> String {
+    name(config).unwrap_or_else(|| "hwm".to_owned()) + ": "
+}
+
+/// Errors are for people, and never JSON.
+pub fn error_line(error: impl AsRef<str>) -> String {
+    format!("hwm: {}", one_line(error.as_ref()))
 }
 
 /// What a run is called in front of its lines: a long name is cut, and the same in all of them.

@@ -56,7 +56,7 @@ impl Demand {
         })
     }
 
-    /// As [`crate::engine::System::take_grant`].
+    /// As [`crate::system::System::take_grant`].
     pub(super) fn take(&mut self) -> Granted {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.unread) {

@@ -16,13 +16,15 @@
 //! path         what a PATH names: /dev/fd/N is the descriptor itself
 //! files        none of a run's files may be two of them
 //! memory_limit what our control group leaves us
-//! splice       moving bytes between pipes and the rest
+//! splice       splice(2), and what a spliced pipe still needs
+//! zero_copy    moving bytes by it from the input and to the output
 //! kept         what was read, kept as pages for the output
 //! share        what is taken of the pipe pages that a user's pipes share
 //! flow         how long a dense stream may be left alone
 //! poll         one wait for all of these
 //! signals      as flags, and as one more descriptor to wait for
 //! watchdog     obeys them while the loop hangs in a call
+//! death        the end by a signal
 //! clock        time that counts
 //! ```
 //!

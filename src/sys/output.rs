@@ -333,7 +333,7 @@ impl Output {
         }
     }
 
-    /// Writes from the front of `parts`, as [`crate::engine::System::write`] says.
+    /// Writes from the front of `parts`, as [`crate::system::System::write`] says.
     pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
         let parts = &parts[..parts.len().min(PARTS_MOST)];
         let fd = &self.fd;

@@ -86,7 +86,7 @@ impl Sources {
         }
     }
 
-    /// As [`crate::engine::System::read`].
+    /// As [`crate::system::System::read`].
     pub(super) fn read(&mut self, room: &mut [u8]) -> Read {
         loop {
             if self.owed > 0 {
@@ -109,7 +109,7 @@ impl Sources {
         count
     }
 
-    /// As [`crate::engine::System::splice`], into a pipe of ours.
+    /// As [`crate::system::System::splice`], into a pipe of ours.
     pub(super) fn splice(
         &mut self,
         pipe: BorrowedFd<'_>,
@@ -139,7 +139,7 @@ impl Sources {
         }
     }
 
-    /// As [`crate::engine::System::keep`].
+    /// As [`crate::system::System::keep`].
     pub(super) fn keep(&mut self, kept: &mut Kept, front: &[IoSlice<'_>], most: usize) -> Splice {
         self.splice_by(|input| match input.twin()? {
             Some(from) => kept.take(from, front, most),
@@ -193,7 +193,7 @@ impl Sources {
         }
     }
 
-    /// As [`crate::engine::System::splice`], straight to `output`. What is wrong with a source
+    /// As [`crate::system::System::splice`], straight to `output`. What is wrong with a source
     /// is left to [`Sources::splice`] to tell.
     pub(super) fn pass(
         &mut self,
@@ -299,7 +299,7 @@ impl Sources {
         self.lent.map_or(0, Lent::size)
     }
 
-    /// As [`crate::engine::System::input_pending`]: goes on to the next source where one is at its
+    /// As [`crate::system::System::input_pending`]: goes on to the next source where one is at its
     /// end. A failure on the way is told by the next read.
     pub(super) fn pending(&mut self) -> bool {
         if self.owed > 0 {
@@ -319,13 +319,13 @@ impl Sources {
         false
     }
 
-    /// As [`crate::engine::System::leave_files`].
+    /// As [`crate::system::System::leave_files`].
     pub(super) fn leave_files(&mut self) -> bool {
         self.leaves_files = true;
         self.current().is_none_or(|input| !input.is_file())
     }
 
-    /// As [`crate::engine::System::put_back`].
+    /// As [`crate::system::System::put_back`].
     pub(super) fn put_back(&mut self, bytes: usize) {
         // Null bytes that stood for others cannot be.
         if let Some((_, input)) = self.current.as_mut().filter(|_| self.skipper.is_none()) {

@@ -1,7 +1,7 @@
 //! `drop-buffer`: every record not yet begun leaves, then the arrival is admitted. For a backlog that
 //! is worth nothing once it is too long.
 
-use super::{OnFull, Overflow};
+use super::overflow::{OnFull, Overflow};
 
 /// See the module's header.
 pub struct DropBuffer;

@@ -1,6 +1,6 @@
 //! `drop-newest`: the queue keeps what it has; the arriving record is lost. For who came first.
 
-use super::{OnFull, Overflow};
+use super::overflow::{OnFull, Overflow};
 
 /// See the module's header.
 pub struct DropNewest;

@@ -1,6 +1,6 @@
 //! `drop-oldest`: whole records leave from the head until the arrival fits. For the latest news.
 
-use super::{OnFull, Overflow};
+use super::overflow::{OnFull, Overflow};
 
 /// See the module's header.
 pub struct DropOldest;

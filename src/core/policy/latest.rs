@@ -5,7 +5,7 @@
 //! arrives between two writes is replaced at the turn's end; should the capacity be reached before,
 //! the oldest leave first, which loses the same records.
 
-use super::{OnFull, Overflow};
+use super::overflow::{OnFull, Overflow};
 
 /// See the module's header.
 pub struct Latest;

@@ -1,9 +1,6 @@
-//! The ways to lose records, one file each: the only place that decides who goes.
+//! The ways to lose records, one file each: the only place that selects the victims.
 //!
-//! A policy answers two questions, and touches neither bytes nor counters itself:
-//! 1. [`Overflow::on_full`]: the arriving record needs a byte more than the capacity has. Who goes?
-//! 2. [`Overflow::judge`]: a record is complete. May it stay? Asked only in the states for which
-//!    [`Overflow::judges`] says so; elsewhere records pass in bulk.
+//! What a policy is asked, and what it may answer, is in `overflow`.
 //!
 //! `block` and `fail` are not here: they lose nothing and never look at a record.
 
@@ -11,111 +8,16 @@ mod drop_buffer;
 mod drop_newest;
 mod drop_oldest;
 mod latest;
+mod overflow;
 mod priority;
 mod red;
 mod reservoir;
 mod sample;
 mod window;
 
-use std::time::Duration;
-
-use super::account::Reason;
 use super::rng::Rng;
-use super::snapshot::State;
 use crate::config::Policy;
-
-/// Who leaves when the arriving record does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFull {
-    /// The arriving record.
-    LoseArrival,
-    /// The oldest whole record that was not begun; the arriving one where there is none.
-    EvictOldest,
-    /// Every whole record that was not begun; the arriving one where there is none.
-    EvictAll,
-    /// The oldest whole record of the lowest class present that was not begun; the arriving one where
-    /// there is none but of the most valuable class.
-    EvictLowest,
-}
-
-/// What becomes of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It stays; where it has no place it is lost for want of room.
-    Stay,
-    /// It is lost.
-    Lose(Reason),
-    /// It waits, outside the queue, until that moment or the window's earlier end. Only for what has
-    /// a place.
-    SetAside {
-        /// Whose place it takes, of those set aside in this window, counted from 0: that one is lost
-        /// as sampled.
-        instead_of: Option<usize>,
-        /// The end of the window.
-        until: Duration,
-    },
-}
-
-/// What a policy may know when it judges a record.
-#[derive(Debug, Clone, Copy)]
-pub struct View {
-    /// The moment.
-    pub now: Duration,
-    /// Bytes of the judged record, its delimiter among them.
-    pub length: u64,
-    /// Bytes held that the judged record found.
-    pub found: u64,
-    /// Whether there was room for the judged record. One that stays has it.
-    pub has_place: bool,
-    /// With `priority`: it is in the lowest class. False where its bytes are not at hand.
-    pub is_lowest: bool,
-    /// The state, the judged record's bytes counted.
-    pub state: State,
-    /// Bytes held, those of the judged record included where it has a place.
-    pub held: u64,
-    /// C.
-    pub capacity: u64,
-    /// H.
-    pub high_water: u64,
-    /// L.
-    pub low_water: u64,
-}
-
-/// One way to lose records.
-pub trait Overflow {
-    /// Who goes when there is no room.
-    fn on_full(&self) -> OnFull;
-
-    /// Whether [`Overflow::judge`] wants to see each record that completes in `state`.
-    fn judges(&self, _state: State) -> bool {
-        false
-    }
-
-    /// What becomes of the record that just completed, or came to its end while it was lost for want
-    /// of room.
-    fn judge(&mut self, _view: &View) -> Verdict {
-        Verdict::Stay
-    }
-
-    /// What was set aside came into the queue: whoever is judged next is the first of a window.
-    fn window_ended(&mut self) {}
-
-    /// The last whole record that was held went out.
-    fn emptied(&mut self, _now: Duration) {}
-
-    /// Whether only the newest stays of the whole records that a write left behind.
-    fn only_newest_waits(&self) -> bool {
-        false
-    }
-
-    /// How many bytes came in and went out until `now`; called at least once a turn of the loop.
-    fn observe(&mut self, _now: Duration, _input: u64, _output: u64) {}
-
-    /// The share of records that would be admitted now, where the policy works by a share.
-    fn share(&self, _view: &View) -> Option<f64> {
-        None
-    }
-}
+pub use overflow::{OnFull, Overflow, Verdict, View};
 
 /// The policy's decider; None for those that never lose.
 pub fn decider(policy: Policy, seed: u64) -> Option<Box<dyn Overflow>> {

@@ -4,7 +4,7 @@
 //! A record that came only in part has no class yet: it takes the place of any but the most valuable
 //! class, and is judged when it is complete. So none of that class is lost while any other could go.
 
-use super::{OnFull, Overflow, Verdict, View};
+use super::overflow::{OnFull, Overflow, Verdict, View};
 use crate::core::account::Reason;
 use crate::core::snapshot::State;
 

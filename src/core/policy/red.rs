@@ -19,7 +19,7 @@
 
 use std::time::Duration;
 
-use super::{OnFull, Overflow, Verdict, View};
+use super::overflow::{OnFull, Overflow, Verdict, View};
 use crate::core::account::Reason;
 use crate::core::rng::Rng;
 use crate::core::snapshot::State;

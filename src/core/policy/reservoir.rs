@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::{Verdict, View, window};
+use super::overflow::{Verdict, View};
+use super::window;
 use crate::core::account::Reason;
 use crate::core::rng::Rng;
 

@@ -15,8 +15,9 @@
 
 use std::time::Duration;
 
+use super::overflow::{OnFull, Overflow, Verdict, View};
 use super::reservoir::Choice;
-use super::{OnFull, Overflow, Verdict, View, window};
+use super::window;
 use crate::config::Sample;
 use crate::core::account::Reason;
 use crate::core::rng::Rng;

@@ -17,8 +17,9 @@ use super::history::{self, History};
 use crate::config::ReportConfig;
 use crate::core::account::Tally;
 use crate::core::snapshot::Snapshot;
+use crate::report::closing::Closing;
+use crate::report::summary;
 use crate::report::words::Unit;
-use crate::report::{Closing, summary};
 use crate::units::{byte_rate, count, percent, record_rate, size};
 
 const SIZE: (u32, u32) = (960, 540);

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::gauge::gauge;
 use super::parts::{KEPT, Part, Tone};
-use super::{View, eta_text, running_loss, sparkline, taken};
+use super::sparkline;
+use super::view::{View, eta_text, running_loss, taken};
 use crate::core::account::Reason;
 use crate::core::snapshot::Snapshot;
-use crate::report::name;
-use crate::report::words::{Unit, brief, bytes, fullness, label};
+use crate::report::words::{Unit, brief, bytes, fullness, label, name};
 use crate::units::{UNKNOWN, byte_rate, clock, count, record_rate};
 
 /// The columns from which on there is room for more than what everybody looks for.

@@ -233,6 +233,15 @@ pub fn clipped(text: &str, columns: usize) -> String {
     line
 }
 
+impl From<String> for Line {
+    fn from(text: String) -> Line {
+        Line {
+            left: text,
+            ..Line::default()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 use super::amount::{Counting, describe};
 use super::gauge::gauge;
 use super::parts::{self, KEPT, Line, clipped, fit, visible};
-use super::{LONGEST, View, bar, eta_text, running_loss, zone};
+use super::view::{LONGEST, View, eta_text, running_loss};
+use super::{bar, zone};
 use crate::config::display::{BarStyle, Part, Piece};
 use crate::core::account::Tally;
 use crate::core::snapshot::Bottleneck;
-use crate::report;
-use crate::report::words::Unit;
+use crate::report::words::{self, Unit};
 use crate::units::{clock, percent};
 
 /// From so far ahead on (seconds) a time of day needs its date.
@@ -289,7 +289,7 @@ fn printable(bytes: &[u8], instead: char) -> String {
 
 fn name(view: &View<'_>, number: usize) -> String {
     let width = if number == 0 { NAME } else { number };
-    report::name(view.config).map_or_else(String::new, |name| {
+    words::name(view.config).map_or_else(String::new, |name| {
         let missing = width.saturating_sub(name.chars().count());
         format!("{}{name}:", " ".repeat(missing))
     })

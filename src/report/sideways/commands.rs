@@ -12,12 +12,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::End;
 use crate::config::{ReportConfig, Sideways};
 use crate::core::snapshot::{Snapshot, State};
 use crate::memory;
+use crate::report::end::End;
+use crate::report::errors::{Complaints, StartError};
 use crate::report::thread::event_name;
-use crate::report::{Complaints, StartError};
 use crate::reporter::Event;
 use crate::sys;
 use crate::units::{reason, seconds};

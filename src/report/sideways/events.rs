@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use super::End;
 use crate::config::{Config, ReportConfig};
 use crate::core::snapshot::Snapshot;
 use crate::memory::Allowance;
+use crate::report::end::End;
+use crate::report::errors::{Complaints, StartError};
+use crate::report::json;
 use crate::report::log::{Log, Way};
 use crate::report::thread::event_name;
-use crate::report::{Complaints, StartError, json};
 use crate::reporter::Event;
 use crate::sys::{Files, Role};
 use crate::units::reason;

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::End;
 use crate::config::Config;
 use crate::core::account::Tally;
 use crate::core::spill::{Batch, Spilled};
+use crate::report::end::End;
+use crate::report::errors::{Complaints, StartError};
 use crate::report::log::{Log, Way};
-use crate::report::{Complaints, StartError};
 use crate::sys::{Files, Role};
 use crate::units::reason;
 

@@ -19,8 +19,9 @@ mod tests;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use super::end::End;
-use super::{Complaints, LAST_WORD, StartError, ThreadedReporter, start_report};
+use super::end::LAST_WORD;
+use super::errors::{Complaints, StartError};
+use super::threaded::{ThreadedReporter, start_report};
 use crate::config::Config;
 use crate::core::snapshot::Snapshot;
 use crate::core::spill::Batch;
@@ -47,7 +48,7 @@ pub fn start(config: &Config, files: &Files) -> Result<Reporters, StartError> {
     let is_alone = *asked == Default::default();
     let complaints = match is_alone {
         true => Complaints::default(),
-        false => Complaints::to(&mut report),
+        false => report.complaints(),
     };
     let start_events = |path| Events::start(path, config, files, complaints.clone());
     Ok(Reporters {

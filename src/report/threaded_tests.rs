@@ -5,9 +5,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use super::testing::{config, lossy, quiet};
 use super::*;
 use crate::core::snapshot::State;
+use crate::report::testing::{config, lossy, quiet};
 
 /// Far above any bound here and below a test runner's patience: only a hang takes so long.
 const HANG: Duration = Duration::from_secs(60);
