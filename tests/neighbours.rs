@@ -34,6 +34,15 @@ fn pipe_ends(process: u32) -> usize {
         .count()
 }
 
+/// It may be about to go to sleep; whoever wakes up for nothing does so in less than this time.
+fn wait_until_it_sleeps(process: u32) {
+    wait_until("it sleeps", || {
+        let before = waits(process);
+        std::thread::sleep(Duration::from_millis(2_500));
+        waits(process) == before
+    });
+}
+
 #[test]
 fn pipes_grow_for_a_dense_stream_and_an_idle_process_gives_them_back_and_sleeps() {
     let grows = |_| fcntl_setpipe_size(&std::io::pipe().unwrap().1, 1 << 20).is_ok();
@@ -58,12 +67,7 @@ fn pipes_grow_for_a_dense_stream_and_an_idle_process_gives_them_back_and_sleeps(
     // Its own ones too: what is left are those of a process that has moved nothing yet.
     let pipes = pipe_ends(child.id());
     assert!(pipes <= 10, "{pipes} pipe ends");
-    // It may be about to go to sleep.
-    wait_until("it sleeps", || {
-        let before = waits(child.id());
-        std::thread::sleep(Duration::from_millis(2_500));
-        waits(child.id()) == before
-    });
+    wait_until_it_sleeps(child.id());
     drop((feed, out));
     finish(child, b"");
 }
@@ -79,20 +83,14 @@ fn pipes_that_were_full_when_it_was_time_are_given_back_when_they_are_emptied() 
     let (mut out, stdout) = std::io::pipe().unwrap();
     let child = hwm(&["-q"]).stdin(stdin).stdout(stdout).spawn().unwrap();
     feed.write_all(&vec![b'x'; SENT]).unwrap();
-    let mut before = String::new();
-    wait_until("it sleeps before a consumer that takes nothing", || {
-        std::thread::sleep(Duration::from_millis(1_500));
-        let now = waits(child.id());
-        std::mem::replace(&mut before, now.clone()) == now
-    });
+    // Before a consumer that takes nothing.
+    wait_until_it_sleeps(child.id());
     assert!(size(&out) > USUAL, "it has not grown");
     out.read_exact(&mut vec![0; SENT]).unwrap();
     wait_until("all are given back", || {
         (size(&feed), size(&out)) == (USUAL, USUAL) && pipe_ends(child.id()) <= 10
     });
-    let before = waits(child.id());
-    std::thread::sleep(Duration::from_millis(2_500));
-    assert_eq!(waits(child.id()), before, "it wakes up for nothing");
+    wait_until_it_sleeps(child.id());
     drop((feed, out));
     finish(child, b"");
 }
