@@ -1,7 +1,7 @@
 //! What a user types: the options, their values, and the errors for wrong ones.
 //!
 //! Everything is checked before a byte of input is read. Refuses to know how the relay works:
-//! all that leaves this room is a [`Config`], or an [`Exit`] with what to say instead.
+//! all that leaves this layer is a [`Config`], or an [`Exit`] with what to say instead.
 //!
 //! ```text
 //! args, names      what may be typed         (clap)

@@ -1,4 +1,4 @@
-//! The only room that touches the system: descriptors, poll, signals, the clock.
+//! The only layer that touches the system: descriptors, poll, signals, the clock.
 //!
 //! ```text
 //! startup      what is checked before the first byte moves
