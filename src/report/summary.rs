@@ -75,7 +75,15 @@ pub fn loss(snapshot: &Snapshot, config: &ReportConfig, width: usize) -> Option<
 
 fn fitted(parts: Vec<Part<'_>>, width: usize) -> String {
     let width = width.min(WIDEST);
-    clipped(&fit(parts, width, false).left, width)
+    let line = fit(parts, width, false).left;
+    let cut = clipped(&line, width);
+    let rest = line.strip_prefix(&cut);
+    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')) {
+        return cut;
+    }
+    // Half a word, or half a number, would be taken for a whole one.
+    let whole = cut.rsplit_once(' ').map_or("", |(whole, _)| whole);
+    whole.trim_end_matches([' ', ',', ';', '(']).to_owned()
 }
 
 /// What stands in front.

@@ -327,3 +327,12 @@ fn on_a_narrow_terminal_the_essence_is_left() {
         ]
     );
 }
+
+#[test]
+fn where_a_line_does_not_fit_it_ends_with_a_whole_word() {
+    let snapshot = lossy();
+    let at = |width| lines(&snapshot, &config(), &Closing::default(), width);
+    assert_eq!(at(20), ["hwm: 3.00 of 5.00MiB", "hwm: LOST 200"]);
+    assert_eq!(at(12), ["hwm: 3.00 of", "hwm: LOST"]);
+    assert_eq!(at(3), ["", ""]);
+}
