@@ -251,8 +251,10 @@ pub(super) struct WriteFerry {
     most: usize,
     /// How long the end of a write is waited for at once; zero for not at all.
     patience: Duration,
-    /// Whether the last write came back soon.
+    /// Whether the next write is likely to come back soon: not when it took too long to wait for, or when two in
+    /// a row were slow.
     is_quick: bool,
+    was_slow: bool,
 }
 
 /// How far a write came, and what ended it early.
@@ -327,6 +329,7 @@ impl WriteFerry {
             most,
             patience: Duration::ZERO,
             is_quick: true,
+            was_slow: false,
         })
     }
 
@@ -348,7 +351,7 @@ impl WriteFerry {
                 if self.is_quick && !self.patience.is_zero() {
                     match self.helper.answer_within(self.patience) {
                         Some(written) => return self.end(written),
-                        None => self.is_quick = false,
+                        None => (self.is_quick, self.was_slow) = (false, true),
                     }
                 }
                 Ok(Crossing::Begun(n))
@@ -362,7 +365,10 @@ impl WriteFerry {
     }
 
     fn end(&mut self, written: Written) -> io::Result<Crossing> {
-        self.is_quick = written.took < QUICK;
+        // One that took long may be one whose thread had to wait for a processor; the next one tells.
+        let is_slow = written.took >= QUICK;
+        self.is_quick = !(is_slow && self.was_slow);
+        self.was_slow = is_slow;
         self.state = match written.error {
             Some(error) => Writing::Failed(error),
             None => Writing::Ashore(written.buffer),
@@ -604,11 +610,45 @@ mod tests {
             most: WRITE_MOST,
             patience: Duration::ZERO,
             is_quick: true,
+            was_slow: false,
         };
         let parts = [IoSlice::new(b"abc")];
         assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));
         assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(2)));
         assert_eq!(ferry.write(&parts), Err(Errno::PIPE));
         assert_eq!(ferry.write(&parts), Err(Errno::PIPE));
+    }
+
+    #[test]
+    fn only_the_second_slow_write_in_a_row_makes_the_next_go_without_being_waited_for() {
+        let (_reader, writer) = pipe().unwrap();
+        // As long as the first byte says, in milliseconds.
+        let takes = |_: BorrowedFd<'_>, buffer: Vec<u8>| Written {
+            bytes: buffer.len(),
+            error: None,
+            took: Duration::from_millis(buffer[0].into()),
+            buffer,
+        };
+        let mut ferry = WriteFerry {
+            helper: Helper::start("test", writer.as_fd(), takes).unwrap(),
+            state: Writing::Ashore(Vec::new()),
+            most: WRITE_MOST,
+            patience: Duration::from_secs(60),
+            is_quick: true,
+            was_slow: false,
+        };
+        let mut took = |milliseconds: u8| {
+            let crossing = ferry.write(&[IoSlice::new(&[milliseconds])]).unwrap();
+            if crossing == Crossing::Begun(1) {
+                write_through(&mut ferry).unwrap();
+            }
+            crossing
+        };
+        for milliseconds in [0, 5, 0, 5, 0, 5, 5] {
+            assert_eq!(took(milliseconds), Crossing::Done(1));
+        }
+        assert_eq!(took(5), Crossing::Begun(1));
+        assert_eq!(took(0), Crossing::Begun(1));
+        assert_eq!(took(0), Crossing::Done(1));
     }
 }
