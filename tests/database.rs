@@ -114,25 +114,36 @@ fn no_row_is_cut_in_two_where_a_run_is_cut_short() {
     let Some(server) = Server::start() else {
         return;
     };
-    let slow = "i=1; while seq $i $((i + 999)); do i=$((i + 1000)); sleep .002; done 2>/dev/null";
-    for (producer, prefix, options, code) in [
-        ("seq 5000000", "", "-B 1000000 --block-timeout .2s", 5),
-        (slow, "", "-B 1000000 --block-timeout .2s", 5),
-        (slow, "timeout --foreground -s INT .7", "", 124),
+    // As long as nobody reads, the producers have more than finds room.
+    let fast = "seq 5000000";
+    let slow = "i=1; while [ $i -lt 5000000 ] && seq $i $((i + 999)); do i=$((i + 1000)); sleep .002; done";
+    // psql begins to read when hwm has ended; with `fail` hwm waits for it.
+    let (behind_hwm, behind_overflow) = ("until [ -s status ]; do sleep .05; done", "sleep 2");
+    let stall = "-B 1000000 --block-timeout .2s";
+    for (producer, prefix, options, code, awaited) in [
+        (fast, "", stall, 5, behind_hwm),
+        (slow, "", stall, 5, behind_hwm),
+        (slow, "timeout --foreground -s INT 1", "", 124, behind_hwm),
         (
             slow,
-            "timeout --foreground -s TERM .5",
+            "timeout --foreground -s TERM 1",
             "--drain-timeout .1s",
             124,
+            behind_hwm,
         ),
-        ("seq 5000000", "", "-B 1000000 --when-full fail", 4),
+        (fast, "", "-B 1000000 --when-full fail", 4, behind_overflow),
     ] {
+        let folder = tempfile::tempdir().unwrap();
         server.ask("drop table if exists n; create table n (i bigint)");
         let line = format!(
-            "{producer} | {prefix} $HWM -q -l {options} | (sleep 1.2; psql -qc 'copy n from stdin')\n\
-             echo ${{PIPESTATUS[1]}}"
+            "{{ {producer}; }} 2>/dev/null |
+             {{ {prefix} $HWM -q -l {options}; echo $? >status; }} |
+             {{ {awaited}; psql -qc 'copy n from stdin'; }}
+             cat status"
         );
-        let ran = finish(server.shell(&line).spawn().unwrap(), b"").expect(0);
+        let mut command = server.shell(&line);
+        command.current_dir(folder.path());
+        let ran = finish(command.spawn().unwrap(), b"").expect(0);
         let what = format!("{line}: {}", ran.stderr);
         assert_eq!(
             String::from_utf8_lossy(&ran.stdout).trim(),
