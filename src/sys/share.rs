@@ -235,6 +235,8 @@ impl Alarm {
 
     /// What to poll while it is set.
     pub(super) fn watched(&self) -> Option<BorrowedFd<'_>> {
+        // One that has rung is readable, and would end every wait.
+        self.at?;
         self.timer.as_ref()?.as_ref().map(AsFd::as_fd)
     }
 }
@@ -415,5 +417,18 @@ mod tests {
         io::read(&reader, &mut vec![0; usual + 1][..]).unwrap();
         assert!(lent.give_back(&writer));
         assert_eq!(fcntl_getpipe_size(&writer).unwrap(), usual);
+    }
+
+    #[test]
+    fn an_alarm_that_rang_and_is_not_set_again_is_not_watched() {
+        let mut alarm = Alarm::default();
+        let at = Duration::from_nanos(1);
+        assert_eq!(alarm.set(Some(at), || at), None);
+        assert!(alarm.watched().is_some());
+        alarm.rang();
+        alarm.set(None, || at);
+        assert!(alarm.watched().is_none());
+        alarm.set(Some(2 * at), || at);
+        assert!(alarm.watched().is_some());
     }
 }
