@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use crate::core::loss::dead_letters::Batch;
 use crate::core::snapshot::Snapshot;
-use crate::core::spill::Batch;
 
 /// Where reports go. No call may ever block: what cannot be said at once may be dropped, but for
 /// the summary, which [`Reporter::finish`] may wait for, within a bound.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 #[cfg(doc)]
 use crate::config::RelayConfig;
-use crate::core::demand::Grant;
-use crate::core::room::Room;
-use crate::core::sent::Leftover;
+use crate::core::allowance::demand::Grant;
+use crate::core::allowance::space::Space;
+use crate::core::loss::sent::Leftover;
 
 /// All that the loop asks of the world. `sys` implements it with real descriptors; a simulator
 /// implements it with scripts. No call but [`System::wait`] may block for longer than a disk
@@ -78,8 +78,8 @@ pub trait System {
     fn put_back(&mut self, _bytes: usize) {}
 
     /// What the output has room for, if it matters up to `most` bytes.
-    fn output_room(&mut self, _most: u64) -> Room {
-        Room::UNKNOWN
+    fn output_room(&mut self, _most: u64) -> Space {
+        Space::UNKNOWN
     }
 
     /// Whether a write that accepted a part would accept more at once, since it was only too much for one
@@ -217,7 +217,7 @@ pub enum Granted {
 pub struct Interest {
     /// Something to read, or the end of input.
     pub input: bool,
-    /// Room to write.
+    /// Space to write.
     pub output: bool,
     /// A grant.
     pub demand: bool,

@@ -4,7 +4,7 @@
 
 use super::size;
 use crate::config::Amount;
-use crate::core::demand::Grant;
+use crate::core::allowance::demand::Grant;
 
 const EXPECTED: &str = "expected a number of records, a size such as 64K or 100B, or max";
 

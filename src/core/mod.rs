@@ -28,25 +28,14 @@
 //! 12. `end`: at the end nothing is held, and the ending follows from the history.
 
 pub mod account;
-pub mod ages;
-pub mod breaker;
-pub mod demand;
+pub mod admission;
+mod ages;
+pub mod allowance;
+pub mod buffer;
 pub mod ending;
-pub mod gaps;
-mod lane;
+pub mod loss;
 pub mod meter;
-pub mod pacer;
-pub mod pipes;
-pub mod policy;
 pub mod pressure;
-pub mod queue;
 pub mod relay;
-pub mod reservoir;
 pub mod rng;
-pub mod room;
-mod runs;
-pub mod sent;
 pub mod snapshot;
-mod sorted;
-pub mod spill;
-pub mod trail;

@@ -1,9 +1,10 @@
 //! The loop, between the seams: [`System`](crate::system::System) below it and
 //! [`Reporter`](crate::reporter::Reporter) beside it.
 
-mod kept;
+mod output_observer;
+mod output_tail;
 mod passage;
 mod run;
-mod witness;
+mod tee_buffer;
 
 pub use run::{Engine, run};

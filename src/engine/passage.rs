@@ -7,10 +7,10 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::kept::Kept;
 use super::run::{Engine, PARTS};
-use crate::core::pipes::PIPE;
-use crate::core::room::Room;
+use super::tee_buffer::Kept;
+use crate::core::allowance::space::Space;
+use crate::core::buffer::own_pipes::PIPE;
 use crate::reporter::Reporter;
 use crate::system::{Place, Read, Splice, System, Write};
 
@@ -133,7 +133,7 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
     /// How many bytes from the front of what is held are to be written as they were kept, if it is as it
     /// came and the output takes them at once. Pages may be filled anyhow, so that nobody knows what room
     /// they leave for the end of a record.
-    pub(super) fn kept_to_write(&self, room: Room) -> Option<u64> {
+    pub(super) fn kept_to_write(&self, room: Space) -> Option<u64> {
         let kept = self.kept.as_ref()?;
         let fits = kept.bytes > 0 && kept.bytes <= room.free;
         (fits && self.relay.holds_just(&kept.span)).then_some(kept.bytes)

@@ -7,14 +7,14 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use super::kept::Kept;
-use super::witness::Witness;
+use super::output_observer::Witness;
+use super::tee_buffer::Kept;
 use crate::config::display::Display;
 use crate::config::{RelayConfig, ReportConfig, ReportMode};
-use crate::core::demand::MixedUnits;
+use crate::core::allowance::demand::MixedUnits;
+use crate::core::allowance::space::Space;
 use crate::core::ending::Ending;
 use crate::core::relay::{Change, ReadWish, Relay, earliest};
-use crate::core::room::Room;
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
 use crate::reporter::{Event, Reporter};
@@ -381,7 +381,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
         let room = match self.relay.wants_room() {
             Some(most) => self.system.output_room(most),
-            None => Room::UNKNOWN,
+            None => Space::UNKNOWN,
         };
         let kept = self.kept_to_write(room);
         let mut parts = [IoSlice::new(&[]); PARTS];
@@ -654,7 +654,7 @@ fn event_of(change: Change) -> Event {
 mod tests {
     use super::*;
     use crate::config::{Policy, ScreenConfig};
-    use crate::core::sent::Leftover;
+    use crate::core::loss::sent::Leftover;
     use crate::system::{Place, Ready, Splice};
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::words::name;
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
+use crate::core::loss::dead_letters::DeadLetterCount;
 use crate::core::snapshot::{Snapshot, State};
-use crate::core::spill::Spilled;
 use crate::units::seconds;
 
 /// The text of the file.
@@ -68,7 +68,7 @@ fn amounts(page: &mut Page, at: &Snapshot) {
             at.held.records,
         );
     }
-    if let Some(Spilled { written, unwritten }) = at.spilled {
+    if let Some(DeadLetterCount { written, unwritten }) = at.spilled {
         page.counter(
             "hwm_spilled_records_total",
             "Lost records that were written to the file of --lost-to.",
@@ -325,7 +325,7 @@ mod tests {
         let formats = include_str!("../../man/sections/formats.roff").to_owned() + "\n.SH";
         let listed = terms(&formats, ".SH METRICS", "\n.SH");
         let mut snapshot = lossy();
-        snapshot.spilled = Some(Spilled::default());
+        snapshot.spilled = Some(DeadLetterCount::default());
         let text = text(&snapshot, &config());
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let there = types.filter_map(|line| line.split_once(' '));

@@ -12,8 +12,8 @@ use super::{painter, summary};
 use crate::config::{Amount, ReportConfig, ReportMode};
 use crate::core::account::{Reason, Tally};
 use crate::core::ending::Ending;
+use crate::core::loss::dead_letters::DeadLetterCount;
 use crate::core::snapshot::{Bottleneck, Snapshot, State};
-use crate::core::spill::Spilled;
 
 /// Small, large and of any length.
 fn number() -> impl Strategy<Value = u64> {
@@ -76,7 +76,7 @@ fn account() -> impl Strategy<Value = Snapshot> {
         (now.peak_held, now.recent_peak_held) = (now.held.bytes, now.held.bytes);
         if is_pressured {
             now.state = State::Pressured;
-            now.spilled = Some(Spilled {
+            now.spilled = Some(DeadLetterCount {
                 written: now.marks,
                 unwritten: now.held,
             });

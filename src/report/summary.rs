@@ -10,8 +10,8 @@ use super::words::{Unit, bytes, label, name};
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::ending::Ending;
+use crate::core::loss::dead_letters::DeadLetterCount;
 use crate::core::snapshot::{Bottleneck, Snapshot};
-use crate::core::spill::Spilled;
 use crate::units::{byte_rate, counted, grouped, percent, record_rate, size, span};
 
 /// No line is wider, however wide the terminal is.
@@ -357,8 +357,8 @@ fn details(snapshot: &Snapshot, config: &ReportConfig) -> Vec<Vec<Part<'static>>
 }
 
 /// What became of the lost records; nothing where none was lost.
-fn kept(spilled: Spilled) -> Option<String> {
-    let Spilled { written, unwritten } = spilled;
+fn kept(spilled: DeadLetterCount) -> Option<String> {
+    let DeadLetterCount { written, unwritten } = spilled;
     let mut lost = written;
     lost += unwritten;
     (lost != Tally::default()).then(|| {

@@ -7,8 +7,8 @@ use super::summary::{WIDEST, lines, loss, of_losses, running};
 use crate::config::ReportConfig;
 use crate::core::account::{Reason, Tally};
 use crate::core::ending::Ending;
+use crate::core::loss::dead_letters::DeadLetterCount;
 use crate::core::snapshot::{Bottleneck, Snapshot};
-use crate::core::spill::Spilled;
 use crate::report::testing::{config, lossy, quiet};
 
 const MI: u64 = 1 << 20;
@@ -258,7 +258,7 @@ fn with_v_there_are_details() {
     };
     let mut snapshot = lossy();
     let tally = |bytes, records| Tally { bytes, records };
-    snapshot.spilled = Some(Spilled {
+    snapshot.spilled = Some(DeadLetterCount {
         written: tally(50, 199),
         unwritten: tally(2048, 1),
     });

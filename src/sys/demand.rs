@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use crate::core::demand::Grant;
+use crate::core::allowance::demand::Grant;
 use crate::system::Granted;
 use crate::units::reason;
 

@@ -69,8 +69,8 @@ use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
 use crate::config::{Config, Sink, Source, TransferConfig};
-use crate::core::room::Room;
-use crate::core::sent::Leftover;
+use crate::core::allowance::space::Space;
+use crate::core::loss::sent::Leftover;
 use crate::system::{
     Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
 };
@@ -597,9 +597,9 @@ impl System for RealSystem {
         self.sources.put_back(bytes);
     }
 
-    fn output_room(&mut self, most: u64) -> Room {
+    fn output_room(&mut self, most: u64) -> Space {
         let output = self.output.as_mut();
-        output.map_or(Room::UNKNOWN, |output| output.room(most))
+        output.map_or(Space::UNKNOWN, |output| output.room(most))
     }
 
     fn takes_more(&mut self) -> bool {

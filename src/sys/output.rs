@@ -12,8 +12,8 @@ use rustix::fs::OFlags;
 use rustix::io::{self, Errno, ReadWriteFlags};
 use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketType};
 
-use crate::core::room::{ATOMIC, Room};
-use crate::core::sent::Leftover;
+use crate::core::allowance::space::{ATOMIC, Space};
+use crate::core::loss::sent::Leftover;
 use crate::system::Write;
 
 use super::descriptor::{Indirect, Kind, Twin, is_on_disk, is_refusal, may_be_read, reopen};
@@ -218,17 +218,17 @@ impl Output {
     }
 
     /// What there is room for, as far as that can be known and matters up to `most` bytes.
-    pub(super) fn room(&mut self, most: u64) -> Room {
+    pub(super) fn room(&mut self, most: u64) -> Space {
         let is_pipe = self.kind == Kind::Pipe && matches!(self.way, Way::NoWait | Way::Plain);
         if !is_pipe {
-            return Room::UNKNOWN;
+            return Space::UNKNOWN;
         }
         // Each question to the pipe waits for a reader that is copying: what is known may do.
         if most > ATOMIC && self.occupancy.free() < most {
             let unread = self.untaken();
             self.occupancy.look(unread);
         }
-        Room {
+        Space {
             free: self.occupancy.free(),
             atomic: ATOMIC,
             is_empty: self.occupancy.is_empty(),

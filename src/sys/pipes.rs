@@ -52,7 +52,7 @@ impl Pipe {
 impl Pipes {
     /// Nothing is made yet. What may be held in them is `bound`, and so is the size of each.
     pub(super) fn new(bound: u64) -> Pipes {
-        let most = core::pipes::most(bound, LARGEST_PIPE as u64);
+        let most = core::buffer::own_pipes::most(bound, LARGEST_PIPE as u64);
         Pipes {
             pipes: (0..most).map(|_| None).collect(),
             bound,

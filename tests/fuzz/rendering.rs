@@ -9,8 +9,8 @@ use highwater::cli;
 use highwater::config::{Config, ReportMode};
 use highwater::core::account::{Losses, Reason, Tally};
 use highwater::core::ending::Ending;
+use highwater::core::loss::dead_letters::DeadLetterCount;
 use highwater::core::snapshot::{Bottleneck, Seen, Snapshot, State};
-use highwater::core::spill::Spilled;
 use highwater::report::rendered;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -142,7 +142,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
             records: next(),
         };
         let (input, output, held, marks) = (tally(), tally(), tally(), tally());
-        let spilled = Spilled {
+        let spilled = DeadLetterCount {
             written: tally(),
             unwritten: tally(),
         };

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use highwater::config::{Policy, ReportConfig, ReportMode, Sample, ScreenConfig};
 use highwater::core::account::{Reason, Tally};
+use highwater::core::allowance::space::Space;
+use highwater::core::loss::dead_letters::Batch;
 use highwater::core::relay::{Change, Relay};
-use highwater::core::room::Room;
 use highwater::core::snapshot::{Snapshot, State};
-use highwater::core::spill::Batch;
 use highwater::engine::Engine;
 use highwater::reporter::{Event, Reporter};
 use highwater::system::{Interest, Signal};
@@ -301,7 +301,7 @@ struct Follower {
     /// How many bytes of lost records are taken in a turn.
     room_for_lost: u64,
     /// What the output had room for when hwm last asked.
-    room: Room,
+    room: Space,
     /// The lost records that were taken, with what they count for.
     taken: Vec<u8>,
     taken_as: Tally,
@@ -330,7 +330,7 @@ impl Follower {
             room_for_lost: scenario.room_for_lost,
             taken: Vec::new(),
             taken_as: Tally::default(),
-            room: Room::UNKNOWN,
+            room: Space::UNKNOWN,
             times: Times::default(),
             told: None,
             ticks: false,
@@ -495,7 +495,7 @@ impl Follower {
                 self.times.blocked();
                 model.blocked(now);
             }
-            Heard::Room(room) => {
+            Heard::Space(room) => {
                 self.room = *room;
                 model.asked_room(*room, now);
             }
@@ -824,7 +824,7 @@ impl Follower {
 fn is_progress(heard: &Heard) -> bool {
     !matches!(
         heard,
-        Heard::Time(_) | Heard::Blocked | Heard::Room(_) | Heard::Found(_) | Heard::Waits { .. }
+        Heard::Time(_) | Heard::Blocked | Heard::Space(_) | Heard::Found(_) | Heard::Waits { .. }
     )
 }
 

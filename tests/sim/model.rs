@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use highwater::config::{Amount, BrokenPipe, MarkPiece, Policy, RelayConfig, Sample};
 use highwater::core::account::Reason;
-use highwater::core::demand::Grant;
+use highwater::core::allowance::demand::Grant;
+use highwater::core::allowance::space::Space;
 use highwater::core::relay::Change;
 use highwater::core::rng::Rng;
-use highwater::core::room::Room;
 use regex::bytes::{Regex, RegexBuilder};
 
 /// After SIGINT nothing goes out for longer.
@@ -362,7 +362,7 @@ impl Model {
 
     /// It was asked what the output has room for. The beginning of a record goes only where its end has room,
     /// too, or where there is nothing to wait for.
-    pub fn asked_room(&mut self, room: Room, now: Duration) {
+    pub fn asked_room(&mut self, room: Space, now: Duration) {
         let tail = self.tail_to_send();
         if tail == 0 || self.has_whole_output() || self.fits_tail(room, tail, tail) {
             return;
@@ -374,13 +374,13 @@ impl Model {
     }
 
     /// Whether the next so many bytes may be offered at once.
-    pub fn may_be_offered(&self, bytes: usize, room: Room) -> bool {
+    pub fn may_be_offered(&self, bytes: usize, room: Space) -> bool {
         let tail = bytes.saturating_sub(self.waiting() - self.tail_to_send());
         tail == 0 || (self.tail_waits.is_none() && self.fits_tail(room, bytes, tail))
     }
 
     /// Whether of so many bytes to be sent at once the last `tail` may be of a record whose end has not come.
-    fn fits_tail(&self, room: Room, bytes: usize, tail: usize) -> bool {
+    fn fits_tail(&self, room: Space, bytes: usize, tail: usize) -> bool {
         let leaves_some = bytes as u64 + room.atomic <= room.free;
         let is_alone = bytes == tail && room.is_empty;
         leaves_some || is_alone || self.tail_to_send() as u64 > room.atomic

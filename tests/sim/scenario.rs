@@ -6,7 +6,7 @@ use highwater::classes::Classes;
 use highwater::config::{
     Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, RelayConfig, Sample, StartFill,
 };
-use highwater::core::demand::Grant;
+use highwater::core::allowance::demand::Grant;
 use highwater::core::rng::Rng;
 use highwater::system::Signal;
 

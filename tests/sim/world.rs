@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use highwater::core::demand::Grant;
+use highwater::core::allowance::demand::Grant;
+use highwater::core::allowance::space::Space;
+use highwater::core::loss::sent::Leftover;
 use highwater::core::rng::Rng;
-use highwater::core::room::Room;
-use highwater::core::sent::Leftover;
 use highwater::system::{
     Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
 };
@@ -217,7 +217,7 @@ pub enum Heard {
     Sent(Vec<u8>, usize),
     Blocked,
     /// What the output has room for, where hwm asked.
-    Room(Room),
+    Space(Space),
     UnderWay(usize),
     /// So many bytes that were sent were not read, as far as hwm was told.
     Unread(usize),
@@ -958,16 +958,16 @@ impl System for World {
         self.heard.push(Heard::PutBack(bytes));
     }
 
-    fn output_room(&mut self, _most: u64) -> Room {
+    fn output_room(&mut self, _most: u64) -> Space {
         let room = match self.tells_room {
-            true => Room {
+            true => Space {
                 free: self.output.room() as u64,
                 atomic: self.output.page as u64,
                 is_empty: self.output.is_empty(),
             },
-            false => Room::UNKNOWN,
+            false => Space::UNKNOWN,
         };
-        self.heard.push(Heard::Room(room));
+        self.heard.push(Heard::Space(room));
         room
     }
 

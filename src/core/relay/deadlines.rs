@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Change, Phase, ReadWish, Relay, Start, earliest};
 use crate::core::account::Reason;
-use crate::core::demand::Demand;
+use crate::core::allowance::demand::Demand;
 use crate::core::ending::Ending;
 
 impl Relay {

@@ -11,12 +11,12 @@ use std::time::Duration;
 use super::Relay;
 use crate::config::{Amount, RelayConfig};
 use crate::core::account::{Reason, Tally};
-use crate::core::policy::{OnFull, Verdict, View};
-use crate::core::queue::CHUNK;
+use crate::core::admission::{OnFull, Verdict, View};
+use crate::core::buffer::queue::CHUNK;
 use crate::core::snapshot::State;
 
 impl Relay {
-    /// Room for the next read of at most `most` bytes (>= 1) and at most a chunk; [`Relay::received`]
+    /// Space for the next read of at most `most` bytes (>= 1) and at most a chunk; [`Relay::received`]
     /// must follow. Empty when the system has no memory left.
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         let most = most.min(CHUNK);
@@ -159,7 +159,7 @@ impl Relay {
         self.records_left().is_none_or(|left| records <= left)
     }
 
-    /// Room for the next byte that comes: none for a new record where there are too many.
+    /// Space for the next byte that comes: none for a new record where there are too many.
     fn room_for_next(&self) -> u64 {
         if self.is_full_of_records() && !self.is_amid_record() {
             0

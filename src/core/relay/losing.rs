@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{Change, Relay};
 use crate::core::account::{Reason, Tally};
-use crate::core::policy::{OnFull, Verdict};
-use crate::core::reservoir::{Former, NoMemory};
+use crate::core::admission::{OnFull, Verdict};
+use crate::core::buffer::sample_window::{Former, NoMemory};
 
 impl Relay {
     /// The next so many bytes that landed are a record that had a place and does not stay.

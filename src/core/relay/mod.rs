@@ -15,49 +15,48 @@
 //! out in vain, `deadlines` is what time decides, `lifecycle` how it comes to an end, `discarding` goes on without
 //! a consumer; here are the states.
 
+mod dead_letters;
 mod deadlines;
-mod discarding;
 mod intake;
 mod lifecycle;
 mod losing;
-mod marker;
 mod outlet;
 mod passage;
-mod spilling;
+mod sink;
 mod unread;
 
 use std::time::Duration;
 
 use super::account::{Reason, Tally};
 use super::ages::Ages;
-use super::breaker::Breaker;
-use super::demand::{Demand, Grant, MixedUnits};
 use super::ending::Ending;
-use super::gaps::Gaps;
 use super::meter::{Activity, Meter, Rates};
-use super::pacer::Pacer;
-use super::pipes::{PIPE, Pipes};
-use super::policy::{self, Overflow, View};
 use super::pressure::Pressure;
-use super::queue::{CHUNK, Queue};
-use super::reservoir::Reservoir;
-use super::room::Backoff;
-use super::sent::{Sent, Unread};
 use super::snapshot::{Seen, Snapshot};
-use super::spill::Spill;
 use crate::config::{Amount, BrokenPipe, Policy, RelayConfig};
+use crate::core::admission::breaker::Breaker;
+use crate::core::admission::{self, Overflow, View};
+use crate::core::allowance::demand::{Demand, Grant, MixedUnits};
+use crate::core::allowance::pacer::Pacer;
+use crate::core::allowance::space::Backoff;
+use crate::core::buffer::own_pipes::{OwnPipes, PIPE};
+use crate::core::buffer::queue::{CHUNK, Queue};
+use crate::core::buffer::sample_window::SampleWindow;
+use crate::core::loss::dead_letters::DeadLetters;
+use crate::core::loss::gaps::Gaps;
+use crate::core::loss::marker::Marker;
+use crate::core::loss::sent::{Sent, Unread};
 use crate::memory::Allowance;
-use marker::Marker;
 
 /// See the module's header.
 pub struct Relay {
     config: RelayConfig,
     counts_records: bool,
     /// What is held: in pipes, where bytes need not be seen, and behind that in memory.
-    pipes: Option<Pipes>,
+    pipes: Option<OwnPipes>,
     queue: Queue,
     /// Records that wait for the end of their window to come into the queue.
-    aside: Reservoir,
+    aside: SampleWindow,
     pressure: Pressure,
     /// Who goes, for a policy that loses records.
     overflow: Option<Box<dyn Overflow>>,
@@ -70,7 +69,7 @@ pub struct Relay {
     /// The size of the queue's memory unit.
     chunk: u64,
     marker: Option<Marker>,
-    spill: Option<Spill>,
+    spill: Option<DeadLetters>,
     /// What may still lie in the consumer's pipe.
     sent: Sent,
     /// What the consumer left there.
@@ -222,9 +221,9 @@ impl Relay {
             queue,
             allowance: Allowance::default(),
             lacks_memory: false,
-            aside: Reservoir::default(),
+            aside: SampleWindow::default(),
             pressure: Pressure::new(config.high_water, config.low_water),
-            overflow: policy::decider(config.then.unwrap_or(config.policy), config.seed),
+            overflow: admission::decider(config.then.unwrap_or(config.policy), config.seed),
             breaker: Breaker::default(),
             pacer: config.rate.map(Pacer::new),
             demand: config.on_demand.then(Demand::default),
@@ -235,7 +234,9 @@ impl Relay {
                 .clone()
                 .filter(|_| config.may_lose())
                 .map(|mark| Marker::new(mark, config.mark_every, config.delimiter)),
-            spill: config.keeps_lost.then(|| Spill::new(config.delimiter)),
+            spill: config
+                .keeps_lost
+                .then(|| DeadLetters::new(config.delimiter)),
             sent,
             unread: Unread::default(),
             unread_of_open: 0,
@@ -622,7 +623,7 @@ impl Relay {
                 .flatten(),
             sample_rate: self.overflow.as_ref().and_then(|o| o.share(&self.view())),
             bottleneck: self.meter.bottleneck(now),
-            spilled: self.spill.as_ref().map(Spill::spilled),
+            spilled: self.spill.as_ref().map(DeadLetters::spilled),
             exit: None,
             ending: None,
             seen: Seen::default(),
@@ -760,7 +761,7 @@ impl Relay {
         self.farewell = None;
         let mut lost = self.clear_queue();
         self.end_spilled();
-        lost.bytes += self.pipes.as_mut().map_or(0, Pipes::clear);
+        lost.bytes += self.pipes.as_mut().map_or(0, OwnPipes::clear);
         self.meter.lost[reason] += lost;
         self.shrank(now);
         self.phase = Phase::Ended;
@@ -787,10 +788,10 @@ impl Relay {
 const LEAST_PART: u64 = 16;
 
 /// None where the bytes must be seen.
-fn pipes(config: &RelayConfig, size: u64) -> Option<Pipes> {
+fn pipes(config: &RelayConfig, size: u64) -> Option<OwnPipes> {
     let is_worth_it = config.capacity >= size / LEAST_PART;
     (config.splice && is_worth_it && !config.needs_records())
-        .then(|| Pipes::new(config.capacity, size))
+        .then(|| OwnPipes::new(config.capacity, size))
 }
 
 /// The earlier of two moments that may never come.

@@ -11,13 +11,13 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::marker::{Due, Marker};
 use super::{Phase, Relay, Start};
 use crate::core::account::Tally;
-use crate::core::demand::Demand;
-use crate::core::gaps::Gaps;
-use crate::core::queue::CHUNK;
-use crate::core::room::{ATOMIC, Backoff, Room};
+use crate::core::allowance::demand::Demand;
+use crate::core::allowance::space::{ATOMIC, Backoff, Space};
+use crate::core::buffer::queue::CHUNK;
+use crate::core::loss::gaps::Gaps;
+use crate::core::loss::marker::{Due, Marker};
 
 impl Relay {
     /// Whether there is something to write and the rate limit lets enough of it out. Prepares
@@ -52,14 +52,14 @@ impl Relay {
     /// Fills `parts` from its front with what may go out next; returns how many parts. Only after
     /// [`Relay::write_wish`] said yes.
     pub fn offer<'a>(&'a mut self, now: Duration, parts: &mut [IoSlice<'a>]) -> usize {
-        self.offer_within(Room::UNKNOWN, now, parts)
+        self.offer_within(Space::UNKNOWN, now, parts)
     }
 
     /// The same where the output has so much room: no record that fits is cut in two, and none is begun whose
     /// end may not fit. Nothing where that is all there is: [`Relay::waits_for_room`] then.
     pub fn offer_within<'a>(
         &'a mut self,
-        room: Room,
+        room: Space,
         now: Duration,
         parts: &mut [IoSlice<'a>],
     ) -> usize {
@@ -104,7 +104,7 @@ impl Relay {
 
     /// Whether the end of the record that is arriving will find room behind all that waits; or it need not,
     /// for the reader has nothing else to read, or it is too long to promise anything.
-    fn has_room_for_end(&self, room: Room) -> bool {
+    fn has_room_for_end(&self, room: Space) -> bool {
         let waits = self.queue.len() + self.mark_left() as u64;
         let arriving = self.queue.arriving();
         let is_alone = waits == arriving && room.is_empty;

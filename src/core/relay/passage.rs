@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::{ReadWish, Relay, Start};
 use crate::config::Amount;
-use crate::core::pipes::Pipes;
+use crate::core::buffer::own_pipes::OwnPipes;
 
 /// Less than this part of a chunk, 64 KiB, is cheaper to copy out than to keep.
 const LEAST_KEPT: u64 = 2;
@@ -156,13 +156,13 @@ impl Relay {
 
     /// How many bytes of memory may go out before the next pipe must.
     pub(super) fn bytes_before_next_pipe(&self) -> u64 {
-        let next = self.pipes.as_ref().and_then(Pipes::next_position);
+        let next = self.pipes.as_ref().and_then(OwnPipes::next_position);
         next.map_or(u64::MAX, |position| position - self.queue.head())
     }
 
     /// Bytes in our own pipes.
     pub(super) fn piped(&self) -> u64 {
-        self.pipes.as_ref().map_or(0, Pipes::held)
+        self.pipes.as_ref().map_or(0, OwnPipes::held)
     }
 
     /// With `-S`, the input ends here.

@@ -6,9 +6,9 @@
 //! the account shows it less what was not read.
 
 use super::Relay;
-use super::marker::Marker;
 use crate::core::account::{Losses, Reason, Tally};
-use crate::core::sent::{Leftover, LostText};
+use crate::core::loss::marker::Marker;
+use crate::core::loss::sent::{Leftover, LostText};
 
 impl Relay {
     /// From now on, before anything was sent, what is sent is kept until it was read. For an output that will

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::config::Config;
 use crate::core::account::Tally;
-use crate::core::spill::{Batch, Spilled};
+use crate::core::loss::dead_letters::{Batch, DeadLetterCount};
 use crate::report::end::End;
 use crate::report::errors::{Complaints, StartError};
 use crate::report::log::{Log, Way};
@@ -114,7 +114,7 @@ impl Lost {
 
     /// What became of all that was lost, of which so much was `handed` over: what is not written yet
     /// counts as unwritten.
-    pub fn spilled(&self, handed: Spilled) -> Spilled {
+    pub fn spilled(&self, handed: DeadLetterCount) -> DeadLetterCount {
         let load = |count: &AtomicU64| count.load(Ordering::Acquire);
         let written = Tally {
             bytes: load(&self.tallies.bytes),
@@ -129,7 +129,7 @@ impl Lost {
                 written.records,
             ),
         };
-        Spilled { written, unwritten }
+        DeadLetterCount { written, unwritten }
     }
 
     /// There is no more to come: what is under way is still written.

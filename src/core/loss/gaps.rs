@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::account::Tally;
+use crate::core::account::Tally;
 use crate::memory::Allowance;
 
 /// 65,536 gaps of 24 bytes are 1.5 MiB, and about 2 MiB in the tree, outside the capacity.

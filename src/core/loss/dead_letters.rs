@@ -4,7 +4,7 @@
 //! Refuses to grow: a record that finds no room is counted instead, and so is one of which a part is
 //! gone already. Knows nothing of why a record was lost.
 
-use super::account::Tally;
+use crate::core::account::Tally;
 use crate::memory::Allowance;
 
 /// What waits is handed over in pieces of about this size, so that none of it has to be copied when
@@ -32,7 +32,7 @@ impl Batch {
 
 /// What became of the lost records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spilled {
+pub struct DeadLetterCount {
     /// Those that were written, or taken to be.
     pub written: Tally,
     /// Those that were not and will not be.
@@ -40,7 +40,7 @@ pub struct Spilled {
 }
 
 /// See the module's header.
-pub struct Spill {
+pub struct DeadLetters {
     delimiter: u8,
     /// Bytes that may wait here.
     room: u64,
@@ -53,7 +53,7 @@ pub struct Spill {
     /// A record that is lost while it still arrives.
     doomed: Vec<u8>,
     doomed_as: Adding,
-    spilled: Spilled,
+    spilled: DeadLetterCount,
     allowance: Allowance,
 }
 
@@ -66,8 +66,8 @@ struct Adding {
     read: u64,
 }
 
-impl Spill {
-    /// For records that end in `delimiter`. There is no room before [`Spill::set_room`].
+impl DeadLetters {
+    /// For records that end in `delimiter`. There is no room before [`DeadLetters::set_room`].
     pub fn new(delimiter: u8) -> Self {
         Self {
             delimiter,
@@ -78,7 +78,7 @@ impl Spill {
             adding: Adding::default(),
             doomed: Vec::new(),
             doomed_as: Adding::default(),
-            spilled: Spilled::default(),
+            spilled: DeadLetterCount::default(),
             allowance: Allowance::default(),
         }
     }
@@ -88,7 +88,7 @@ impl Spill {
         self.room = bytes;
     }
 
-    /// Room for so many bytes of records more, until [`Spill::set_room`] says otherwise.
+    /// Space for so many bytes of records more, until [`DeadLetters::set_room`] says otherwise.
     pub fn add_room(&mut self, bytes: u64) {
         // In batches, and with a delimiter for the last.
         let cost = COST * (bytes / BATCH as u64 + 2) + 1;
@@ -96,7 +96,7 @@ impl Spill {
     }
 
     /// What became of all that was lost so far: taken counts as written.
-    pub fn spilled(&self) -> Spilled {
+    pub fn spilled(&self) -> DeadLetterCount {
         self.spilled
     }
 
@@ -275,13 +275,13 @@ impl Spill {
 mod tests {
     use super::*;
 
-    fn with_room(room: u64) -> Spill {
-        let mut spill = Spill::new(b'\n');
+    fn with_room(room: u64) -> DeadLetters {
+        let mut spill = DeadLetters::new(b'\n');
         spill.set_room(room);
         spill
     }
 
-    fn text(spill: &mut Spill) -> String {
+    fn text(spill: &mut DeadLetters) -> String {
         let batches = spill.take().into_iter();
         let text: Vec<u8> = batches.flat_map(|batch| batch.text).collect();
         String::from_utf8(text).unwrap()

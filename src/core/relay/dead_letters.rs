@@ -1,10 +1,10 @@
-//! The lost records themselves, for `--lost-to`: what [`Spill`] is fed at each place where a record is
+//! The lost records themselves, for `--lost-to`: what [`DeadLetters`] is fed at each place where a record is
 //! lost. Each of these is called before the bytes leave the queue, and does nothing without the
 //! option.
 
 use super::Relay;
 use crate::core::account::Tally;
-use crate::core::spill::{Batch, Spill};
+use crate::core::loss::dead_letters::{Batch, DeadLetters};
 
 impl Relay {
     /// Whether lost records wait to be taken, now or later.
@@ -21,7 +21,7 @@ impl Relay {
 
     /// Takes the lost records that wait.
     pub fn take_lost(&mut self) -> Vec<Batch> {
-        self.spill.as_mut().map_or_else(Vec::new, Spill::take)
+        self.spill.as_mut().map_or_else(Vec::new, DeadLetters::take)
     }
 
     /// The oldest `bytes` bytes that wait are lost: whole records.

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::account::Tally;
+use crate::core::account::Tally;
 
 /// Of one record the part that was read is kept up to this length: no more waits to be written to the
 /// file of lost records either.

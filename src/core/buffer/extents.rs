@@ -1,25 +1,25 @@
-//! Which bytes of the admitted stream a lane of survivors holds: runs of positions, between which
+//! Which bytes of the admitted stream a fifo of survivors holds: extents of positions, between which
 //! records were evicted.
 //!
-//! A run takes a few bytes, as most lengths are short: its distance from the run before it and its
+//! A extent takes a few bytes, as most lengths are short: its distance from the extent before it and its
 //! own length, in groups of seven bits from the lowest, each but the last with the eighth bit set
 //! (LEB128). So survivors of a byte or two do not cost many times their size. Only the ends are kept
-//! as plain numbers: runs grow and begin at the back, shrink and leave at the front.
+//! as plain numbers: extents grow and begin at the back, shrink and leave at the front.
 
 use std::collections::VecDeque;
 
 use crate::memory;
 
-/// Bytes that a run takes at most.
+/// Bytes that a extent takes at most.
 const LONGEST_CODE: usize = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Run {
+struct Extent {
     start: u64,
     bytes: u64,
 }
 
-impl Run {
+impl Extent {
     fn end(&self) -> u64 {
         self.start + self.bytes
     }
@@ -27,18 +27,18 @@ impl Run {
 
 /// See the module's header.
 #[derive(Default)]
-pub(super) struct Runs {
-    first: Option<Run>,
+pub(super) struct Extents {
+    first: Option<Extent>,
     between: VecDeque<u8>,
-    /// Where the run before `last` ends.
+    /// Where the extent before `last` ends.
     coded_to: u64,
-    last: Option<Run>,
+    last: Option<Extent>,
 }
 
-impl Runs {
+impl Extents {
     /// Position of the first byte.
     pub(super) fn head(&self) -> Option<u64> {
-        self.first.map(|run| run.start)
+        self.first.map(|extent| extent.start)
     }
 
     /// Memory taken, in bytes.
@@ -46,7 +46,7 @@ impl Runs {
         self.between.capacity()
     }
 
-    /// Whether there is memory for one run more.
+    /// Whether there is memory for one extent more.
     pub(super) fn has_room(&mut self) -> bool {
         let (used, taken) = (self.between.len(), self.between.capacity());
         // It grows by as much again.
@@ -67,9 +67,9 @@ impl Runs {
                     put(&mut self.between, last.bytes);
                 }
                 self.coded_to = end;
-                self.last = Some(Run { start, bytes });
+                self.last = Some(Extent { start, bytes });
             }
-            None => self.first = Some(Run { start, bytes }),
+            None => self.first = Some(Extent { start, bytes }),
         }
     }
 
@@ -93,40 +93,40 @@ impl Runs {
         }
     }
 
-    /// Takes out the run behind the first, which ends at `end`.
-    fn take_second(&mut self, end: u64) -> Option<Run> {
+    /// Takes out the extent behind the first, which ends at `end`.
+    fn take_second(&mut self, end: u64) -> Option<Extent> {
         if self.between.is_empty() {
             return self.last.take();
         }
         let mut codes = self.between.iter();
-        let run = get_run(&mut codes, end);
+        let extent = get_extent(&mut codes, end);
         let used = self.between.len() - codes.len();
         self.between.drain(..used);
-        Some(run)
+        Some(extent)
     }
 
     /// How many bytes have a position below `position`; what is beyond `enough` may not be counted.
     pub(super) fn before(&self, position: u64, enough: u64) -> u64 {
         let mut sum = 0;
-        for run in self.iter().take_while(|run| run.start < position) {
+        for extent in self.iter().take_while(|extent| extent.start < position) {
             if sum >= enough {
                 break;
             }
-            sum += run.bytes.min(position - run.start);
+            sum += extent.bytes.min(position - extent.start);
         }
         sum
     }
 
-    fn iter(&self) -> impl Iterator<Item = Run> {
+    fn iter(&self) -> impl Iterator<Item = Extent> {
         let mut codes = self.between.iter();
-        let mut end = self.first.map_or(0, |run| run.end());
+        let mut end = self.first.map_or(0, |extent| extent.end());
         let coded = std::iter::from_fn(move || {
             if codes.len() == 0 {
                 return None;
             }
-            let run = get_run(&mut codes, end);
-            end = run.end();
-            Some(run)
+            let extent = get_extent(&mut codes, end);
+            end = extent.end();
+            Some(extent)
         });
         self.first.into_iter().chain(coded).chain(self.last)
     }
@@ -141,11 +141,11 @@ fn put(codes: &mut VecDeque<u8>, number: u64) {
     codes.push_back(left as u8);
 }
 
-/// The next coded run, when the run before it ends at `end`.
-fn get_run<'a>(codes: &mut impl Iterator<Item = &'a u8>, end: u64) -> Run {
+/// The next coded extent, when the extent before it ends at `end`.
+fn get_extent<'a>(codes: &mut impl Iterator<Item = &'a u8>, end: u64) -> Extent {
     let start = end + get(codes);
     let bytes = get(codes);
-    Run { start, bytes }
+    Extent { start, bytes }
 }
 
 fn get<'a>(codes: &mut impl Iterator<Item = &'a u8>) -> u64 {
@@ -167,25 +167,28 @@ mod tests {
 
     #[test]
     fn what_continues_the_last_run_makes_it_longer() {
-        let mut runs = Runs::default();
-        runs.push(10, 5);
-        runs.push(15, 5);
-        runs.push(30, 1);
-        runs.push(31, 1);
-        let all: Vec<_> = runs.iter().map(|run| (run.start, run.bytes)).collect();
+        let mut extents = Extents::default();
+        extents.push(10, 5);
+        extents.push(15, 5);
+        extents.push(30, 1);
+        extents.push(31, 1);
+        let all: Vec<_> = extents
+            .iter()
+            .map(|extent| (extent.start, extent.bytes))
+            .collect();
         assert_eq!(all, [(10, 10), (30, 2)]);
     }
 
     #[test]
     fn a_short_run_takes_two_bytes_and_none_when_it_left() {
-        let mut runs = Runs::default();
+        let mut extents = Extents::default();
         for number in 0..10_000 {
-            runs.push(3 * number, 1);
+            extents.push(3 * number, 1);
         }
-        assert_eq!(runs.between.len(), 2 * 9_998);
-        runs.advance(9_999);
-        assert!(runs.memory() <= 64);
-        assert_eq!(runs.head(), Some(29_997));
+        assert_eq!(extents.between.len(), 2 * 9_998);
+        extents.advance(9_999);
+        assert!(extents.memory() <= 64);
+        assert_eq!(extents.head(), Some(29_997));
     }
 
     proptest! {
@@ -195,27 +198,27 @@ mod tests {
             steps in vec((any::<bool>(), 0..300_u64, 1..300_u64), 0..60),
             scale in 0..40_u32,
         ) {
-            let (mut runs, mut list) = (Runs::default(), VecDeque::new());
+            let (mut extents, mut list) = (Extents::default(), VecDeque::new());
             let mut end = 0;
             for (pushes, distance, bytes) in steps {
                 if pushes {
                     // A distance may be huge, a list may not.
                     let start = end + (distance.saturating_sub(100) << scale);
-                    runs.push(start, bytes);
+                    extents.push(start, bytes);
                     list.extend(start..start + bytes);
                     end = start + bytes;
                 } else {
                     let count = (distance as usize).min(list.len());
-                    runs.advance(count as u64);
+                    extents.advance(count as u64);
                     list.drain(..count);
                 }
-                prop_assert_eq!(runs.head(), list.front().copied());
+                prop_assert_eq!(extents.head(), list.front().copied());
                 for at in [0, list.len() / 3, list.len()] {
                     let position = list.get(at).copied().unwrap_or(end);
-                    prop_assert_eq!(runs.before(position, u64::MAX), at as u64);
+                    prop_assert_eq!(extents.before(position, u64::MAX), at as u64);
                     let one_more = (at + 1).min(list.len()) as u64;
-                    prop_assert_eq!(runs.before(position + 1, one_more), one_more);
-                    let some = runs.before(position, 7);
+                    prop_assert_eq!(extents.before(position + 1, one_more), one_more);
+                    let some = extents.before(position, 7);
                     prop_assert!(some == at as u64 || (7..at as u64).contains(&some));
                 }
             }

@@ -1,7 +1,7 @@
 //! The bounded FIFO of bytes in which records wait, in chunks of memory taken as needed.
 //!
 //! ```text
-//!   begun         sorted        waiting
+//!   begun         classified        waiting
 //!  [======]  ->  [##|####] ->  [####|####] -> ... -> [######|##] -> [####|##|aaaa......llllllll    ]
 //!   set aside     ^head                                                      ^arriving  ^landed
 //! ```
@@ -11,7 +11,7 @@
 //! - `arriving`: the admitted part of the record whose delimiter has not come.
 //! - `begun`: the unwritten rest of a record of which a byte was written, or that was promised to go
 //!   out next; set aside only when records behind it must leave.
-//! - `sorted`: what an eviction by class left in place; empty unless one took place.
+//! - `classified`: what an eviction by class left in place; empty unless one took place.
 //!
 //! Knows nothing of limits and policies, and keeps no index of records: a boundary is found by
 //! looking for the delimiter, so that memory stays proportional to the bytes, however short the
@@ -20,10 +20,10 @@
 use std::borrow::Cow;
 use std::io::IoSlice;
 
-use super::account::Tally;
-use super::lane::{Chunk, Lane};
-use super::sorted::{Look, Memory, Sorted, Unsorted};
+use super::class_levels::{ClassLevels, Look, Memory, Unclassified};
+use super::fifo::{Chunk, Fifo};
 use crate::classes::Classes;
+use crate::core::account::Tally;
 use crate::memory;
 
 /// The memory unit, and so the largest single read: big enough that system calls do not show
@@ -43,9 +43,9 @@ const SPARE_CHUNKS: usize = 8;
 /// See the module's header.
 pub struct Queue {
     delimiter: Option<u8>,
-    begun: Lane,
-    sorted: Sorted,
-    waiting: Lane,
+    begun: Fifo,
+    classified: ClassLevels,
+    waiting: Fifo,
     spare: Spare,
     /// Bytes read but not judged: `landed_start..landed_end` of the last chunk's memory.
     landed_start: usize,
@@ -150,9 +150,9 @@ impl Queue {
     pub fn new(delimiter: Option<u8>, chunk_size: usize) -> Self {
         Self {
             delimiter,
-            begun: Lane::new(delimiter),
-            sorted: Sorted::new(delimiter),
-            waiting: Lane::new(delimiter),
+            begun: Fifo::new(delimiter),
+            classified: ClassLevels::new(delimiter),
+            waiting: Fifo::new(delimiter),
             spare: Spare {
                 size: chunk_size,
                 chunks: Vec::new(),
@@ -183,7 +183,7 @@ impl Queue {
     }
 
     fn len_behind_begun(&self) -> u64 {
-        self.sorted.len() + self.waiting.len()
+        self.classified.len() + self.waiting.len()
     }
 
     /// Whether nothing is held.
@@ -214,7 +214,7 @@ impl Queue {
 
     /// Position in the admitted stream of the first byte that waits.
     pub fn head(&self) -> u64 {
-        self.sorted.head().unwrap_or(self.waiting_at)
+        self.classified.head().unwrap_or(self.waiting_at)
     }
 
     /// Position in the admitted stream behind the last held byte.
@@ -226,18 +226,18 @@ impl Queue {
     /// (at most the tail): fewer than the positions where records between them were evicted. What is
     /// beyond `enough` may not be counted, for that takes time.
     pub fn bytes_before(&self, position: u64, enough: u64) -> u64 {
-        self.sorted.before(position, enough) + position.saturating_sub(self.waiting_at)
+        self.classified.before(position, enough) + position.saturating_sub(self.waiting_at)
     }
 
     /// Memory taken for all this, in bytes.
     pub fn memory(&self) -> usize {
         let spare: usize = self.spare.chunks.iter().map(Chunk::size).sum();
-        self.begun.memory() + self.sorted.memory() + self.waiting.memory() + spare
+        self.begun.memory() + self.classified.memory() + self.waiting.memory() + spare
     }
 
     // ---- arrival: land, judge, keep or discard -------------------------------------------
 
-    /// Room for a read of at most `most` bytes (>= 1) and at most a chunk; empty when the system has
+    /// Space for a read of at most `most` bytes (>= 1) and at most a chunk; empty when the system has
     /// no memory left. Everything landed before must have been judged.
     ///
     /// `for_loss` says that little of what lands will be kept: then it gets a chunk of its own, for
@@ -435,13 +435,15 @@ impl Queue {
         see: impl FnMut(&[u8]),
     ) -> Option<Hole> {
         self.count_behind_begun();
-        let unsorted = Unsorted {
+        let unclassified = Unclassified {
             whole: self.waiting.len() - self.arriving,
-            lane: &mut self.waiting,
+            fifo: &mut self.waiting,
             at: &mut self.waiting_at,
         };
         let look = Look { classes, see };
-        let evicted = self.sorted.evict(unsorted, most, look, &mut self.spare)?;
+        let evicted = self
+            .classified
+            .evict(unclassified, most, look, &mut self.spare)?;
         Some(Hole {
             from: evicted.at,
             to: evicted.next,
@@ -465,7 +467,7 @@ impl Queue {
 
     /// Delimiters that left and were not returned before, but for those of `begun`.
     fn settle_behind_begun(&mut self) -> u64 {
-        self.sorted.settle() + self.waiting.settle()
+        self.classified.settle() + self.waiting.settle()
     }
 
     /// Bytes of whole records that wait. Valid when no begun record is among them.
@@ -480,10 +482,11 @@ impl Queue {
             return;
         }
         self.count_behind_begun();
-        let of_sorted = bytes.min(self.sorted.len());
-        self.sorted.move_front(of_sorted, &mut self.begun);
-        self.waiting.move_front(bytes - of_sorted, &mut self.begun);
-        self.waiting_at += bytes - of_sorted;
+        let of_classified = bytes.min(self.classified.len());
+        self.classified.move_front(of_classified, &mut self.begun);
+        self.waiting
+            .move_front(bytes - of_classified, &mut self.begun);
+        self.waiting_at += bytes - of_classified;
         self.is_begun = false;
     }
 
@@ -568,7 +571,7 @@ impl Queue {
     }
 
     fn pieces_behind_begun(&self) -> impl Iterator<Item = &[u8]> {
-        self.sorted.pieces().chain(self.waiting.pieces())
+        self.classified.pieces().chain(self.waiting.pieces())
     }
 
     /// Fills `parts` from its front with the oldest bytes, at most `most`, arriving ones only
@@ -689,9 +692,9 @@ impl Queue {
     }
 
     fn leave(&mut self, bytes: u64) {
-        let of_sorted = bytes.min(self.sorted.len());
-        self.sorted.advance(of_sorted, &mut self.spare);
-        let of_waiting = bytes - of_sorted;
+        let of_classified = bytes.min(self.classified.len());
+        self.classified.advance(of_classified, &mut self.spare);
+        let of_waiting = bytes - of_classified;
         self.waiting_at += of_waiting;
         self.waiting
             .advance(of_waiting, |chunk| self.spare.retire(chunk));
@@ -705,7 +708,7 @@ impl Queue {
 
     /// Whole records held. Call [`Queue::settle`] first.
     pub fn records(&self) -> u64 {
-        let behind_begun = self.sorted.delimiters() + self.waiting.delimiters();
+        let behind_begun = self.classified.delimiters() + self.waiting.delimiters();
         self.begun.delimiters() + behind_begun + u64::from(self.bare_tail)
     }
 

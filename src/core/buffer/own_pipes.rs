@@ -31,7 +31,7 @@ struct Pipe {
 }
 
 /// See the module's header.
-pub struct Pipes {
+pub struct OwnPipes {
     /// Oldest first.
     in_use: VecDeque<Pipe>,
     /// The last to become free is the first to be used again: its memory is at hand.
@@ -48,8 +48,8 @@ pub fn most(capacity: u64, size: u64) -> usize {
     (capacity.div_ceil(size) + 1).min(MOST) as usize
 }
 
-impl Pipes {
-    /// Pipes of `size` (>= 1) bytes for `capacity` bytes, or for a part of them.
+impl OwnPipes {
+    /// OwnPipes of `size` (>= 1) bytes for `capacity` bytes, or for a part of them.
     pub fn new(capacity: u64, size: u64) -> Self {
         let most = most(capacity, size);
         Self {
@@ -86,7 +86,7 @@ impl Pipes {
         }
     }
 
-    /// So many bytes (>= 1) went into [`Pipes::to_fill`].
+    /// So many bytes (>= 1) went into [`OwnPipes::to_fill`].
     pub fn filled(&mut self, bytes: u64, position: u64) {
         self.held += bytes;
         if let Some(pipe) = self.newest_open(position) {
@@ -101,7 +101,7 @@ impl Pipes {
         }
     }
 
-    /// Nothing went into [`Pipes::to_fill`], now. Returns whether that is because nothing came.
+    /// Nothing went into [`OwnPipes::to_fill`], now. Returns whether that is because nothing came.
     pub fn refused(&mut self, position: u64) -> bool {
         // An empty pipe refuses nothing; so it is not known that the one before it is full.
         let was_empty = self.newest_open(position).is_none();
@@ -125,7 +125,7 @@ impl Pipes {
         self.in_use.front().map(|pipe| pipe.position)
     }
 
-    /// So many bytes (>= 1) left [`Pipes::to_empty`].
+    /// So many bytes (>= 1) left [`OwnPipes::to_empty`].
     pub fn emptied(&mut self, bytes: u64) {
         self.held -= bytes;
         if self.in_use.len() == 1 {
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     /// Fills as much as is asked for; returns which pipe it went into.
-    fn fill(pipes: &mut Pipes, bytes: u64, position: u64) -> Option<usize> {
+    fn fill(pipes: &mut OwnPipes, bytes: u64, position: u64) -> Option<usize> {
         let pipe = pipes.to_fill(position)?;
         pipes.filled(bytes, position);
         Some(pipe)
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn pipes_are_filled_and_emptied_in_turn() {
-        let mut pipes = Pipes::new(100, 100);
+        let mut pipes = OwnPipes::new(100, 100);
         assert_eq!(pipes.to_empty(0), None);
         assert_eq!(fill(&mut pipes, 10, 0), Some(0));
         assert_eq!(fill(&mut pipes, 1, 0), Some(0));
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn an_empty_pipe_that_takes_nothing_means_that_nothing_came() {
-        let mut pipes = Pipes::new(200, 100);
+        let mut pipes = OwnPipes::new(200, 100);
         assert!(pipes.refused(0));
         fill(&mut pipes, 1, 0);
         assert!(!pipes.refused(0));
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_pipe_that_has_its_size_is_not_asked_to_take_more() {
-        let mut pipes = Pipes::new(100, 100);
+        let mut pipes = OwnPipes::new(100, 100);
         assert_eq!(fill(&mut pipes, 100, 0), Some(0));
         assert_eq!(pipes.to_fill(0), Some(1));
         assert!(pipes.refused(0), "nothing came");
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_pipe_that_was_full_takes_more_when_some_has_left() {
-        let mut pipes = Pipes::new(100, 100);
+        let mut pipes = OwnPipes::new(100, 100);
         fill(&mut pipes, 3, 0);
         pipes.refused(0);
         fill(&mut pipes, 3, 0);
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_is_in_memory_keeps_its_place() {
-        let mut pipes = Pipes::new(200, 100);
+        let mut pipes = OwnPipes::new(200, 100);
         fill(&mut pipes, 10, 0);
         // 7 bytes go to memory, and with more room again the next ones to a pipe.
         assert_eq!(fill(&mut pipes, 20, 7), Some(1), "not into the first");
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn no_more_pipes_are_taken_than_the_capacity_needs() {
         let most = |capacity| {
-            let mut pipes = Pipes::new(capacity, PIPE);
+            let mut pipes = OwnPipes::new(capacity, PIPE);
             std::iter::from_fn(|| fill(&mut pipes, 1, 0).inspect(|_| _ = pipes.refused(0))).count()
         };
         assert_eq!([most(1), most(PIPE), most(PIPE + 1)], [2, 2, 3]);

@@ -6,7 +6,7 @@
 use std::mem;
 use std::time::Duration;
 
-use super::account::Tally;
+use crate::core::account::Tally;
 use crate::memory::{self, Allowance};
 
 struct Place {
@@ -20,7 +20,7 @@ pub type Former = Option<Box<[u8]>>;
 
 /// See the module's header.
 #[derive(Default)]
-pub struct Reservoir {
+pub struct SampleWindow {
     places: Vec<Place>,
     bytes: u64,
     arrived: u64,
@@ -31,7 +31,7 @@ pub struct Reservoir {
 /// What a record takes beside its bytes: its place, and the allocator's part.
 const BESIDES: usize = size_of::<Place>() + 16;
 
-impl Reservoir {
+impl SampleWindow {
     /// What is set aside.
     pub fn held(&self) -> Tally {
         Tally {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn records_come_out_in_the_order_of_arrival_whatever_their_places() {
-        let mut reservoir = Reservoir::default();
+        let mut reservoir = SampleWindow::default();
         let end = Duration::from_secs(1);
         assert_eq!(reservoir.until(), None);
         assert_eq!(reservoir.put(b"one\n", None, end), Ok(None));
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_place_that_is_missing_is_made() {
-        let mut reservoir = Reservoir::default();
+        let mut reservoir = SampleWindow::default();
         assert_eq!(reservoir.put(b"one\n", Some(3), Duration::ZERO), Ok(None));
         assert_eq!(reservoir.held().records, 1);
     }

@@ -4,6 +4,7 @@
 //!
 //! `block` and `fail` are not here: they lose nothing and never look at a record.
 
+pub mod breaker;
 mod drop_buffer;
 mod drop_newest;
 mod drop_oldest;
@@ -15,8 +16,8 @@ mod reservoir;
 mod sample;
 mod window;
 
-use super::rng::Rng;
 use crate::config::Policy;
+use crate::core::rng::Rng;
 pub use overflow::{OnFull, Overflow, Verdict, View};
 
 /// The policy's decider; None for those that never lose.

@@ -2,7 +2,7 @@
 //!
 //! A record that is still arriving may go out before its end has come, so that a prompt is seen at once. Were
 //! the run cut then, half a record would be left where its end found no room. So the beginning goes only where
-//! [`Room::leaves_some`] behind it for an end of [`Room::atomic`] bytes, or where nothing is left to wait for.
+//! [`Space::leaves_some`] behind it for an end of [`Space::atomic`] bytes, or where nothing is left to wait for.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub const ATOMIC: u64 = 4096;
 
 /// How much the next write may bring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct Space {
     /// At least so many bytes are taken at once.
     pub free: u64,
     /// So many bytes are taken whole or not at all, however many are free.
@@ -20,9 +20,9 @@ pub struct Room {
     pub is_empty: bool,
 }
 
-impl Room {
+impl Space {
     /// Of an output that takes as much as comes, or of which nothing is known.
-    pub const UNKNOWN: Room = Room {
+    pub const UNKNOWN: Space = Space {
         free: u64::MAX,
         atomic: ATOMIC,
         is_empty: true,
@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn an_output_of_which_nothing_is_known_takes_whatever_comes() {
-        assert!(Room::UNKNOWN.leaves_some(u64::MAX));
-        let room = Room {
+        assert!(Space::UNKNOWN.leaves_some(u64::MAX));
+        let room = Space {
             free: 8192,
             atomic: 4096,
             is_empty: false,

@@ -2,12 +2,12 @@
 //! go out and those that nobody has looked at yet.
 //!
 //! ```text
-//!          level 0       level 1            ...       unsorted
+//!          level 0       level 1            ...       unclassified
 //!   <-   [ class 0 ] <- [ classes 0, 1 ] <- ... <- [ any class ]   <- arrivals
 //!           older                                      newer
 //! ```
 //!
-//! The record to evict is the oldest of the lowest class present. Only the unsorted can hold the
+//! The record to evict is the oldest of the lowest class present. Only the unclassified can hold the
 //! lowest class of all: they are swept from their front, where the first of that class leaves and
 //! those before it move to the back of the level before. When none is left there, the highest level
 //! is swept for its own lowest class in the same way, and so on. So each record is looked at once a
@@ -15,22 +15,22 @@
 //!
 //! Refuses to evict the most valuable class, and to evict at all where there is no memory to move a
 //! record into: then it is not known who is lowest. What lies between survivors in the admitted stream is
-//! remembered (`runs`), so that a position there means the same for as long as it is held.
+//! remembered (`extents`), so that a position there means the same for as long as it is held.
 
-use super::lane::{Chunk, Lane};
-use super::runs::Runs;
+use super::extents::Extents;
+use super::fifo::{Chunk, Fifo};
 use crate::classes::Classes;
 
 /// See the module's header.
-pub(super) struct Sorted {
+pub(super) struct ClassLevels {
     delimiter: Option<u8>,
     /// Oldest first; level k holds classes 0 to k. As many as were ever needed.
     levels: Vec<Level>,
 }
 
 struct Level {
-    lane: Lane,
-    runs: Runs,
+    fifo: Fifo,
+    extents: Extents,
 }
 
 /// A record that left.
@@ -44,8 +44,8 @@ pub(super) struct Evicted {
 }
 
 /// The records that were never looked at.
-pub(super) struct Unsorted<'a> {
-    pub(super) lane: &'a mut Lane,
+pub(super) struct Unclassified<'a> {
+    pub(super) fifo: &'a mut Fifo,
     /// Position of the first byte.
     pub(super) at: &'a mut u64,
     /// Bytes of whole records.
@@ -66,7 +66,7 @@ pub(super) struct Look<'a, F> {
     pub(super) see: F,
 }
 
-/// What became of the first record of a lane.
+/// What became of the first record of a fifo.
 enum Step {
     /// It was of the class that leaves, and had so many bytes.
     Left(u64),
@@ -76,27 +76,27 @@ enum Step {
     Stuck,
 }
 
-/// Looks at the first record of `lane`, which must be settled: one of `class` or below leaves, another
+/// Looks at the first record of `fifo`, which must be settled: one of `class` or below leaves, another
 /// moves to the back of `older`.
 fn step(
-    lane: &mut Lane,
-    older: &mut Lane,
+    fifo: &mut Fifo,
+    older: &mut Fifo,
     class: usize,
     look: &mut Look<'_, impl FnMut(&[u8])>,
     memory: &mut impl Memory,
 ) -> Step {
-    let bytes = lane.first_record().expect("a whole record");
-    let Some(record) = lane.part(0, bytes - 1) else {
+    let bytes = fifo.first_record().expect("a whole record");
+    let Some(record) = fifo.part(0, bytes - 1) else {
         return Step::Stuck;
     };
     let leaves = look.classes.of(&record) >= class;
     if leaves {
         (look.see)(&record);
     }
-    if !leaves && !lane.copy_record(bytes, older, || memory.take()) {
+    if !leaves && !fifo.copy_record(bytes, older, || memory.take()) {
         return Step::Stuck;
     }
-    lane.drop_record(bytes, |chunk| memory.retire(chunk));
+    fifo.drop_record(bytes, |chunk| memory.retire(chunk));
     if leaves {
         Step::Left(bytes)
     } else {
@@ -104,7 +104,7 @@ fn step(
     }
 }
 
-impl Sorted {
+impl ClassLevels {
     pub(super) fn new(delimiter: Option<u8>) -> Self {
         Self {
             delimiter,
@@ -116,38 +116,38 @@ impl Sorted {
 
     /// Bytes held.
     pub(super) fn len(&self) -> u64 {
-        self.levels.iter().map(|level| level.lane.len()).sum()
+        self.levels.iter().map(|level| level.fifo.len()).sum()
     }
 
     /// Memory taken, in bytes.
     pub(super) fn memory(&self) -> usize {
-        let of = |level: &Level| level.lane.memory() + level.runs.memory();
+        let of = |level: &Level| level.fifo.memory() + level.extents.memory();
         self.levels.iter().map(of).sum()
     }
 
     /// The bytes, oldest first.
     pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        self.levels.iter().flat_map(|level| level.lane.pieces())
+        self.levels.iter().flat_map(|level| level.fifo.pieces())
     }
 
     /// Position in the admitted stream of the first byte.
     pub(super) fn head(&self) -> Option<u64> {
-        self.levels.iter().find_map(|level| level.runs.head())
+        self.levels.iter().find_map(|level| level.extents.head())
     }
 
     /// How many bytes have a position below `position`; what is beyond `enough` may not be counted.
     pub(super) fn before(&self, position: u64, enough: u64) -> u64 {
         self.levels.iter().fold(0, |sum, level| {
             let missing = enough.saturating_sub(sum);
-            sum + level.runs.before(position, missing)
+            sum + level.extents.before(position, missing)
         })
     }
 
-    /// Delimiters in it; [`Sorted::settle`] must come first.
+    /// Delimiters in it; [`ClassLevels::settle`] must come first.
     pub(super) fn delimiters(&self) -> u64 {
         self.levels
             .iter()
-            .map(|level| level.lane.delimiters())
+            .map(|level| level.fifo.delimiters())
             .sum()
     }
 
@@ -157,7 +157,7 @@ impl Sorted {
     pub(super) fn settle(&mut self) -> u64 {
         self.levels
             .iter_mut()
-            .map(|level| level.lane.settle())
+            .map(|level| level.fifo.settle())
             .sum()
     }
 
@@ -165,20 +165,20 @@ impl Sorted {
     pub(super) fn advance(&mut self, bytes: u64, memory: &mut impl Memory) {
         let mut left = bytes;
         for level in &mut self.levels {
-            let here = left.min(level.lane.len());
-            level.lane.advance(here, |chunk| memory.retire(chunk));
-            level.runs.advance(here);
+            let here = left.min(level.fifo.len());
+            level.fifo.advance(here, |chunk| memory.retire(chunk));
+            level.extents.advance(here);
             left -= here;
         }
     }
 
     /// Moves the oldest `bytes` bytes to the back of `other`. Both must be settled.
-    pub(super) fn move_front(&mut self, bytes: u64, other: &mut Lane) {
+    pub(super) fn move_front(&mut self, bytes: u64, other: &mut Fifo) {
         let mut left = bytes;
         for level in &mut self.levels {
-            let here = left.min(level.lane.len());
-            level.lane.move_front(here, other);
-            level.runs.advance(here);
+            let here = left.min(level.fifo.len());
+            level.fifo.move_front(here, other);
+            level.extents.advance(here);
             left -= here;
         }
     }
@@ -188,28 +188,28 @@ impl Sorted {
     /// begun.
     pub(super) fn evict(
         &mut self,
-        mut unsorted: Unsorted<'_>,
+        mut unclassified: Unclassified<'_>,
         most: usize,
         mut look: Look<'_, impl FnMut(&[u8])>,
         memory: &mut impl Memory,
     ) -> Option<Evicted> {
         while self.levels.len() < look.classes.lowest() {
             self.levels.push(Level {
-                lane: Lane::new(self.delimiter),
-                runs: Runs::default(),
+                fifo: Fifo::new(self.delimiter),
+                extents: Extents::default(),
             });
         }
-        let evicted = self.evict_unsorted(&mut unsorted, &mut look, memory);
-        if evicted.is_some() || unsorted.whole > 0 {
+        let evicted = self.evict_unclassified(&mut unclassified, &mut look, memory);
+        if evicted.is_some() || unclassified.whole > 0 {
             return evicted;
         }
         // A level is swept only when those behind it are empty.
         for level in (most..self.levels.len()).rev() {
             if level == 0 {
-                return self.evict_most_valuable(*unsorted.at, &mut look, memory);
+                return self.evict_most_valuable(*unclassified.at, &mut look, memory);
             }
-            let evicted = self.evict_from(level, *unsorted.at, &mut look, memory);
-            let is_stuck = self.levels[level].lane.len() > 0;
+            let evicted = self.evict_from(level, *unclassified.at, &mut look, memory);
+            let is_stuck = self.levels[level].fifo.len() > 0;
             if evicted.is_some() || is_stuck {
                 return evicted;
             }
@@ -217,27 +217,27 @@ impl Sorted {
         None
     }
 
-    fn evict_unsorted(
+    fn evict_unclassified(
         &mut self,
-        unsorted: &mut Unsorted<'_>,
+        unclassified: &mut Unclassified<'_>,
         look: &mut Look<'_, impl FnMut(&[u8])>,
         memory: &mut impl Memory,
     ) -> Option<Evicted> {
         let level = self.levels.last_mut()?;
-        while unsorted.whole > 0 && level.runs.has_room() {
-            let at = *unsorted.at;
-            let lane = &mut *unsorted.lane;
+        while unclassified.whole > 0 && level.extents.has_room() {
+            let at = *unclassified.at;
+            let fifo = &mut *unclassified.fifo;
             let lowest = look.classes.lowest();
-            match step(lane, &mut level.lane, lowest, look, memory) {
+            match step(fifo, &mut level.fifo, lowest, look, memory) {
                 Step::Left(bytes) => {
-                    *unsorted.at += bytes;
-                    let next = *unsorted.at;
+                    *unclassified.at += bytes;
+                    let next = *unclassified.at;
                     return Some(Evicted { at, bytes, next });
                 }
                 Step::Moved(bytes) => {
-                    *unsorted.at += bytes;
-                    unsorted.whole -= bytes;
-                    level.runs.push(at, bytes);
+                    *unclassified.at += bytes;
+                    unclassified.whole -= bytes;
+                    level.extents.push(at, bytes);
                 }
                 Step::Stuck => return None,
             }
@@ -253,12 +253,12 @@ impl Sorted {
         memory: &mut impl Memory,
     ) -> Option<Evicted> {
         let first = self.levels.first_mut()?;
-        let at = first.runs.head()?;
-        let bytes = first.lane.first_record()?;
-        (look.see)(&first.lane.part(0, bytes - 1)?);
-        first.lane.drop_record(bytes, |chunk| memory.retire(chunk));
-        first.runs.advance(bytes);
-        let next = first.runs.head().unwrap_or(behind);
+        let at = first.extents.head()?;
+        let bytes = first.fifo.first_record()?;
+        (look.see)(&first.fifo.part(0, bytes - 1)?);
+        first.fifo.drop_record(bytes, |chunk| memory.retire(chunk));
+        first.extents.advance(bytes);
+        let next = first.extents.head().unwrap_or(behind);
         Some(Evicted { at, bytes, next })
     }
 
@@ -273,16 +273,16 @@ impl Sorted {
     ) -> Option<Evicted> {
         let (older, newer) = self.levels.split_at_mut(level);
         let (to, from) = (older.last_mut()?, newer.first_mut()?);
-        while let Some(at) = from.runs.head().filter(|_| to.runs.has_room()) {
-            match step(&mut from.lane, &mut to.lane, level, look, memory) {
+        while let Some(at) = from.extents.head().filter(|_| to.extents.has_room()) {
+            match step(&mut from.fifo, &mut to.fifo, level, look, memory) {
                 Step::Left(bytes) => {
-                    from.runs.advance(bytes);
-                    let next = from.runs.head().unwrap_or(behind);
+                    from.extents.advance(bytes);
+                    let next = from.extents.head().unwrap_or(behind);
                     return Some(Evicted { at, bytes, next });
                 }
                 Step::Moved(bytes) => {
-                    from.runs.advance(bytes);
-                    to.runs.push(at, bytes);
+                    from.extents.advance(bytes);
+                    to.extents.push(at, bytes);
                 }
                 Step::Stuck => return None,
             }
@@ -309,34 +309,34 @@ mod tests {
 
     /// Records without their ends, each from its position on.
     struct Case {
-        sorted: Sorted,
-        lane: Lane,
+        classified: ClassLevels,
+        fifo: Fifo,
         at: u64,
     }
 
     impl Case {
         fn of(records: &str) -> Self {
-            let mut lane = Lane::new(Some(b' '));
+            let mut fifo = Fifo::new(Some(b' '));
             let bytes = format!("{records} ").into_bytes();
             let mut chunk = Chunk::new(bytes.len(), 0).expect("memory");
             chunk.clear();
-            assert!(lane.extend(chunk));
-            let (from, room) = lane.spare();
+            assert!(fifo.extend(chunk));
+            let (from, room) = fifo.spare();
             room.copy_from_slice(&bytes);
-            let delimiters = super::super::lane::count(Some(b' '), &bytes);
-            lane.keep(from, bytes.len(), delimiters);
+            let delimiters = super::super::fifo::count(Some(b' '), &bytes);
+            fifo.keep(from, bytes.len(), delimiters);
             Self {
-                sorted: Sorted::new(Some(b' ')),
-                lane,
+                classified: ClassLevels::new(Some(b' ')),
+                fifo,
                 at: 0,
             }
         }
 
         /// Where the record was that left, and what is behind it.
         fn evict(&mut self, chunks: usize) -> Option<(u64, u64)> {
-            let unsorted = Unsorted {
-                whole: self.lane.len(),
-                lane: &mut self.lane,
+            let unclassified = Unclassified {
+                whole: self.fifo.len(),
+                fifo: &mut self.fifo,
                 at: &mut self.at,
             };
             let classes = Classes::new(&["a", "b"]).expect("expressions");
@@ -344,12 +344,14 @@ mod tests {
                 classes: &classes,
                 see: |_: &[u8]| {},
             };
-            let evicted = self.sorted.evict(unsorted, 1, look, &mut Budget(chunks));
+            let evicted = self
+                .classified
+                .evict(unclassified, 1, look, &mut Budget(chunks));
             evicted.map(|evicted| (evicted.at, evicted.next))
         }
 
         fn left(&self) -> String {
-            let pieces = self.sorted.pieces().chain(self.lane.pieces());
+            let pieces = self.classified.pieces().chain(self.fifo.pieces());
             String::from_utf8(pieces.collect::<Vec<_>>().concat()).expect("text")
         }
     }
@@ -369,10 +371,10 @@ mod tests {
             assert_eq!(case.evict(100), evicted, "{left}");
             assert_eq!(case.left(), left);
         }
-        assert_eq!(case.sorted.head(), Some(0));
-        let before = [3, 12, 13, 18, 21].map(|position| case.sorted.before(position, 100));
+        assert_eq!(case.classified.head(), Some(0));
+        let before = [3, 12, 13, 18, 21].map(|position| case.classified.before(position, 100));
         assert_eq!(before, [3, 3, 4, 6, 9]);
-        assert_eq!(case.sorted.delimiters(), 3);
+        assert_eq!(case.classified.delimiters(), 3);
     }
 
     #[test]

@@ -5,9 +5,9 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
+use super::output_tail::Trail;
 use crate::config::display;
 use crate::core::snapshot::{Seen, Snapshot};
-use crate::core::trail::Trail;
 
 /// See the module's header.
 #[derive(Debug)]

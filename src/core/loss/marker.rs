@@ -9,32 +9,32 @@ use crate::core::account::Tally;
 use crate::units;
 
 /// The marks of a relay.
-pub(super) struct Marker {
-    pub(super) template: Mark,
-    pub(super) every: Option<Duration>,
-    pub(super) delimiter: u8,
+pub struct Marker {
+    pub(crate) template: Mark,
+    pub(crate) every: Option<Duration>,
+    pub(crate) delimiter: u8,
     /// The mark that goes out next, from `written` on; empty when there is none.
-    pub(super) text: Vec<u8>,
-    pub(super) written: usize,
+    pub(crate) text: Vec<u8>,
+    pub(crate) written: usize,
     /// A byte of `text` went out or is under way: it can't change any more, and its gap is gone.
-    pub(super) is_begun: bool,
+    pub(crate) is_begun: bool,
     /// `text` tells of the gap at the head, too.
-    pub(super) is_of_gap: bool,
+    pub(crate) is_of_gap: bool,
     /// What is missing at gaps that were passed without a mark.
-    pub(super) unmarked: Tally,
+    pub(crate) unmarked: Tally,
     /// No mark begins before that.
-    pub(super) rests_until: Option<Duration>,
+    pub(crate) rests_until: Option<Duration>,
 }
 
 /// The mark that comes next, as far as is known.
-pub(super) struct Due {
-    pub(super) lost: Tally,
+pub struct Due {
+    pub(crate) lost: Tally,
     /// The gap at the head is part of it.
-    pub(super) is_of_gap: bool,
+    pub(crate) is_of_gap: bool,
 }
 
 impl Marker {
-    pub(super) fn new(template: Mark, every: Option<Duration>, delimiter: u8) -> Self {
+    pub(crate) fn new(template: Mark, every: Option<Duration>, delimiter: u8) -> Self {
         Self {
             template,
             every,
@@ -49,17 +49,17 @@ impl Marker {
     }
 
     /// Whether a part of a mark went out.
-    pub(super) fn is_amid(&self) -> bool {
+    pub(crate) fn is_amid(&self) -> bool {
         self.written > 0
     }
 
     /// What is still to go out of the one that goes next.
-    pub(super) fn left(&self) -> &[u8] {
+    pub(crate) fn left(&self) -> &[u8] {
         &self.text[self.written..]
     }
 
     /// Writes the text for what is missing; behind a record without its delimiter it needs one.
-    pub(super) fn compose(&mut self, Due { lost, is_of_gap }: Due, behind_bare_tail: bool) {
+    pub(crate) fn compose(&mut self, Due { lost, is_of_gap }: Due, behind_bare_tail: bool) {
         self.text.clear();
         self.written = 0;
         self.is_of_gap = is_of_gap;
@@ -78,7 +78,7 @@ impl Marker {
     }
 
     /// So many bytes of the begun mark went out.
-    pub(super) fn advance(&mut self, count: usize) {
+    pub(crate) fn advance(&mut self, count: usize) {
         self.written += count;
         if self.left().is_empty() {
             self.text.clear();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Discarding, Phase, Relay, Start};
 use crate::core::account::{Reason, Tally};
-use crate::core::pipes::Pipes;
+use crate::core::buffer::own_pipes::OwnPipes;
 
 impl Relay {
     /// From here on everything is lost, beginning with what is held.
@@ -27,7 +27,7 @@ impl Relay {
             self.tail_is_unread = false;
         }
         let mut lost = self.clear_queue();
-        lost.bytes += self.pipes.as_mut().map_or(0, Pipes::clear);
+        lost.bytes += self.pipes.as_mut().map_or(0, OwnPipes::clear);
         let amid_record = self.queue.forget_arriving().then_some(arriving);
         if amid_record.is_none() {
             self.end_spilled();

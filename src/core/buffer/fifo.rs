@@ -13,7 +13,7 @@ use memmap2::{MmapMut, MmapOptions};
 use crate::memory;
 
 /// See the module's header.
-pub(super) struct Lane {
+pub(super) struct Fifo {
     delimiter: Option<u8>,
     chunks: VecDeque<Chunk>,
     len: u64,
@@ -72,7 +72,7 @@ impl DerefMut for Memory {
 /// A piece of memory and what is in it.
 pub(super) struct Chunk {
     bytes: Memory,
-    /// The bytes in the lane are `start..end`.
+    /// The bytes in the fifo are `start..end`.
     start: usize,
     end: usize,
     /// Up to here delimiters have been taken out of `delimiters`; at most `start`.
@@ -114,7 +114,7 @@ impl Chunk {
         self.bytes.len()
     }
 
-    /// The bytes in the lane.
+    /// The bytes in the fifo.
     pub(super) fn held(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
@@ -146,7 +146,7 @@ pub(super) fn count(delimiter: Option<u8>, bytes: &[u8]) -> u64 {
     delimiter.map_or(0, |byte| memchr::memchr_iter(byte, bytes).count() as u64)
 }
 
-impl Lane {
+impl Fifo {
     pub(super) fn new(delimiter: Option<u8>) -> Self {
         Self {
             delimiter,
@@ -157,7 +157,7 @@ impl Lane {
         }
     }
 
-    /// Bytes in the lane.
+    /// Bytes in the fifo.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
@@ -214,14 +214,14 @@ impl Lane {
 
     // ---- the back ---------------------------------------------------------------------------
 
-    /// Room behind the last byte.
+    /// Space behind the last byte.
     pub(super) fn room(&self) -> usize {
         self.chunks
             .back()
             .map_or(0, |chunk| chunk.size() - chunk.end)
     }
 
-    /// Takes an empty chunk into use, or gives the lane more room by it. False when there is no memory
+    /// Takes an empty chunk into use, or gives the fifo more room by it. False when there is no memory
     /// for its place in the row; then the chunk goes.
     pub(super) fn extend(&mut self, chunk: Chunk) -> bool {
         debug_assert!(chunk.is_empty());
@@ -245,11 +245,11 @@ impl Lane {
 
     /// The memory behind the last byte, and where it begins in its chunk. There must be a chunk.
     pub(super) fn spare(&mut self) -> (usize, &mut [u8]) {
-        let chunk = self.chunks.back_mut().expect("a lane with room");
+        let chunk = self.chunks.back_mut().expect("a fifo with room");
         (chunk.end, &mut chunk.bytes[chunk.end..])
     }
 
-    /// Part of the last chunk's memory, in the lane or not.
+    /// Part of the last chunk's memory, in the fifo or not.
     pub(super) fn memory_of_last(&self, from: usize, to: usize) -> &[u8] {
         self.chunks
             .back()
@@ -259,7 +259,7 @@ impl Lane {
     /// Puts `count` bytes that lie at `from` of the last chunk's memory behind the last byte;
     /// they hold so many delimiters.
     ///
-    /// Where [`Lane::retract`] has emptied the last chunk, they go into the room before it if they
+    /// Where [`Fifo::retract`] has emptied the last chunk, they go into the room before it if they
     /// fit: else a short record between long ones that are taken back would cost a chunk each time.
     pub(super) fn keep(&mut self, from: usize, count: usize, delimiters: u64) {
         self.len += count as u64;
@@ -370,7 +370,7 @@ impl Lane {
             let (now, later) = left.split_at(left.len().min(room.len()));
             room[..now.len()].copy_from_slice(now);
             self.len += now.len() as u64;
-            self.chunks.back_mut().expect("a lane with room").end += now.len();
+            self.chunks.back_mut().expect("a fifo with room").end += now.len();
             left = later;
         }
         true
@@ -378,7 +378,7 @@ impl Lane {
 
     // ---- the front --------------------------------------------------------------------------
 
-    /// The oldest `bytes` bytes leave. What they held of delimiters is owed until [`Lane::settle`].
+    /// The oldest `bytes` bytes leave. What they held of delimiters is owed until [`Fifo::settle`].
     /// Emptied chunks go to `retire`, but for the
     /// last, whose memory is used again.
     pub(super) fn advance(&mut self, bytes: u64, mut retire: impl FnMut(Chunk)) {
@@ -420,12 +420,12 @@ impl Lane {
         self.owed += delimiters;
     }
 
-    /// Delimiters in the lane; [`Lane::settle`] must come first.
+    /// Delimiters in the fifo; [`Fifo::settle`] must come first.
     pub(super) fn delimiters(&self) -> u64 {
         self.delimiters
     }
 
-    /// With nothing in the lane, the next bytes come to the front of the memory used last: it is
+    /// With nothing in the fifo, the next bytes come to the front of the memory used last: it is
     /// still in the cache.
     pub(super) fn rewind(&mut self) {
         debug_assert_eq!(self.len, 0);
@@ -437,7 +437,7 @@ impl Lane {
     }
 
     /// The first record, `bytes` bytes with its delimiter, leaves, and no call returns its
-    /// delimiter later. The lane must be settled; emptied chunks go to `retire`, but for the last.
+    /// delimiter later. The fifo must be settled; emptied chunks go to `retire`, but for the last.
     pub(super) fn drop_record(&mut self, bytes: u64, mut retire: impl FnMut(Chunk)) {
         self.len -= bytes;
         let mut left = bytes as usize;
@@ -461,7 +461,7 @@ impl Lane {
     pub(super) fn copy_record(
         &self,
         bytes: u64,
-        other: &mut Lane,
+        other: &mut Fifo,
         mut take: impl FnMut() -> Option<Chunk>,
     ) -> bool {
         if other.len == 0 {
@@ -487,7 +487,7 @@ impl Lane {
 
     /// Moves the oldest `bytes` bytes to the back of `other`: whole chunks as they are, and a
     /// copy of the part of one. Both must be settled.
-    pub(super) fn move_front(&mut self, bytes: u64, other: &mut Lane) {
+    pub(super) fn move_front(&mut self, bytes: u64, other: &mut Fifo) {
         let mut left = bytes;
         self.len -= bytes;
         other.len += bytes;

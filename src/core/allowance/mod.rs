@@ -1,0 +1,5 @@
+//! How much may go out now.
+
+pub mod demand;
+pub mod pacer;
+pub mod space;
