@@ -226,7 +226,7 @@ fn nanoseconds(name: &str, length: usize, reads: usize) -> f64 {
 /// Puts `reads` reads of records of `length` bytes through the case `name`, after it was filled.
 fn run(name: &str, length: usize, reads: usize) {
     if name == PICTURES {
-        return take_pictures(length, reads);
+        return want_snapshots(length, reads);
     }
     let mut input = Input::new(length);
     if name == BARE {
@@ -254,7 +254,7 @@ fn run_bare(input: &mut Input, reads: usize) {
 }
 
 /// So many pictures of a relay that holds so many chunks of records.
-fn take_pictures(chunks: usize, pictures: usize) {
+fn want_snapshots(chunks: usize, pictures: usize) {
     let config = RelayConfig {
         count_records: true,
         splice: false,
@@ -263,7 +263,7 @@ fn take_pictures(chunks: usize, pictures: usize) {
     let mut relay = Relay::with_chunk_size(config, CHUNK);
     relay.output_blocked(Duration::ZERO);
     while let ReadWish::UpTo(most) = relay.read_wish() {
-        let room = relay.room(most);
+        let room = relay.space(most);
         let count = room.len();
         room.fill(b'\n');
         relay.received(count, Duration::ZERO);
@@ -342,7 +342,7 @@ impl Driver {
             let ReadWish::UpTo(most) = self.relay.read_wish() else {
                 panic!("it stopped reading");
             };
-            let room = self.relay.room(most.min(bytes.len()));
+            let room = self.relay.space(most.min(bytes.len()));
             let (here, rest) = bytes.split_at(room.len());
             room.copy_from_slice(here);
             self.relay.received(here.len(), self.now);

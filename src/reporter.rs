@@ -37,7 +37,7 @@ pub trait Reporter {
     fn sample(&mut self, _snapshot: &Snapshot) {}
 
     /// How many bytes of lost records it would take now.
-    fn room_for_lost(&self) -> u64 {
+    fn space_for_lost(&self) -> u64 {
         0
     }
 

@@ -19,7 +19,7 @@ pub trait System {
     /// Time since the start of the run, without the time the process was stopped.
     fn now(&mut self) -> Duration;
 
-    /// Reads at most `room.len()` (>= 1) bytes of input.
+    /// Reads at most `space.len()` (>= 1) bytes of input.
     fn read(&mut self, room: &mut [u8]) -> Read;
 
     /// Writes from the front of `parts` (not empty) to the output.
@@ -34,18 +34,18 @@ pub trait System {
     fn take_grant(&mut self) -> Granted;
 
     /// Takes at most `most` (>= 1) bytes of input to where the next [`System::read`]s find them, and keeps
-    /// them, behind `front`, which was read before, without copying: as what [`System::write_kept`]
+    /// them, behind `front`, which was read before, without copying: as what [`System::write_teed`]
     /// writes. Nothing may be kept yet.
     fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Splice;
 
-    /// How many bytes are kept, those of `front` among them: as many as there was room for.
+    /// How many bytes are kept, those of `front` among them: as many as there was space for.
     fn kept(&self) -> u64;
 
     /// Writes at most `most` (>= 1) bytes from the front of what is kept.
-    fn write_kept(&mut self, most: u64) -> Write;
+    fn write_teed(&mut self, most: u64) -> Write;
 
     /// Nothing is kept any more.
-    fn drop_kept(&mut self);
+    fn drop_teed(&mut self);
 
     /// Waits until something of `interest` can be done, a signal came, the output's reader went
     /// away, or the time is `until`; whichever is first. May return early with nothing ready. What is
@@ -77,8 +77,8 @@ pub trait System {
     /// behind us, they shall find them.
     fn put_back(&mut self, _bytes: usize) {}
 
-    /// What the output has room for, if it matters up to `most` bytes.
-    fn output_room(&mut self, _most: u64) -> Space {
+    /// What the output has space for, if it matters up to `most` bytes.
+    fn output_space(&mut self, _most: u64) -> Space {
         Space::UNKNOWN
     }
 
@@ -161,7 +161,7 @@ pub enum Write {
     /// So many bytes (>= 1) from the front are under way in a helper thread: not accepted yet,
     /// and no longer to be taken back. A later call reports them as accepted; until then calls
     /// answer `WouldBlock`.
-    UnderWay(usize),
+    InFlight(usize),
     /// The reader of the output is gone.
     Gone,
     /// Another failure.
@@ -184,7 +184,7 @@ pub enum Place {
 pub enum Splice {
     /// So many bytes (>= 1) moved.
     Moved(u64),
-    /// Nothing now: nothing came, or there is no room. It cannot be told which.
+    /// Nothing now: nothing came, or there is no space. It cannot be told which.
     WouldBlock,
     /// These two do not go together, or a pipe cannot be made: read and write instead. From the input
     /// straight to the output, also when something is wrong with one of the two.

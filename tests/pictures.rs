@@ -19,7 +19,7 @@ fn holding(chunks: usize) -> Relay {
     let mut relay = Relay::with_chunk_size(config, CHUNK);
     relay.output_blocked(Duration::ZERO);
     while let ReadWish::UpTo(most) = relay.read_wish() {
-        let room = relay.room(most);
+        let room = relay.space(most);
         let count = room.len();
         room.fill(b'\n');
         relay.received(count, Duration::ZERO);

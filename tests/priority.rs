@@ -30,7 +30,7 @@ fn relay(high_water: u64, capacity: u64) -> Relay {
 fn feed(relay: &mut Relay, records: &str) {
     for record in records.split(' ') {
         let bytes = format!("{record}\n");
-        relay.room(bytes.len()).copy_from_slice(bytes.as_bytes());
+        relay.space(bytes.len()).copy_from_slice(bytes.as_bytes());
         relay.received(bytes.len(), NOW);
     }
 }
@@ -115,7 +115,7 @@ fn a_record_that_came_in_part_may_be_of_any_class() {
     let mut relay = relay(3, 3);
     feed(&mut relay, "e1 w1 w2");
     for byte in b"i3\n" {
-        relay.room(1).copy_from_slice(&[*byte]);
+        relay.space(1).copy_from_slice(&[*byte]);
         relay.received(1, NOW);
     }
     // w1 made room for its first byte.

@@ -21,7 +21,7 @@ fn passed(sample: Sample, seed: u64, records: u64) -> Vec<u64> {
     let mut relay = Relay::with_chunk_size(config, 4096);
     for number in 0..records {
         let record = format!("{number:07}\n");
-        let room = relay.room(record.len());
+        let room = relay.space(record.len());
         room[..8].copy_from_slice(record.as_bytes());
         relay.received(8, Duration::ZERO);
     }

@@ -101,7 +101,7 @@ fn relay(system: &mut RealSystem) {
         if ready.output {
             match system.write(&[IoSlice::new(&room[held.clone()])]) {
                 Write::Accepted(n) => held.start += n,
-                Write::WouldBlock | Write::UnderWay(_) => {}
+                Write::WouldBlock | Write::InFlight(_) => {}
                 Write::Gone => die_by(13),
                 Write::Failed(error) => panic!("{error}"),
             }

@@ -37,7 +37,7 @@ fn reservoir(keep: u64) -> Sample {
 
 fn arrive(relay: &mut Relay, text: &str, now: Duration) {
     relay.turn(now);
-    relay.room(text.len()).copy_from_slice(text.as_bytes());
+    relay.space(text.len()).copy_from_slice(text.as_bytes());
     relay.received(text.len(), now);
 }
 

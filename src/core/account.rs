@@ -21,7 +21,7 @@ impl AddAssign for Tally {
 /// Why a record that came in will never go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// There was no room.
+    /// There was no space.
     QueueFull,
     /// `sample` did not choose it.
     Sampled,

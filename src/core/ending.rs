@@ -8,7 +8,7 @@ pub const SIGINT: i32 = 2;
 pub enum Ending {
     /// The input ended and everything held was written.
     EndOfInput,
-    /// `fail`: there was more input than room.
+    /// `fail`: there was more input than space.
     Overflow,
     /// `block`: a stall lasted longer than `--block-timeout`.
     Stalled,

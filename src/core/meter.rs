@@ -1,4 +1,4 @@
-//! The account and the times, and the pictures taken of them.
+//! The account and the times, and the snapshots taken of them.
 //!
 //! Time is split without rest among four activities, so their sum is the elapsed time; what the
 //! relay was doing follows from what it could have done, never from samples.

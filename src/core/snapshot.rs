@@ -1,4 +1,4 @@
-//! A read-only picture of a run: everything a report may say. Holds no logic but what follows
+//! A read-only snapshot of a run: everything a report may say. Holds no logic but what follows
 //! from its own fields.
 
 use std::time::Duration;

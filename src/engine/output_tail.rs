@@ -12,7 +12,7 @@ const LINE: usize = 1024;
 #[derive(Debug)]
 pub struct Trail {
     /// How many of the last bytes are kept.
-    room: usize,
+    space: usize,
     last: Vec<u8>,
     /// The record that is being written, and the one before; None if nobody asked.
     lines: Option<Lines>,
@@ -26,11 +26,11 @@ struct Lines {
 }
 
 impl Trail {
-    /// Keeps `room` bytes, and the last record where its `delimiter` is given.
-    pub fn new(room: usize, delimiter: Option<u8>) -> Trail {
+    /// Keeps `space` bytes, and the last record where its `delimiter` is given.
+    pub fn new(space: usize, delimiter: Option<u8>) -> Trail {
         Trail {
-            room,
-            last: Vec::with_capacity(room),
+            space,
+            last: Vec::with_capacity(space),
             lines: delimiter.map(|delimiter| Lines {
                 delimiter,
                 current: Vec::new(),
@@ -41,8 +41,8 @@ impl Trail {
 
     /// These bytes were written next.
     pub fn wrote(&mut self, bytes: &[u8]) {
-        let new = &bytes[bytes.len().saturating_sub(self.room)..];
-        let old = self.last.len().min(self.room - new.len());
+        let new = &bytes[bytes.len().saturating_sub(self.space)..];
+        let old = self.last.len().min(self.space - new.len());
         self.last.drain(..self.last.len() - old);
         self.last.extend_from_slice(new);
         if let Some(lines) = &mut self.lines {
@@ -81,9 +81,9 @@ impl Lines {
     }
 
     fn begin(&mut self, bytes: &[u8]) {
-        let room = LINE - self.current.len();
+        let space = LINE - self.current.len();
         self.current
-            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+            .extend_from_slice(&bytes[..bytes.len().min(space)]);
     }
 }
 

@@ -79,7 +79,7 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
     /// Much input at once is read into memory, where it must be seen, and kept besides, so that it need
     /// not be copied out again. Returns whether that was this turn's read.
     pub(super) fn keep(&mut self, now: Duration) -> bool {
-        let Some(most) = self.relay.may_keep() else {
+        let Some(most) = self.relay.may_tee() else {
             return false;
         };
         let before = self.relay.span();
@@ -116,11 +116,13 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
     fn read_taken(&mut self, taken: u64, now: Duration) {
         let mut left = taken;
         while left > 0 && self.relay.takes_input() {
-            let room = self.relay.room(usize::try_from(left).unwrap_or(usize::MAX));
-            if room.is_empty() {
+            let space = self
+                .relay
+                .space(usize::try_from(left).unwrap_or(usize::MAX));
+            if space.is_empty() {
                 return self.stop_without_memory(now);
             }
-            match self.system.read(room) {
+            match self.system.read(space) {
                 Read::Bytes(count) => {
                     left -= count as u64;
                     self.relay.received(count, now);
@@ -131,18 +133,18 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
     }
 
     /// How many bytes from the front of what is held are to be written as they were kept, if it is as it
-    /// came and the output takes them at once. Pages may be filled anyhow, so that nobody knows what room
+    /// came and the output takes them at once. Pages may be filled anyhow, so that nobody knows what space
     /// they leave for the end of a record.
-    pub(super) fn kept_to_write(&self, room: Space) -> Option<u64> {
+    pub(super) fn kept_to_write(&self, space: Space) -> Option<u64> {
         let kept = self.kept.as_ref()?;
-        let fits = kept.bytes > 0 && kept.bytes <= room.free;
+        let fits = kept.bytes > 0 && kept.bytes <= space.free;
         (fits && self.relay.holds_just(&kept.span)).then_some(kept.bytes)
     }
 
     /// A turn is over.
-    pub(super) fn drop_kept(&mut self) {
+    pub(super) fn drop_teed(&mut self) {
         if self.kept.take().is_some() {
-            self.system.drop_kept();
+            self.system.drop_teed();
         }
     }
 }

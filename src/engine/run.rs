@@ -14,7 +14,7 @@ use crate::config::{RelayConfig, ReportConfig, ReportMode};
 use crate::core::allowance::demand::MixedUnits;
 use crate::core::allowance::space::Space;
 use crate::core::ending::Ending;
-use crate::core::relay::{Change, ReadWish, Relay, earliest};
+use crate::core::relay::{Change, Plan, ReadWish, Relay, earliest};
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
 use crate::reporter::{Event, Reporter};
@@ -53,7 +53,7 @@ pub struct Engine<'a, S, R> {
     pub(super) input_ready: bool,
     demand_ready: bool,
     /// So much was handed to a helper thread: what is accepted next is of it, not of the offer.
-    under_way: Option<usize>,
+    in_flight: Option<usize>,
     witness: Witness,
     /// Bytes that were lost up to the turn before.
     lost: u64,
@@ -83,7 +83,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             input_closed: false,
             input_ready: true,
             demand_ready: true,
-            under_way: None,
+            in_flight: None,
             lost: 0,
             kept: None,
         }
@@ -100,14 +100,14 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             Event::Opened,
             Event::Closed,
         ];
-        self.relay.take_pictures(
+        self.relay.want_snapshots(
             changes
                 .into_iter()
                 .any(|change| self.reporter.wants(change, now)),
             self.reporter.wants_each_loss(),
         );
         if self.relay.keeps_lost() {
-            self.relay.may_keep_lost(self.reporter.room_for_lost());
+            self.relay.may_keep_lost(self.reporter.space_for_lost());
         }
         self.take_signals(now);
         self.take_grants(now);
@@ -125,7 +125,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             self.write(now)
         };
         self.witness.note(self.relay.output_bytes(), now);
-        self.drop_kept();
+        self.drop_teed();
         self.forget_read();
         if self.relay.lacks_memory() && self.relay.takes_input() {
             self.stop_without_memory(now);
@@ -276,12 +276,12 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     }
 
     fn read_up_to(&mut self, most: usize, now: Duration) {
-        let room = self.relay.room(most);
-        let asked = room.len();
+        let space = self.relay.space(most);
+        let asked = space.len();
         if asked == 0 {
             return self.stop_without_memory(now);
         }
-        match self.system.read(room) {
+        match self.system.read(space) {
             Read::Bytes(count) => {
                 // Less than asked for: the pipe is empty now, and asking again would be in vain.
                 self.input_ready = count == asked;
@@ -379,37 +379,37 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         if let Some(wrote) = self.empty_pipe(now) {
             return wrote.then_some(0);
         }
-        let room = match self.relay.wants_room() {
-            Some(most) => self.system.output_room(most),
+        let space = match self.relay.wants_space() {
+            Some(most) => self.system.output_space(most),
             None => Space::UNKNOWN,
         };
-        let kept = self.kept_to_write(room);
+        let kept = self.kept_to_write(space);
         let mut parts = [IoSlice::new(&[]); PARTS];
         let used = match kept {
-            Some(most) => self.relay.offer_kept(most, &mut parts),
-            None => self.relay.offer_within(room, now, &mut parts),
+            Some(most) => self.relay.offer_teed(most, &mut parts),
+            None => self.relay.offer_within(space, now, &mut parts),
         };
         if used == 0 {
-            self.relay.waits_for_room(now);
+            self.relay.waits_for_space(now);
             return None;
         }
         let parts = &parts[..used];
         let offered: usize = parts.iter().map(|part| part.len()).sum();
         let answer = match kept {
-            Some(_) => self.system.write_kept(offered as u64),
+            Some(_) => self.system.write_teed(offered as u64),
             None => self.system.write(parts),
         };
         match answer {
-            Write::UnderWay(count) => {
+            Write::InFlight(count) => {
                 self.witness.wrote(parts, count);
-                self.write_nothing(Write::UnderWay(count), now);
+                self.write_nothing(Write::InFlight(count), now);
             }
             Write::Accepted(count) => {
-                if self.under_way.is_none() {
+                if self.in_flight.is_none() {
                     self.witness.wrote(parts, count);
                 }
-                let rest = self.under_way.unwrap_or(offered) - count;
-                self.under_way = self.under_way.map(|_| rest).filter(|rest| *rest > 0);
+                let rest = self.in_flight.unwrap_or(offered) - count;
+                self.in_flight = self.in_flight.map(|_| rest).filter(|rest| *rest > 0);
                 self.relay.sent(count, now);
                 if rest > 0 && !self.system.takes_more() {
                     self.relay.output_blocked(now);
@@ -425,9 +425,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         match answer {
             Write::Accepted(_) => {}
             Write::WouldBlock => self.relay.output_blocked(now),
-            Write::UnderWay(count) => {
-                self.under_way = Some(count);
-                self.relay.under_way(count, now);
+            Write::InFlight(count) => {
+                self.in_flight = Some(count);
+                self.relay.in_flight(count, now);
                 self.relay.output_blocked(now);
             }
             Write::Gone => self.output_gone(now),
@@ -441,8 +441,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     /// Waits until something wanted can go on. While one direction goes on, only looks: at the
     /// other, and at whether the consumer is still there, which a write would have told.
     fn wait(&mut self, wrote: bool, now: Duration) {
-        let interest = self.interest(now);
-        let goes_on = self.goes_on(now);
+        let plan = self.relay.plan(now);
+        let interest = self.interest(&plan);
+        let goes_on = self.goes_on(&plan);
         if goes_on && wrote && interest == Interest::default() {
             return;
         }
@@ -455,35 +456,31 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
                 self.beat.as_ref().map(|beat| beat.next),
                 self.reporter.next_sample(),
             );
-            earliest(self.relay.wake_at(now), told)
+            earliest(plan.until.map(|(at, _)| at), told)
         };
         self.wait_for(interest, until);
     }
 
     /// Finds out what is ready, without waiting.
     fn look(&mut self, now: Duration) {
-        let interest = self.interest(now);
-        self.wait_for(interest, Some(now));
+        let plan = self.relay.plan(now);
+        self.wait_for(self.interest(&plan), Some(now));
     }
 
     /// What is wanted and was not ready when last tried.
-    fn interest(&mut self, now: Duration) -> Interest {
+    fn interest(&self, plan: &Plan) -> Interest {
         Interest {
-            input: self.wants_input() && !self.input_ready,
-            output: self.relay.is_blocked() && self.relay.write_wish(now),
-            demand: self.relay.takes_grants() && !self.demand_ready,
+            input: plan.read != ReadWish::Nothing && !self.input_ready,
+            output: plan.write && plan.is_blocked,
+            demand: plan.grants && !self.demand_ready,
         }
     }
 
     /// Whether the next turn can read or write without asking.
-    fn goes_on(&mut self, now: Duration) -> bool {
-        let reads = self.wants_input() && self.input_ready;
-        let takes = self.relay.takes_grants() && self.demand_ready;
-        reads || takes || (!self.relay.is_blocked() && self.relay.write_wish(now))
-    }
-
-    fn wants_input(&self) -> bool {
-        self.relay.read_wish() != ReadWish::Nothing
+    fn goes_on(&self, plan: &Plan) -> bool {
+        let reads = plan.read != ReadWish::Nothing && self.input_ready;
+        let takes = plan.grants && self.demand_ready;
+        reads || takes || (plan.write && !plan.is_blocked)
     }
 
     fn wait_for(&mut self, interest: Interest, until: Option<Duration>) {
@@ -501,7 +498,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
 
     pub(super) fn output_gone(&mut self, now: Duration) {
         // What a helper thread could still write has gone out.
-        if self.under_way.take().is_some()
+        if self.in_flight.take().is_some()
             && let Write::Accepted(count) = self.system.write(&[])
         {
             self.relay.sent(count, now);
@@ -547,19 +544,19 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     fn report_changes(&mut self, now: Duration) {
         let changes = self.relay.take_changes();
         // One look at the output for all of them: there may be a thousand.
-        let pictured = changes.iter().any(|(_, picture)| picture.is_some());
-        let unread = if pictured {
+        let has_snapshots = changes.iter().any(|(_, snapshot)| snapshot.is_some());
+        let unread = if has_snapshots {
             self.system.output_unread()
         } else {
             0
         };
-        for (change, picture) in changes {
+        for (change, snapshot) in changes {
             let event = event_of(change);
-            match picture {
+            match snapshot {
                 None => self.report(event, now),
-                Some(picture) => {
-                    let picture = self.witness.complete(*picture, unread);
-                    self.reporter.report(event, &picture);
+                Some(snapshot) => {
+                    let snapshot = self.witness.complete(*snapshot, unread);
+                    self.reporter.report(event, &snapshot);
                 }
             }
         }
@@ -712,10 +709,10 @@ mod tests {
         fn kept(&self) -> u64 {
             0
         }
-        fn write_kept(&mut self, _most: u64) -> Write {
+        fn write_teed(&mut self, _most: u64) -> Write {
             Write::WouldBlock
         }
-        fn drop_kept(&mut self) {}
+        fn drop_teed(&mut self) {}
         fn take_unread(&mut self, _wanted: bool) -> Leftover {
             Leftover::default()
         }

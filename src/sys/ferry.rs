@@ -154,7 +154,7 @@ impl ReadFerry {
     }
 
     /// Hands out what a finished read brought, 0 at the end of input; otherwise sees to it that a
-    /// read of at most `room.len()` bytes is under way and answers `AGAIN`.
+    /// read of at most `space.len()` bytes is under way and answers `AGAIN`.
     ///
     /// # Errors
     ///
@@ -295,7 +295,7 @@ impl WriteFerry {
         WriteFerry::start_with(fd, most, write_all)
     }
 
-    /// The same for a file, where a write is over in next to no time as long as it finds room in the
+    /// The same for a file, where a write is over in next to no time as long as it finds space in the
     /// cache. Then it is waited for: going on meanwhile takes the processor from the helper, and a
     /// policy that may lose would lose what there was time to write.
     ///

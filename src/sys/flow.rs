@@ -8,7 +8,7 @@
 //! - While the output is full, it has its backlog to live on. We sleep for a part of that, and see afterwards
 //!   whether it lasted; a consumer that emptied it, or that stopped to take from it (it may wait for the
 //!   producer, and he for us), is served as poll tells for some time ([`Backlog`]).
-//! - Who waits for an answer before he goes on (a request, a reply, room for the next message) looks
+//! - Who waits for an answer before he goes on (a request, a reply, space for the next message) looks
 //!   dense too, and is slowed down by each sleep. So the rate with sleeps is compared with that
 //!   without, on either side, and where it is less, the stream is served as poll tells ([`Trial`]).
 //!
@@ -277,7 +277,7 @@ impl Flows {
     ) -> Option<Duration> {
         let input = interest.input.then(|| self.input.turn(now));
         if !interest.output {
-            // What has come already, and found no room straight through, goes into the buffer at once.
+            // What has come already, and found no space straight through, goes into the buffer at once.
             let turn = input?;
             let may_sleep = self
                 .trial
@@ -502,7 +502,7 @@ mod tests {
 
     #[test]
     fn a_producer_who_waits_for_room_is_not_made_to_wait_again() {
-        // Half a pipe is taken at once, and the next half when we have made room: however long we slept,
+        // Half a pipe is taken at once, and the next half when we have made space: however long we slept,
         // no more is taken than that.
         let (mut flows, mut total, turns) = (Flows::default(), Duration::ZERO, 20_000);
         let wake = Duration::from_micros(250);

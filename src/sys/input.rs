@@ -136,7 +136,7 @@ impl Input {
         Ok(input)
     }
 
-    /// Reads at most `room.len()` bytes; 0 is the end.
+    /// Reads at most `space.len()` bytes; 0 is the end.
     ///
     /// # Errors
     ///

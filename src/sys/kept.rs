@@ -30,7 +30,7 @@ pub(super) struct Kept {
     ahead: Pipe,
     /// Bytes to be read, those in `part` among them.
     in_ahead: usize,
-    /// What was read already, since there was less room than a packet may take.
+    /// What was read already, since there was less space than a packet may take.
     part: Vec<u8>,
     kept: Pipe,
     in_kept: usize,
@@ -44,7 +44,7 @@ pub(super) struct Kept {
 
 impl Kept {
     /// With pipes of at most `bound` bytes, and the one that keeps half as large: while one such lot is in an
-    /// output of that size, there is room for the next, however the pages are filled. None where they cannot be had.
+    /// output of that size, there is space for the next, however the pages are filled. None where they cannot be had.
     pub(super) fn new(bound: u64) -> Option<Kept> {
         let make = |bound| pipes::make(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK, bound);
         let kept = make(bound / 2)?;
@@ -62,7 +62,7 @@ impl Kept {
     }
 
     /// Takes at most `most` bytes from a pipe; 0 is its end, `None` means that it is to be read. Without
-    /// room for `front`, or for some of what came, that is not kept.
+    /// space for `front`, or for some of what came, that is not kept.
     ///
     /// # Errors
     ///
@@ -172,7 +172,7 @@ impl Kept {
 
     /// Lets go of what is kept. False where that fails: then this must not be used any more.
     #[must_use]
-    pub(super) fn drop_kept(&mut self) -> bool {
+    pub(super) fn drop_teed(&mut self) -> bool {
         while self.in_kept > 0 {
             let (from, to) = (self.kept.reader(), self.null.as_fd());
             match splice::splice(from, to, self.in_kept) {
@@ -220,7 +220,7 @@ mod tests {
             let wrote = kept.write(writer.as_fd(), most);
             assert!(matches!(wrote, Write::Accepted(count) if count == most));
         }
-        assert!(kept.drop_kept());
+        assert!(kept.drop_teed());
         assert_eq!(kept.len(), 0);
         // Nothing of it is left for the next.
         let more = b"more";
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!((taken, kept.len()), (Ok(Some(1)), front.len()));
         assert_eq!(read(&mut kept), b"x");
         let too_long = [IoSlice::new(&front), IoSlice::new(b"more")];
-        assert!(kept.drop_kept());
+        assert!(kept.drop_teed());
         io::write(&feed, b"y").unwrap();
         assert_eq!(kept.take(reader.as_fd(), &too_long, 100), Ok(Some(1)));
         assert_eq!((read(&mut kept), kept.len()), (b"y".to_vec(), front.len()));
@@ -294,7 +294,7 @@ mod tests {
         let wrote = kept.write(input.as_fd(), 3);
         assert!(matches!(wrote, Write::WouldBlock), "it is the wrong end");
         assert_eq!(read(&mut kept), b"abc");
-        assert!(kept.drop_kept());
+        assert!(kept.drop_teed());
         assert_eq!(kept.take(file.as_fd(), &[], 100), Ok(None));
     }
 

@@ -462,7 +462,7 @@ impl System for RealSystem {
         }
     }
 
-    fn write_kept(&mut self, most: u64) -> Write {
+    fn write_teed(&mut self, most: u64) -> Write {
         let output = self.output.as_mut().and_then(Output::twin);
         let (Some(output), Some(Some(kept))) = (output, &mut self.kept) else {
             return Write::Gone;
@@ -475,9 +475,9 @@ impl System for RealSystem {
         answer
     }
 
-    fn drop_kept(&mut self) {
+    fn drop_teed(&mut self) {
         if let Some(Some(kept)) = &mut self.kept
-            && !kept.drop_kept()
+            && !kept.drop_teed()
         {
             self.kept = Some(None);
         }
@@ -597,7 +597,7 @@ impl System for RealSystem {
         self.sources.put_back(bytes);
     }
 
-    fn output_room(&mut self, most: u64) -> Space {
+    fn output_space(&mut self, most: u64) -> Space {
         let output = self.output.as_mut();
         output.map_or(Space::UNKNOWN, |output| output.room(most))
     }

@@ -37,7 +37,7 @@ pub(super) struct Output {
     /// Whether to watch for `death` while there is nothing to write. Not after poll reported an
     /// ERR or HUP that means no death: it would report it for ever.
     vigil: bool,
-    /// How far to trust poll that there is room.
+    /// How far to trust poll that there is space.
     trust: Trust,
     /// Whether the kernel splices into it; None while that was not tried.
     splices: Option<bool>,
@@ -66,15 +66,15 @@ enum Way {
     Ferry(WriteFerry),
 }
 
-/// A terminal may have room in poll's eyes and yet refuse a character that takes two places, such
+/// A terminal may have space in poll's eyes and yet refuse a character that takes two places, such
 /// as a line's end (seen on Linux 6.18, on a pseudoterminal that nobody reads and that is almost
 /// full). Without this, that is a busy loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
     Full,
-    /// Poll found room, the write is still to come.
+    /// Poll found space, the write is still to come.
     Tested,
-    /// Poll found room and the write was refused.
+    /// Poll found space and the write was refused.
     Lost,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Watch {
 /// What a poll found out about the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
-    /// There is room, or an error to be collected by writing.
+    /// There is space, or an error to be collected by writing.
     pub(super) room: bool,
     /// The reader is gone.
     pub(super) gone: bool,
@@ -217,7 +217,7 @@ impl Output {
         }
     }
 
-    /// What there is room for, as far as that can be known and matters up to `most` bytes.
+    /// What there is space for, as far as that can be known and matters up to `most` bytes.
     pub(super) fn room(&mut self, most: u64) -> Space {
         let is_pipe = self.kind == Kind::Pipe && matches!(self.way, Way::NoWait | Way::Plain);
         if !is_pipe {
@@ -348,7 +348,7 @@ impl Output {
             Way::Plain => io::retry_on_intr(|| io::writev(fd, parts)),
             Way::Scratch(scratch) => scratch.write(fd.as_fd(), parts),
             Way::Ferry(ferry) => match ferry.write(parts) {
-                Ok(Crossing::Begun(n)) => return Write::UnderWay(n),
+                Ok(Crossing::Begun(n)) => return Write::InFlight(n),
                 Ok(Crossing::Done(n)) => Ok(n),
                 Err(errno) => Err(errno),
             },
@@ -438,7 +438,7 @@ impl Output {
     /// # Errors
     ///
     /// The system's, of a file, if none was told before: with quotas and on some network file systems
-    /// only this tells that there was no room for what was accepted.
+    /// only this tells that there was no space for what was accepted.
     pub(super) fn close(self) -> io::Result<()> {
         let closed = nix::unistd::close(self.fd);
         let is_told = !self.has_failed && self.kind.is_file();
@@ -452,12 +452,12 @@ impl Output {
         matches!(&self.way, Way::Ferry(ferry) if !ferry.is_away())
     }
 
-    /// Whether poll has just been wrong about room; ask again after a nap, not by poll.
+    /// Whether poll has just been wrong about space; ask again after a nap, not by poll.
     pub(super) fn distrusts_poll(&self) -> bool {
         self.trust == Trust::Lost
     }
 
-    /// Puts what there is to watch into `set`: room if it is `wanted`, and the reader's end.
+    /// Puts what there is to watch into `set`: space if it is `wanted`, and the reader's end.
     pub(super) fn watch<'a>(&'a self, wanted: bool, set: &mut PollSet<'a>) -> Watch {
         let mut watch = Watch::default();
         let asks_fd = wanted && !self.distrusts_poll() && !matches!(self.way, Way::Ferry(_));
@@ -475,7 +475,7 @@ impl Output {
         watch
     }
 
-    /// Makes sense of what poll found, given whether room was `wanted`.
+    /// Makes sense of what poll found, given whether space was `wanted`.
     pub(super) fn judge(&mut self, wanted: bool, fd: PollFlags, bell: PollFlags) -> Found {
         let gone = fd.intersects(self.death);
         if !gone && fd.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
@@ -489,7 +489,7 @@ impl Output {
         Found { room, gone }
     }
 
-    /// A nap is over: room may be assumed once more.
+    /// A nap is over: space may be assumed once more.
     pub(super) fn trust_again(&mut self) {
         self.trust = Trust::Tested;
     }
@@ -709,7 +709,7 @@ mod tests {
         let ferry = WriteFerry::start(writer.as_fd(), WRITE_MOST).unwrap();
         let mut output = Output::new(writer, Kind::Other, Way::Ferry(ferry));
         assert!(output.ready_now());
-        assert!(matches!(write(&mut output, b"abc"), Write::UnderWay(3)));
+        assert!(matches!(write(&mut output, b"abc"), Write::InFlight(3)));
         assert!(!output.ready_now());
         assert!(matches!(write(&mut output, b"abc"), Write::WouldBlock));
         assert_eq!(look(&mut output, true), NOTHING);

@@ -19,7 +19,7 @@ pub(super) const PACKET: usize = 4096;
 ///
 /// # Errors
 ///
-/// `AGAIN` when there is nothing or no room now, else the system's.
+/// `AGAIN` when there is nothing or no space now, else the system's.
 pub(super) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
     let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
     io::retry_on_intr(|| rustix::pipe::splice(from, None, to, None, most, flags))
@@ -76,7 +76,7 @@ impl Scratch {
     ///
     /// # Errors
     ///
-    /// `AGAIN` when there is no room now, else the system's.
+    /// `AGAIN` when there is no space now, else the system's.
     pub(super) fn write(&self, to: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         self.check()?;
         let count = io::retry_on_intr(|| io::writev(&self.writer, parts))?;

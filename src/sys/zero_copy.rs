@@ -22,7 +22,7 @@ use super::splice::{Scratch, splice};
 ///
 /// # Errors
 ///
-/// `AGAIN` when there is nothing or no room now.
+/// `AGAIN` when there is nothing or no space now.
 pub(super) fn from_input(
     input: &mut Input,
     pipe: BorrowedFd<'_>,
@@ -131,7 +131,7 @@ impl Drain {
                 Splice::Moved(count as u64)
             }
             // Which of the two it was the next call tells.
-            Write::WouldBlock | Write::UnderWay(_) => Splice::WouldBlock,
+            Write::WouldBlock | Write::InFlight(_) => Splice::WouldBlock,
             Write::Gone => Splice::Gone,
             Write::Failed(error) => Splice::Failed(error),
         })

@@ -79,7 +79,7 @@ struct Run<'a> {
     cut: usize,
     left: &'a [u8],
     /// What a thread has and has not written.
-    under_way: Vec<u8>,
+    in_flight: Vec<u8>,
     output: Vec<u8>,
     /// The account after each step.
     trace: Vec<Snapshot>,
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
             model: Model::new(case.config.clone()),
             cut,
             left: &case.input.0,
-            under_way: Vec::new(),
+            in_flight: Vec::new(),
             output: Vec::new(),
             trace: Vec::new(),
         }
@@ -132,7 +132,7 @@ impl<'a> Run<'a> {
                     return;
                 }
                 ReadWish::UpTo(wish) => {
-                    let room = self.relay.room(wish.min(quota).min(self.cut));
+                    let room = self.relay.space(wish.min(quota).min(self.cut));
                     let (taken, left) = self.left.split_at(room.len());
                     room.copy_from_slice(taken);
                     self.relay.received(taken.len(), NOW);
@@ -148,12 +148,12 @@ impl<'a> Run<'a> {
     fn write(&mut self, most: usize) {
         self.relay.output_ready();
         let mut quota = most;
-        if !self.under_way.is_empty() {
-            let count = quota.min(self.under_way.len());
-            let out = self.under_way.drain(..count).collect();
+        if !self.in_flight.is_empty() {
+            let count = quota.min(self.in_flight.len());
+            let out = self.in_flight.drain(..count).collect();
             self.sent(out);
             quota -= count;
-            if !self.under_way.is_empty() {
+            if !self.in_flight.is_empty() {
                 return self.relay.output_blocked(NOW);
             }
         }
@@ -191,15 +191,15 @@ impl<'a> Run<'a> {
     }
 
     fn hand_over(&mut self, most: usize) {
-        if !self.under_way.is_empty() {
+        if !self.in_flight.is_empty() {
             return;
         }
         self.relay.output_ready();
-        self.under_way = self.offer();
-        self.under_way.truncate(most);
-        if !self.under_way.is_empty() {
-            self.relay.under_way(self.under_way.len(), NOW);
-            self.model.hand_over(self.under_way.len(), NOW);
+        self.in_flight = self.offer();
+        self.in_flight.truncate(most);
+        if !self.in_flight.is_empty() {
+            self.relay.in_flight(self.in_flight.len(), NOW);
+            self.model.hand_over(self.in_flight.len(), NOW);
             self.relay.output_blocked(NOW);
         }
     }

@@ -39,7 +39,7 @@ struct Listener {
     losing: Vec<u64>,
     missed: u64,
     wants_each_loss: bool,
-    room_for_lost: u64,
+    space_for_lost: u64,
     lost: Vec<Batch>,
     summary: Option<Snapshot>,
     sampler: Option<Beat>,
@@ -92,8 +92,8 @@ impl Reporter for Listener {
         self.missed += changes;
     }
 
-    fn room_for_lost(&self) -> u64 {
-        self.room_for_lost
+    fn space_for_lost(&self) -> u64 {
+        self.space_for_lost
     }
 
     fn take_lost(&mut self, batch: Batch) {
@@ -133,7 +133,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
     let mut world = World::new(&scenario.setting);
     let mut listener = Listener {
         wants_each_loss: scenario.interval.is_some(),
-        room_for_lost: scenario.room_for_lost,
+        space_for_lost: scenario.space_for_lost,
         sampler: scenario.samples.map(Beat::new),
         ..Listener::default()
     };
@@ -299,7 +299,7 @@ struct Follower {
     /// How many of them at most.
     most_changes: usize,
     /// How many bytes of lost records are taken in a turn.
-    room_for_lost: u64,
+    space_for_lost: u64,
     /// What the output had room for when hwm last asked.
     room: Space,
     /// The lost records that were taken, with what they count for.
@@ -327,7 +327,7 @@ impl Follower {
                 Some(_) => MOST_TOLD,
                 None => MOST_CHANGES,
             },
-            room_for_lost: scenario.room_for_lost,
+            space_for_lost: scenario.space_for_lost,
             taken: Vec::new(),
             taken_as: Tally::default(),
             room: Space::UNKNOWN,
@@ -497,9 +497,9 @@ impl Follower {
             }
             Heard::Space(room) => {
                 self.room = *room;
-                model.asked_room(*room, now);
+                model.asked_space(*room, now);
             }
-            Heard::UnderWay(count) => model.hand_over(*count, now),
+            Heard::InFlight(count) => model.hand_over(*count, now),
             Heard::Sent(bytes, offered) => self.sent(bytes, *offered),
             Heard::Signal(Signal::Terminate(number)) => model.signal(*number, now),
             Heard::Signal(_) => {}
@@ -749,7 +749,7 @@ impl Follower {
         let is_over = is_over || self.model.has_unread();
         // All that is held may be lost at once, when it is too late or the consumer is gone.
         let loses_all = self.model.gave_up || self.model.discards;
-        if cost > self.room_for_lost && !is_over {
+        if cost > self.space_for_lost && !is_over {
             let is_first = !std::mem::replace(&mut self.lost_all, true);
             assert!(loses_all && is_first, "spill: {cost} bytes");
         }
@@ -789,7 +789,7 @@ impl Follower {
             .taken
             .split_inclusive(|byte| *byte == delimiter)
             .collect();
-        if self.room_for_lost == u64::MAX {
+        if self.space_for_lost == u64::MAX {
             let all: Vec<_> = lost.map(|record| ended(record)).collect();
             assert_eq!(kept, all, "spill: other records than were lost");
         } else {

@@ -121,7 +121,7 @@ pub struct Model {
     items: VecDeque<Item>,
     sent_of_first: usize,
     /// Bytes of records that a thread is writing.
-    under_way: usize,
+    in_flight: usize,
     mark_left: Vec<u8>,
     /// A mark has begun to go out, so the record behind it may not be lost.
     claimed: bool,
@@ -234,7 +234,7 @@ impl Model {
             classes: config.classes.expressions().map(regex).collect(),
             items: VecDeque::new(),
             sent_of_first: 0,
-            under_way: 0,
+            in_flight: 0,
             mark_left: Vec::new(),
             claimed: false,
             unmarked: (0, 0),
@@ -362,7 +362,7 @@ impl Model {
 
     /// It was asked what the output has room for. The beginning of a record goes only where its end has room,
     /// too, or where there is nothing to wait for.
-    pub fn asked_room(&mut self, room: Space, now: Duration) {
+    pub fn asked_space(&mut self, room: Space, now: Duration) {
         let tail = self.tail_to_send();
         if tail == 0 || self.has_whole_output() || self.fits_tail(room, tail, tail) {
             return;
@@ -414,7 +414,7 @@ impl Model {
 
     /// With `block` and `fail`: the bytes held of records that have begun to go out.
     fn begun_plain(&self) -> usize {
-        let begun = self.under_way.max(usize::from(self.is_torn()));
+        let begun = self.in_flight.max(usize::from(self.is_torn()));
         let delimiter = self.config.delimiter;
         let ends_at = |from: usize| {
             let mut bytes = self.plain.iter().skip(from);
@@ -435,7 +435,7 @@ impl Model {
             return self.arrival_begun;
         }
         let whole = self.plain.len() - self.unended();
-        self.under_way > whole || (whole == 0 && self.is_torn())
+        self.in_flight > whole || (whole == 0 && self.is_torn())
     }
 
     /// The last byte that went out, but for marks, ended no record.
@@ -680,7 +680,7 @@ impl Model {
 
     /// How many of the waiting records, from the first, have begun to go out.
     fn begun_records(&self) -> usize {
-        let mut begun = (self.sent_of_first + self.under_way).max(usize::from(self.claimed));
+        let mut begun = (self.sent_of_first + self.in_flight).max(usize::from(self.claimed));
         let records = self.items.iter().filter_map(|item| match item {
             Item::Gap { .. } => None,
             Item::Record(bytes) => Some(bytes.len()),
@@ -1307,10 +1307,10 @@ impl Model {
     /// The next `count` bytes are handed to a thread.
     pub fn hand_over(&mut self, count: usize, now: Duration) {
         self.begin_mark(now);
-        self.under_way = count.saturating_sub(self.mark_left.len());
+        self.in_flight = count.saturating_sub(self.mark_left.len());
         self.pass_gaps_under_way();
         let whole = self.held() - self.arriving.len() - self.plain.len();
-        self.arrival_begun |= self.may_lose() && self.under_way > whole;
+        self.arrival_begun |= self.may_lose() && self.in_flight > whole;
     }
 
     /// A gap is passed when what follows it begins to go out: its mark, or the next record.
@@ -1356,7 +1356,7 @@ impl Model {
         let mut before = 0;
         let mut sent = self.sent_of_first;
         let mut at = 0;
-        while before < self.under_way && at < self.items.len() {
+        while before < self.in_flight && at < self.items.len() {
             match &self.items[at] {
                 Item::Record(record) => {
                     before += record.len() - std::mem::take(&mut sent);
@@ -1376,7 +1376,7 @@ impl Model {
         let mark = self.config.mark.as_ref()?;
         let is_last = self.ended() && self.held() == 0;
         let rests = self.rests_until.is_some() && !is_last;
-        if rests || !self.mark_left.is_empty() || self.under_way > 0 {
+        if rests || !self.mark_left.is_empty() || self.in_flight > 0 {
             return None;
         }
         let follows = self.items.len() > 1 || (self.sends_arriving() && !self.arriving.is_empty());
@@ -1418,7 +1418,7 @@ impl Model {
     fn send_byte(&mut self, now: Duration) -> u8 {
         let may_go = self.sends_tail() || self.plain.len() > self.unended();
         if may_go && let Some(byte) = self.plain.pop_front() {
-            self.under_way = self.under_way.saturating_sub(1);
+            self.in_flight = self.in_flight.saturating_sub(1);
             self.output.0 += 1;
             let ends = byte == self.config.delimiter || (self.tail_is_next() && self.ended());
             self.went_out(byte, false, ends);
@@ -1436,7 +1436,7 @@ impl Model {
         if self.items.is_empty() && self.may_lose() && self.sends_tail() {
             self.arrival_begun = true;
             self.within = true;
-            self.under_way = self.under_way.saturating_sub(1);
+            self.in_flight = self.in_flight.saturating_sub(1);
             self.output.0 += 1;
             let byte = self.arriving.remove(0);
             self.went_out(byte, false, false);
@@ -1449,7 +1449,7 @@ impl Model {
         let byte = record[self.sent_of_first];
         self.within = byte != self.config.delimiter;
         self.sent_of_first += 1;
-        self.under_way = self.under_way.saturating_sub(1);
+        self.in_flight = self.in_flight.saturating_sub(1);
         self.output.0 += 1;
         let ends = self.sent_of_first == record.len();
         self.went_out(byte, false, ends);
@@ -1758,7 +1758,7 @@ impl Model {
         self.mark_left.clear();
         self.unmarked = (0, 0);
         self.ends.clear();
-        (self.claimed, self.arrival_begun, self.under_way) = (false, false, 0);
+        (self.claimed, self.arrival_begun, self.in_flight) = (false, false, 0);
         if bytes > 0 {
             let entry = self.lost.entry(reason).or_default();
             *entry = (entry.0 + bytes, entry.1 + records);

@@ -24,7 +24,7 @@ pub struct Scenario {
     /// The account is looked at each time so long has passed.
     pub samples: Option<Duration>,
     /// How many bytes of lost records are taken in each turn, where they are kept.
-    pub room_for_lost: u64,
+    pub space_for_lost: u64,
 }
 
 /// Choices drawn from the seed.
@@ -67,7 +67,7 @@ impl Scenario {
         let chunk = dice.of(&[1, 2, 3, 7, 16, 40, 1000]);
         let interval = dice.maybe(4, |dice| Duration::from_millis(dice.between(1, 200)));
         config.keeps_lost = (config.policy.is_lossy() || config.count_records) && dice.one_in(3);
-        let room_for_lost = match dice.below(2) {
+        let space_for_lost = match dice.below(2) {
             0 => u64::MAX,
             _ => dice.below(200),
         };
@@ -77,7 +77,7 @@ impl Scenario {
             chunk,
             interval,
             samples: None,
-            room_for_lost,
+            space_for_lost,
         };
         // Generators of their own: what the others draw stays the same.
         end_otherwise(&mut Dice(Rng::new(seed ^ 0x454e_4453)), &mut scenario);

@@ -218,7 +218,7 @@ pub enum Heard {
     Blocked,
     /// What the output has room for, where hwm asked.
     Space(Space),
-    UnderWay(usize),
+    InFlight(usize),
     /// So many bytes that were sent were not read, as far as hwm was told.
     Unread(usize),
     ConsumerGone,
@@ -268,7 +268,7 @@ pub struct World {
     faults: Faults,
     reads: u64,
     writes: u64,
-    under_way: Option<(Vec<u8>, Duration)>,
+    in_flight: Option<(Vec<u8>, Duration)>,
     input_closed: bool,
     output_closed: bool,
     write_failed: bool,
@@ -364,7 +364,7 @@ impl World {
             faults: setting.faults.clone(),
             reads: 0,
             writes: 0,
-            under_way: None,
+            in_flight: None,
             input_closed: false,
             ran_dry: false,
             output_closed: false,
@@ -446,7 +446,7 @@ impl World {
     }
 
     fn output_is_ready(&self) -> bool {
-        match &self.under_way {
+        match &self.in_flight {
             Some((_, done)) => {
                 *done <= self.now && (self.consumer_is_gone() || self.output.room() > 0)
             }
@@ -459,7 +459,7 @@ impl World {
     }
 
     fn next_event(&self) -> Option<Duration> {
-        let ferry = self.under_way.as_ref().map(|(_, done)| *done);
+        let ferry = self.in_flight.as_ref().map(|(_, done)| *done);
         [
             self.producer.wakes_at(self.now),
             self.consumer.wakes_at(self.now),
@@ -514,25 +514,25 @@ impl World {
     }
 
     fn write_by_ferry(&mut self, bytes: Vec<u8>, takes: Duration) -> Write {
-        if let Some((under_way, done)) = self.under_way.take() {
+        if let Some((in_flight, done)) = self.in_flight.take() {
             let room = self.output.room();
             if done > self.now || room == 0 {
-                self.under_way = Some((under_way, done.max(self.now)));
+                self.in_flight = Some((in_flight, done.max(self.now)));
                 return self.would_block();
             }
-            let count = under_way.len().min(room);
-            let (out, rest) = under_way.split_at(count);
-            let answer = self.accept(out, under_way.len());
+            let count = in_flight.len().min(room);
+            let (out, rest) = in_flight.split_at(count);
+            let answer = self.accept(out, in_flight.len());
             if !rest.is_empty() {
-                self.under_way = Some((rest.to_vec(), self.now));
+                self.in_flight = Some((rest.to_vec(), self.now));
             }
             return answer;
         }
         let count = bytes.len();
-        self.under_way = Some((bytes, self.now + takes));
-        self.heard.push(Heard::UnderWay(count));
+        self.in_flight = Some((bytes, self.now + takes));
+        self.heard.push(Heard::InFlight(count));
         self.heard.push(Heard::Blocked);
-        Write::UnderWay(count)
+        Write::InFlight(count)
     }
 }
 
@@ -714,7 +714,7 @@ impl World {
 
     /// What a thread was writing when the consumer went: as much as there was room for had gone out.
     fn end_of_ferry(&mut self) -> Write {
-        let (bytes, done) = self.under_way.take().expect("something under way");
+        let (bytes, done) = self.in_flight.take().expect("something under way");
         let room = self.output.room();
         if done > self.now || room == 0 {
             return Write::Gone;
@@ -778,7 +778,7 @@ impl System for World {
     fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
         assert!(!self.output_closed, "hwm writes what it closed");
         let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
-        if self.consumer_is_gone() && self.under_way.is_some() && bytes.is_empty() {
+        if self.consumer_is_gone() && self.in_flight.is_some() && bytes.is_empty() {
             return self.end_of_ferry();
         }
         assert!(!bytes.is_empty(), "hwm offers nothing");
@@ -860,7 +860,7 @@ impl System for World {
         pipes.map_or(0, |(_, kept)| kept.len() as u64)
     }
 
-    fn write_kept(&mut self, most: u64) -> Write {
+    fn write_teed(&mut self, most: u64) -> Write {
         assert!(!self.output_closed, "hwm writes what it closed");
         assert!(
             0 < most && most <= self.kept(),
@@ -887,7 +887,7 @@ impl System for World {
         Write::Accepted(count)
     }
 
-    fn drop_kept(&mut self) {
+    fn drop_teed(&mut self) {
         if let Some((_, kept)) = &mut self.ahead_and_kept {
             kept.segments.clear();
         }
@@ -914,7 +914,7 @@ impl System for World {
 
     fn take_unread(&mut self, wanted: bool) -> Leftover {
         assert!(self.consumer_is_gone() && !self.output_closed);
-        if self.under_way.is_some() {
+        if self.in_flight.is_some() {
             // It went out, whether or not anybody asked.
             self.end_of_ferry();
             self.heard.pop_if(|last| matches!(last, Heard::Sent(..)));
@@ -958,7 +958,7 @@ impl System for World {
         self.heard.push(Heard::PutBack(bytes));
     }
 
-    fn output_room(&mut self, _most: u64) -> Space {
+    fn output_space(&mut self, _most: u64) -> Space {
         let room = match self.tells_room {
             true => Space {
                 free: self.output.room() as u64,

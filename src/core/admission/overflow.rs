@@ -27,7 +27,7 @@ pub enum OnFull {
 /// What becomes of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It stays; where it has no place it is lost for want of room.
+    /// It stays; where it has no place it is lost for want of space.
     Stay,
     /// It is lost.
     Lose(Reason),
@@ -51,7 +51,7 @@ pub struct View {
     pub length: u64,
     /// Bytes held that the judged record found.
     pub found: u64,
-    /// Whether there was room for the judged record. One that stays has it.
+    /// Whether there was space for the judged record. One that stays has it.
     pub has_place: bool,
     /// With `priority`: it is in the lowest class. False where its bytes are not at hand.
     pub is_lowest: bool,
@@ -69,7 +69,7 @@ pub struct View {
 
 /// One way to lose records.
 pub trait Overflow {
-    /// Which record leaves when there is no room.
+    /// Which record leaves when there is no space.
     fn on_full(&self) -> OnFull;
 
     /// Whether [`Overflow::judge`] wants to see each record that completes in `state`.
@@ -78,7 +78,7 @@ pub trait Overflow {
     }
 
     /// What becomes of the record that just completed, or came to its end while it was lost for want
-    /// of room.
+    /// of space.
     fn judge(&mut self, _view: &View) -> Verdict {
         Verdict::Stay
     }

@@ -11,7 +11,7 @@
 //!
 //! The first factor is what the consumer can take of what comes. It alone would hold the fill
 //! wherever it is; the second pulls it to M, so that it settles between the watermarks and
-//! room is left for a burst. Rates are exponential averages over about a second.
+//! space is left for a burst. Rates are exponential averages over about a second.
 
 use std::time::Duration;
 
@@ -144,10 +144,10 @@ impl First {
 
 fn adaptive_chance(rates: &Rates, view: &View) -> f64 {
     let middle = view.low_water + (view.high_water - view.low_water) / 2;
-    let room = view.capacity.saturating_sub(view.held) as f64;
+    let space = view.capacity.saturating_sub(view.held) as f64;
     let room_at_middle = (view.capacity - middle) as f64;
     let pull = if room_at_middle > 0.0 {
-        room / room_at_middle
+        space / room_at_middle
     } else {
         1.0
     };

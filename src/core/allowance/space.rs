@@ -1,7 +1,7 @@
-//! What an output has room for, as far as that is known, and the wait of a record's beginning for more of it.
+//! What an output has space for, as far as that is known, and the wait of a record's beginning for more of it.
 //!
 //! A record that is still arriving may go out before its end has come, so that a prompt is seen at once. Were
-//! the run cut then, half a record would be left where its end found no room. So the beginning goes only where
+//! the run cut then, half a record would be left where its end found no space. So the beginning goes only where
 //! [`Space::leaves_some`] behind it for an end of [`Space::atomic`] bytes, or where nothing is left to wait for.
 
 use std::time::Duration;
@@ -33,13 +33,13 @@ impl Space {
         self.free.max(self.atomic)
     }
 
-    /// Whether behind so many bytes there is room for the end of a record.
+    /// Whether behind so many bytes there is space for the end of a record.
     pub fn leaves_some(&self, behind: u64) -> bool {
         behind.saturating_add(self.atomic) <= self.free
     }
 }
 
-/// Nothing tells when a pipe has room for more than one byte, so it is looked at ever more rarely.
+/// Nothing tells when a pipe has space for more than one byte, so it is looked at ever more rarely.
 #[derive(Debug, Default)]
 pub struct Backoff {
     until: Option<Duration>,
@@ -96,11 +96,11 @@ mod tests {
     #[test]
     fn an_output_of_which_nothing_is_known_takes_whatever_comes() {
         assert!(Space::UNKNOWN.leaves_some(u64::MAX));
-        let room = Space {
+        let space = Space {
             free: 8192,
             atomic: 4096,
             is_empty: false,
         };
-        assert!(room.leaves_some(4096) && !room.leaves_some(4097));
+        assert!(space.leaves_some(4096) && !space.leaves_some(4097));
     }
 }

@@ -154,10 +154,10 @@ impl ClassLevels {
     // ---- what leaves ------------------------------------------------------------------------
 
     /// The delimiters that left and were not returned before.
-    pub(super) fn settle(&mut self) -> u64 {
+    pub(super) fn take_deferred(&mut self) -> u64 {
         self.levels
             .iter_mut()
-            .map(|level| level.fifo.settle())
+            .map(|level| level.fifo.take_deferred())
             .sum()
     }
 
@@ -224,7 +224,7 @@ impl ClassLevels {
         memory: &mut impl Memory,
     ) -> Option<Evicted> {
         let level = self.levels.last_mut()?;
-        while unclassified.whole > 0 && level.extents.has_room() {
+        while unclassified.whole > 0 && level.extents.has_space() {
             let at = *unclassified.at;
             let fifo = &mut *unclassified.fifo;
             let lowest = look.classes.lowest();
@@ -273,7 +273,7 @@ impl ClassLevels {
     ) -> Option<Evicted> {
         let (older, newer) = self.levels.split_at_mut(level);
         let (to, from) = (older.last_mut()?, newer.first_mut()?);
-        while let Some(at) = from.extents.head().filter(|_| to.extents.has_room()) {
+        while let Some(at) = from.extents.head().filter(|_| to.extents.has_space()) {
             match step(&mut from.fifo, &mut to.fifo, level, look, memory) {
                 Step::Left(bytes) => {
                     from.extents.advance(bytes);
@@ -321,8 +321,8 @@ mod tests {
             let mut chunk = Chunk::new(bytes.len(), 0).expect("memory");
             chunk.clear();
             assert!(fifo.extend(chunk));
-            let (from, room) = fifo.spare();
-            room.copy_from_slice(&bytes);
+            let (from, space) = fifo.spare();
+            space.copy_from_slice(&bytes);
             let delimiters = super::super::fifo::count(Some(b' '), &bytes);
             fifo.keep(from, bytes.len(), delimiters);
             Self {

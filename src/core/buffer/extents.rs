@@ -47,7 +47,7 @@ impl Extents {
     }
 
     /// Whether there is memory for one extent more.
-    pub(super) fn has_room(&mut self) -> bool {
+    pub(super) fn has_space(&mut self) -> bool {
         let (used, taken) = (self.between.len(), self.between.capacity());
         // It grows by as much again.
         taken - used >= LONGEST_CODE

@@ -17,10 +17,10 @@ pub(super) struct Fifo {
     delimiter: Option<u8>,
     chunks: VecDeque<Chunk>,
     len: u64,
-    /// The sum over the chunks: a picture of the account asks for it, however many they are.
+    /// The sum over the chunks: a snapshot of the account asks for it, however many they are.
     delimiters: u64,
     /// Delimiters that left and that no call has returned yet.
-    owed: u64,
+    deferred: u64,
 }
 
 /// From this size on memory comes from the kernel, and goes back to it as soon as it is not needed:
@@ -129,7 +129,7 @@ impl Chunk {
     }
 
     /// Takes out the delimiters of what left the front.
-    fn settle(&mut self, delimiter: Option<u8>) -> u64 {
+    fn take_deferred(&mut self, delimiter: Option<u8>) -> u64 {
         let left = if self.is_empty() {
             self.delimiters
         } else {
@@ -153,7 +153,7 @@ impl Fifo {
             chunks: VecDeque::new(),
             len: 0,
             delimiters: 0,
-            owed: 0,
+            deferred: 0,
         }
     }
 
@@ -215,13 +215,13 @@ impl Fifo {
     // ---- the back ---------------------------------------------------------------------------
 
     /// Space behind the last byte.
-    pub(super) fn room(&self) -> usize {
+    pub(super) fn space(&self) -> usize {
         self.chunks
             .back()
             .map_or(0, |chunk| chunk.size() - chunk.end)
     }
 
-    /// Takes an empty chunk into use, or gives the fifo more room by it. False when there is no memory
+    /// Takes an empty chunk into use, or gives the fifo more space by it. False when there is no memory
     /// for its place in the row; then the chunk goes.
     pub(super) fn extend(&mut self, chunk: Chunk) -> bool {
         debug_assert!(chunk.is_empty());
@@ -245,7 +245,7 @@ impl Fifo {
 
     /// The memory behind the last byte, and where it begins in its chunk. There must be a chunk.
     pub(super) fn spare(&mut self) -> (usize, &mut [u8]) {
-        let chunk = self.chunks.back_mut().expect("a fifo with room");
+        let chunk = self.chunks.back_mut().expect("a fifo with space");
         (chunk.end, &mut chunk.bytes[chunk.end..])
     }
 
@@ -259,15 +259,15 @@ impl Fifo {
     /// Puts `count` bytes that lie at `from` of the last chunk's memory behind the last byte;
     /// they hold so many delimiters.
     ///
-    /// Where [`Fifo::retract`] has emptied the last chunk, they go into the room before it if they
+    /// Where [`Fifo::retract`] has emptied the last chunk, they go into the space before it if they
     /// fit: else a short record between long ones that are taken back would cost a chunk each time.
     pub(super) fn keep(&mut self, from: usize, count: usize, delimiters: u64) {
         self.len += count as u64;
         self.delimiters += delimiters;
         let mut last = self.chunks.pop_back().expect("kept bytes have a chunk");
         let before = self.chunks.back_mut().filter(|before| {
-            let room = before.size() - before.end;
-            last.is_empty() && room >= count
+            let space = before.size() - before.end;
+            last.is_empty() && space >= count
         });
         if let Some(before) = before {
             let to = before.end..before.end + count;
@@ -293,7 +293,7 @@ impl Fifo {
     }
 
     /// Takes back the last `bytes` bytes, of which none was counted as a delimiter. Emptied
-    /// chunks go to `retire`, but for the last: bytes may have landed in it.
+    /// chunks go to `retire`, but for the last: bytes may be staged in it.
     pub(super) fn retract(&mut self, bytes: u64, mut retire: impl FnMut(Chunk)) {
         self.len -= bytes;
         let mut left = bytes;
@@ -307,7 +307,7 @@ impl Fifo {
             left -= here;
             if chunk.is_empty() && !is_last {
                 // They left before, and nobody asked since.
-                self.owed += chunk.delimiters;
+                self.deferred += chunk.delimiters;
                 self.delimiters -= chunk.delimiters;
                 if let Some(chunk) = self.chunks.remove(at) {
                     retire(chunk);
@@ -329,7 +329,7 @@ impl Fifo {
     }
 
     /// Makes a chunk begin with the last `behind` bytes, by copying what is before them in it;
-    /// returns its place. For none it is the last chunk, as bytes may have landed in that.
+    /// returns its place. For none it is the last chunk, as bytes may be staged in that.
     fn part_before(&mut self, behind: u64) -> usize {
         let mut at = self.chunks.len().saturating_sub(1);
         let mut left = behind as usize;
@@ -360,17 +360,17 @@ impl Fifo {
     fn append(&mut self, piece: &[u8], mut take: impl FnMut() -> Option<Chunk>) -> bool {
         let mut left = piece;
         while !left.is_empty() {
-            if self.room() == 0 {
+            if self.space() == 0 {
                 let is_longer = take().is_some_and(|chunk| self.extend(chunk));
                 if !is_longer {
                     return false;
                 }
             }
-            let (_, room) = self.spare();
-            let (now, later) = left.split_at(left.len().min(room.len()));
-            room[..now.len()].copy_from_slice(now);
+            let (_, space) = self.spare();
+            let (now, later) = left.split_at(left.len().min(space.len()));
+            space[..now.len()].copy_from_slice(now);
             self.len += now.len() as u64;
-            self.chunks.back_mut().expect("a fifo with room").end += now.len();
+            self.chunks.back_mut().expect("a fifo with space").end += now.len();
             left = later;
         }
         true
@@ -392,7 +392,7 @@ impl Fifo {
                 break;
             }
             self.delimiters -= chunk.delimiters;
-            self.owed += std::mem::take(&mut chunk.delimiters);
+            self.deferred += std::mem::take(&mut chunk.delimiters);
             chunk.counted = chunk.start;
             if self.chunks.len() == 1 {
                 break;
@@ -402,22 +402,22 @@ impl Fifo {
     }
 
     /// The delimiters that left and were not returned before. Looks at one chunk at most.
-    pub(super) fn settle(&mut self) -> u64 {
+    pub(super) fn take_deferred(&mut self) -> u64 {
         self.settle_front();
-        std::mem::take(&mut self.owed)
+        std::mem::take(&mut self.deferred)
     }
 
     fn settle_front(&mut self) {
         if let Some(chunk) = self.chunks.front_mut() {
-            let left = chunk.settle(self.delimiter);
+            let left = chunk.take_deferred(self.delimiter);
             self.delimiters -= left;
-            self.owed += left;
+            self.deferred += left;
         }
     }
 
     /// So many delimiters that left are still to be returned.
-    pub(super) fn owe(&mut self, delimiters: u64) {
-        self.owed += delimiters;
+    pub(super) fn defer(&mut self, delimiters: u64) {
+        self.deferred += delimiters;
     }
 
     /// Delimiters in the fifo; [`Fifo::settle`] must come first.
@@ -430,7 +430,7 @@ impl Fifo {
     pub(super) fn rewind(&mut self) {
         debug_assert_eq!(self.len, 0);
         if let Some(chunk) = self.chunks.back_mut() {
-            self.owed += chunk.delimiters;
+            self.deferred += chunk.delimiters;
             self.delimiters -= chunk.delimiters;
             chunk.clear();
         }

@@ -204,7 +204,7 @@ mod tests {
         pipes.emptied(100);
         assert_eq!(pipes.to_fill(0), Some(0));
         pipes.emptied(1);
-        assert_eq!(pipes.to_fill(0), Some(1), "as it may have room again");
+        assert_eq!(pipes.to_fill(0), Some(1), "as it may have space again");
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
     fn what_is_in_memory_keeps_its_place() {
         let mut pipes = OwnPipes::new(200, 100);
         fill(&mut pipes, 10, 0);
-        // 7 bytes go to memory, and with more room again the next ones to a pipe.
+        // 7 bytes go to memory, and with more space again the next ones to a pipe.
         assert_eq!(fill(&mut pipes, 20, 7), Some(1), "not into the first");
         assert_eq!(fill(&mut pipes, 1, 7), Some(1));
         assert_eq!(pipes.next_position(), Some(0));

@@ -3,13 +3,13 @@
 //! ```text
 //!   begun         classified        waiting
 //!  [======]  ->  [##|####] ->  [####|####] -> ... -> [######|##] -> [####|##|aaaa......llllllll    ]
-//!   set aside     ^head                                                      ^arriving  ^landed
+//!   set aside     ^head                                                      ^arriving  ^staged
 //! ```
 //!
-//! - `landed`: bytes just read, not judged yet; they lie in the last chunk, in place, so that what
+//! - `staged`: bytes just read, not judged yet; they lie in the last chunk, in place, so that what
 //!   is admitted need not be copied again. Not held: each turn judges all of them.
-//! - `arriving`: the admitted part of the record whose delimiter has not come.
-//! - `begun`: the unwritten rest of a record of which a byte was written, or that was promised to go
+//! - `incomplete`: the admitted part of the record whose delimiter has not come.
+//! - `partial`: the unwritten rest of a record of which a byte was written, or that was promised to go
 //!   out next; set aside only when records behind it must leave.
 //! - `classified`: what an eviction by class left in place; empty unless one took place.
 //!
@@ -31,7 +31,7 @@ use crate::memory;
 /// is short.
 pub const CHUNK: usize = 128 * 1024;
 
-/// Less room than this part of a chunk at its end is left unused rather than read into: 3% of the
+/// Less space than this part of a chunk at its end is left unused rather than read into: 3% of the
 /// memory against a system call for a few bytes. It is 4 KiB, so that a packet of a pipe in packet mode,
 /// of which a shorter read loses the rest, is cut only where the buffer is almost full.
 const LEAST_LANDING: usize = 32;
@@ -43,21 +43,21 @@ const SPARE_CHUNKS: usize = 8;
 /// See the module's header.
 pub struct Queue {
     delimiter: Option<u8>,
-    begun: Fifo,
+    partial: Fifo,
     classified: ClassLevels,
     waiting: Fifo,
     spare: Spare,
     /// Bytes read but not judged: `landed_start..landed_end` of the last chunk's memory.
-    landed_start: usize,
-    landed_end: usize,
-    arriving: u64,
+    staged_start: usize,
+    staged_end: usize,
+    incomplete: u64,
     /// Position in the admitted stream of the first byte of `waiting`.
     waiting_at: u64,
-    /// The first record behind `begun` may not be evicted: a byte of it went out, or it was
+    /// The first record behind `partial` may not be evicted: a byte of it went out, or it was
     /// claimed.
-    is_begun: bool,
+    is_partial: bool,
     /// Bytes at the front that a helper thread is writing.
-    under_way: u64,
+    in_flight: u64,
     /// The last admitted byte ended no record.
     open: bool,
     /// The input ended in a record without a delimiter, and its last byte has not gone out.
@@ -150,7 +150,7 @@ impl Queue {
     pub fn new(delimiter: Option<u8>, chunk_size: usize) -> Self {
         Self {
             delimiter,
-            begun: Fifo::new(delimiter),
+            partial: Fifo::new(delimiter),
             classified: ClassLevels::new(delimiter),
             waiting: Fifo::new(delimiter),
             spare: Spare {
@@ -159,12 +159,12 @@ impl Queue {
                 besides: memory::MARGIN,
                 reserve: reserve(),
             },
-            landed_start: 0,
-            landed_end: 0,
-            arriving: 0,
+            staged_start: 0,
+            staged_end: 0,
+            incomplete: 0,
             waiting_at: 0,
-            is_begun: false,
-            under_way: 0,
+            is_partial: false,
+            in_flight: 0,
             open: false,
             bare_tail: false,
             is_torn: false,
@@ -179,10 +179,10 @@ impl Queue {
 
     /// Bytes held.
     pub fn len(&self) -> u64 {
-        self.begun.len() + self.len_behind_begun()
+        self.partial.len() + self.len_behind_partial()
     }
 
-    fn len_behind_begun(&self) -> u64 {
+    fn len_behind_partial(&self) -> u64 {
         self.classified.len() + self.waiting.len()
     }
 
@@ -192,24 +192,24 @@ impl Queue {
     }
 
     /// Bytes held of the record that is still arriving.
-    pub fn arriving(&self) -> u64 {
-        self.arriving
+    pub fn incomplete(&self) -> u64 {
+        self.incomplete
     }
 
     /// Whether a byte of the record that is still arriving went out, or is under way.
-    pub fn arriving_has_begun(&self) -> bool {
+    pub fn incomplete_is_partial(&self) -> bool {
         let evictable = self.evictable();
-        (self.is_begun && evictable == 0) || self.under_way_behind_begun() > evictable
+        (self.is_partial && evictable == 0) || self.in_flight_behind_partial() > evictable
     }
 
     /// Bytes held of whole records, the rest of a begun one included.
     pub fn complete(&self) -> u64 {
-        self.len() - self.arriving
+        self.len() - self.incomplete
     }
 
     /// Bytes of a begun record that an eviction has set aside.
-    pub fn begun(&self) -> u64 {
-        self.begun.len()
+    pub fn partial(&self) -> u64 {
+        self.partial.len()
     }
 
     /// Position in the admitted stream of the first byte that waits.
@@ -232,63 +232,63 @@ impl Queue {
     /// Memory taken for all this, in bytes.
     pub fn memory(&self) -> usize {
         let spare: usize = self.spare.chunks.iter().map(Chunk::size).sum();
-        self.begun.memory() + self.classified.memory() + self.waiting.memory() + spare
+        self.partial.memory() + self.classified.memory() + self.waiting.memory() + spare
     }
 
     // ---- arrival: land, judge, keep or discard -------------------------------------------
 
     /// Space for a read of at most `most` bytes (>= 1) and at most a chunk; empty when the system has
-    /// no memory left. Everything landed before must have been judged.
+    /// no memory left. Everything staged before must have been judged.
     ///
     /// `for_loss` says that little of what lands will be kept: then it gets a chunk of its own, for
     /// what is left of the last one may be small, and would stay so.
-    pub fn landing(&mut self, most: usize, for_loss: bool) -> &mut [u8] {
-        debug_assert!(self.landed().is_empty());
+    pub fn read_buffer(&mut self, most: usize, for_loss: bool) -> &mut [u8] {
+        debug_assert!(self.staged().is_empty());
         if self.waiting.len() == 0 {
             self.waiting.rewind();
         }
         let least = (self.spare.size / LEAST_LANDING).max(1);
-        if self.waiting.room() < if for_loss { self.spare.size } else { least } {
+        if self.waiting.space() < if for_loss { self.spare.size } else { least } {
             let chunk = self.spare.take();
             if !chunk.is_some_and(|chunk| self.waiting.extend(chunk)) {
                 return &mut [];
             }
         }
-        let (start, room) = self.waiting.spare();
-        (self.landed_start, self.landed_end) = (start, start);
-        let end = room.len().min(most);
-        &mut room[..end]
+        let (start, space) = self.waiting.spare();
+        (self.staged_start, self.staged_end) = (start, start);
+        let end = space.len().min(most);
+        &mut space[..end]
     }
 
     /// The first `count` bytes of the landing were filled by a read.
-    pub fn land(&mut self, count: usize) {
-        self.landed_end = self.landed_start + count;
+    pub fn stage(&mut self, count: usize) {
+        self.staged_end = self.staged_start + count;
     }
 
     /// The bytes not judged yet.
-    pub fn landed(&self) -> &[u8] {
+    pub fn staged(&self) -> &[u8] {
         self.waiting
-            .memory_of_last(self.landed_start, self.landed_end)
+            .memory_of_last(self.staged_start, self.staged_end)
     }
 
-    /// Admits the next `count` landed bytes, which end `delimiters` records; after the last of
+    /// Admits the next `count` staged bytes, which end `delimiters` records; after the last of
     /// these come `unended` bytes (`count` when none is ended).
-    pub fn keep(&mut self, count: usize, delimiters: u64, unended: u64) {
-        self.waiting.keep(self.landed_start, count, delimiters);
-        self.landed_start += count;
-        self.arriving = if delimiters > 0 { 0 } else { self.arriving } + unended;
+    pub fn admit(&mut self, count: usize, delimiters: u64, unended: u64) {
+        self.waiting.keep(self.staged_start, count, delimiters);
+        self.staged_start += count;
+        self.incomplete = if delimiters > 0 { 0 } else { self.incomplete } + unended;
         self.open = unended > 0;
     }
 
-    /// Passes over the next `count` landed bytes.
+    /// Passes over the next `count` staged bytes.
     pub fn discard(&mut self, count: usize) {
-        self.landed_start += count;
+        self.staged_start += count;
     }
 
     /// Takes the arriving record back; returns its bytes held so far. Its delimiter must not have
-    /// been counted by [`Queue::keep`].
+    /// been counted by [`Queue::admit`].
     pub fn retract(&mut self) -> u64 {
-        let bytes = std::mem::take(&mut self.arriving);
+        let bytes = std::mem::take(&mut self.incomplete);
         self.waiting
             .retract(bytes, |chunk| self.spare.retire(chunk));
         self.open = false;
@@ -296,29 +296,29 @@ impl Queue {
     }
 
     /// The arriving bytes, now with their delimiter, are a whole record.
-    pub fn complete_arriving(&mut self) {
+    pub fn complete_incomplete(&mut self) {
         self.waiting.count_delimiter();
-        self.arriving = 0;
+        self.incomplete = 0;
         self.open = false;
     }
 
     /// The arriving bytes, in one piece; None when the system has no memory for that.
-    pub fn arriving_bytes(&self) -> Option<Cow<'_, [u8]>> {
-        let whole = self.waiting.len() - self.arriving;
-        self.waiting.part(whole, self.arriving)
+    pub fn incomplete_bytes(&self) -> Option<Cow<'_, [u8]>> {
+        let whole = self.waiting.len() - self.incomplete;
+        self.waiting.part(whole, self.incomplete)
     }
 
     /// The input ended: what came behind the last delimiter is a whole record too. Returns whether
     /// there was any.
     pub fn complete_tail(&mut self) -> bool {
-        self.arriving = 0;
+        self.incomplete = 0;
         let was_open = std::mem::take(&mut self.open) && self.delimiter.is_some();
         self.bare_tail |= was_open;
         was_open
     }
 
     /// Admits whole records that waited elsewhere: behind all others, before what arrives and what
-    /// landed. The last one may be the end of the input, without a delimiter. Where there is no memory to
+    /// is staged. The last one may be the end of the input, without a delimiter. Where there is no memory to
     /// put them together, each is a chunk as it is.
     pub fn append(&mut self, records: impl Iterator<Item = Box<[u8]>>) {
         let size = self.spare.size;
@@ -349,7 +349,7 @@ impl Queue {
 
     fn insert(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
-            self.waiting.insert(self.arriving, bytes);
+            self.waiting.insert(self.incomplete, bytes);
         }
     }
 
@@ -358,7 +358,7 @@ impl Queue {
     /// How many bytes the fewest oldest whole records have that together have at least
     /// `least` (>= 1) bytes and of which no byte was written; None when no records do.
     pub fn eviction_of(&mut self, least: u64) -> Option<u64> {
-        self.set_begun_aside();
+        self.split_off_partial();
         let evictable = self.evictable();
         if least > evictable {
             return None;
@@ -369,7 +369,7 @@ impl Queue {
     /// How many bytes those whole records have that end up to `position` of the admitted stream, where one
     /// ends, and of which no byte was written; None when there are none.
     pub fn eviction_up_to(&mut self, position: u64) -> Option<u64> {
-        self.set_begun_aside();
+        self.split_off_partial();
         let bytes = self.bytes_before(position, u64::MAX);
         let bytes = bytes.min(self.evictable());
         (bytes > 0).then_some(bytes)
@@ -377,15 +377,15 @@ impl Queue {
 
     /// How many bytes all whole records have of which no byte was written; None when there are none.
     pub fn eviction_of_all(&mut self) -> Option<u64> {
-        self.set_begun_aside();
+        self.split_off_partial();
         Some(self.evictable()).filter(|bytes| *bytes > 0)
     }
 
     /// How many bytes all whole records but the newest have of which no byte was written; None when
     /// there are none.
     pub fn eviction_of_all_but_newest(&mut self) -> Option<u64> {
-        self.set_begun_aside();
-        self.count_behind_begun();
+        self.split_off_partial();
+        self.count_behind_partial();
         if self.waiting.delimiters() + u64::from(self.bare_tail) < 2 {
             return None;
         }
@@ -397,13 +397,13 @@ impl Queue {
     /// Evicts the first `bytes` bytes, as an `eviction_...` found them.
     pub fn evict(&mut self, bytes: u64) -> Tally {
         debug_assert!(bytes <= self.evictable());
-        let records_out = self.settle_behind_begun();
+        let records_out = self.take_deferred_behind_partial();
         self.leave(bytes);
         // The tail is the last that waits, and what was set aside may still be there.
-        let tail = self.bare_tail && self.len_behind_begun() == 0;
+        let tail = self.bare_tail && self.len_behind_partial() == 0;
         self.bare_tail &= !tail;
-        let records = self.settle_behind_begun() + u64::from(tail);
-        self.waiting.owe(records_out);
+        let records = self.take_deferred_behind_partial() + u64::from(tail);
+        self.waiting.defer(records_out);
         Tally { bytes, records }
     }
 
@@ -412,7 +412,7 @@ impl Queue {
         let mut lost = Tally::default();
         while lost.bytes < bytes {
             let left = (bytes - lost.bytes) as usize;
-            let mut pieces = self.pieces_behind_begun();
+            let mut pieces = self.pieces_behind_partial();
             let Some(piece) = pieces.find(|piece| !piece.is_empty()) else {
                 break;
             };
@@ -434,9 +434,9 @@ impl Queue {
         most: usize,
         see: impl FnMut(&[u8]),
     ) -> Option<Hole> {
-        self.count_behind_begun();
+        self.count_behind_partial();
         let unclassified = Unclassified {
-            whole: self.waiting.len() - self.arriving,
+            whole: self.waiting.len() - self.incomplete,
             fifo: &mut self.waiting,
             at: &mut self.waiting_at,
         };
@@ -454,49 +454,49 @@ impl Queue {
         })
     }
 
-    /// Bytes that a helper thread is writing, but for those of `begun`.
-    fn under_way_behind_begun(&self) -> u64 {
-        self.under_way.saturating_sub(self.begun.len())
+    /// Bytes that a helper thread is writing, but for those of `partial`.
+    fn in_flight_behind_partial(&self) -> u64 {
+        self.in_flight.saturating_sub(self.partial.len())
     }
 
     /// Takes what left out of the counts of delimiters; it is returned by a later settling.
-    fn count_behind_begun(&mut self) {
-        let records_out = self.settle_behind_begun();
-        self.waiting.owe(records_out);
+    fn count_behind_partial(&mut self) {
+        let records_out = self.take_deferred_behind_partial();
+        self.waiting.defer(records_out);
     }
 
-    /// Delimiters that left and were not returned before, but for those of `begun`.
-    fn settle_behind_begun(&mut self) -> u64 {
-        self.classified.settle() + self.waiting.settle()
+    /// Delimiters that left and were not returned before, but for those of `partial`.
+    fn take_deferred_behind_partial(&mut self) -> u64 {
+        self.classified.take_deferred() + self.waiting.take_deferred()
     }
 
     /// Bytes of whole records that wait. Valid when no begun record is among them.
     fn evictable(&self) -> u64 {
-        self.len_behind_begun() - self.arriving
+        self.len_behind_partial() - self.incomplete
     }
 
     /// Moves what is left of a begun record away, so that a whole one is at the head.
-    pub fn set_begun_aside(&mut self) {
-        let bytes = self.begun_at_head();
+    pub fn split_off_partial(&mut self) {
+        let bytes = self.partial_at_head();
         if self.evictable() == 0 || bytes == 0 {
             return;
         }
-        self.count_behind_begun();
+        self.count_behind_partial();
         let of_classified = bytes.min(self.classified.len());
-        self.classified.move_front(of_classified, &mut self.begun);
+        self.classified.move_front(of_classified, &mut self.partial);
         self.waiting
-            .move_front(bytes - of_classified, &mut self.begun);
+            .move_front(bytes - of_classified, &mut self.partial);
         self.waiting_at += bytes - of_classified;
-        self.is_begun = false;
+        self.is_partial = false;
     }
 
     /// How many of the bytes that wait are of records that have begun to go out.
-    pub fn begun_at_head(&self) -> u64 {
-        let under_way = self.under_way_behind_begun();
-        if under_way == 0 && !self.is_begun {
+    pub fn partial_at_head(&self) -> u64 {
+        let in_flight = self.in_flight_behind_partial();
+        if in_flight == 0 && !self.is_partial {
             return 0;
         }
-        let end = self.boundary_at(under_way.max(1));
+        let end = self.boundary_at(in_flight.max(1));
         end.unwrap_or(self.evictable())
     }
 
@@ -505,7 +505,7 @@ impl Queue {
     fn boundary_at(&self, least: u64) -> Option<u64> {
         let delimiter = self.delimiter?;
         let mut before = 0;
-        for held in self.pieces_behind_begun() {
+        for held in self.pieces_behind_partial() {
             let after = before + held.len() as u64;
             if after >= least {
                 let from = least.saturating_sub(before + 1) as usize;
@@ -540,7 +540,7 @@ impl Queue {
 
     /// Shows the oldest `bytes` bytes that wait.
     pub fn first(&self, bytes: u64, see: impl FnMut(&[u8])) {
-        see_bytes(self.pieces_behind_begun(), bytes as usize, see);
+        see_bytes(self.pieces_behind_partial(), bytes as usize, see);
     }
 
     /// Shows the `bytes` bytes that go out next.
@@ -549,8 +549,8 @@ impl Queue {
     }
 
     /// Shows the admitted part of the arriving record.
-    pub fn see_arriving(&self, mut see: impl FnMut(&[u8])) {
-        let bytes = self.arriving;
+    pub fn see_incomplete(&self, mut see: impl FnMut(&[u8])) {
+        let bytes = self.incomplete;
         let (mut pieces, mut found) = (0, 0);
         for piece in self.waiting.pieces().rev() {
             if found >= bytes as usize {
@@ -567,10 +567,10 @@ impl Queue {
     }
 
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        self.begun.pieces().chain(self.pieces_behind_begun())
+        self.partial.pieces().chain(self.pieces_behind_partial())
     }
 
-    fn pieces_behind_begun(&self) -> impl Iterator<Item = &[u8]> {
+    fn pieces_behind_partial(&self) -> impl Iterator<Item = &[u8]> {
         self.classified.pieces().chain(self.waiting.pieces())
     }
 
@@ -635,18 +635,18 @@ impl Queue {
     }
 
     /// The first `count` offered bytes were handed to a thread that is writing them.
-    pub fn hand_over(&mut self, count: usize) {
-        self.under_way = count as u64;
+    pub fn set_in_flight(&mut self, count: usize) {
+        self.in_flight = count as u64;
     }
 
     /// Whether a thread is writing bytes that have not gone out yet.
-    pub fn is_handed_over(&self) -> bool {
-        self.under_way > 0
+    pub fn is_in_flight(&self) -> bool {
+        self.in_flight > 0
     }
 
     /// The oldest record that waits may not be evicted any more, as if it had begun to go out.
     pub fn claim_head(&mut self) {
-        self.is_begun = true;
+        self.is_partial = true;
     }
 
     /// The oldest `count` bytes went out. The records that ended in them are known after
@@ -656,17 +656,17 @@ impl Queue {
         if count == 0 {
             return;
         }
-        self.under_way = self.under_way.saturating_sub(count);
+        self.in_flight = self.in_flight.saturating_sub(count);
         self.is_torn = !self.is_boundary(count);
-        let of_begun = count.min(self.begun.len());
-        self.begun
+        let of_begun = count.min(self.partial.len());
+        self.partial
             .advance(of_begun, |chunk| self.spare.retire(chunk));
         let of_others = count - of_begun;
         if of_others > 0 {
-            self.is_begun = self.is_torn;
+            self.is_partial = self.is_torn;
             self.leave(of_others);
         }
-        self.arriving = self.arriving.min(self.waiting.len());
+        self.incomplete = self.incomplete.min(self.waiting.len());
     }
 
     /// Whether a part of the oldest record went out.
@@ -702,20 +702,20 @@ impl Queue {
 
     /// Counts what [`Queue::advance`] left uncounted: the records that ended in bytes that went
     /// out of a chunk's front. Cheap: at most two chunks are looked at.
-    pub fn settle(&mut self) -> u64 {
-        self.begun.settle() + self.settle_behind_begun() + self.take_bare_tail()
+    pub fn take_deferred(&mut self) -> u64 {
+        self.partial.take_deferred() + self.take_deferred_behind_partial() + self.take_bare_tail()
     }
 
     /// Whole records held. Call [`Queue::settle`] first.
     pub fn records(&self) -> u64 {
-        let behind_begun = self.classified.delimiters() + self.waiting.delimiters();
-        self.begun.delimiters() + behind_begun + u64::from(self.bare_tail)
+        let behind_partial = self.classified.delimiters() + self.waiting.delimiters();
+        self.partial.delimiters() + behind_partial + u64::from(self.bare_tail)
     }
 
     /// The record that was arriving is nobody's any more, nor what went out of it. Returns whether there
     /// was one. For an empty queue.
-    pub fn forget_arriving(&mut self) -> bool {
-        (self.is_begun, self.is_torn) = (false, false);
+    pub fn forget_incomplete(&mut self) -> bool {
+        (self.is_partial, self.is_torn) = (false, false);
         std::mem::take(&mut self.open) && self.delimiter.is_some()
     }
 
@@ -726,16 +726,16 @@ impl Queue {
             bytes: self.len(),
             records: self.records(),
         };
-        while let Some(count) = see_first(self.begun.pieces(), &mut see) {
-            self.begun.advance(count, drop);
+        while let Some(count) = see_first(self.partial.pieces(), &mut see) {
+            self.partial.advance(count, drop);
         }
-        while let Some(count) = see_first(self.pieces_behind_begun(), &mut see) {
+        while let Some(count) = see_first(self.pieces_behind_partial(), &mut see) {
             self.leave(count);
         }
-        self.begun.settle();
-        self.settle_behind_begun();
-        self.arriving = 0;
-        self.under_way = 0;
+        self.partial.take_deferred();
+        self.take_deferred_behind_partial();
+        self.incomplete = 0;
+        self.in_flight = 0;
         self.bare_tail = false;
         lost
     }
@@ -753,21 +753,21 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn land(queue: &mut Queue, bytes: &[u8]) {
-        queue.landing(bytes.len(), false).copy_from_slice(bytes);
-        queue.land(bytes.len());
-        queue.keep(bytes.len(), 0, bytes.len() as u64);
+    fn stage(queue: &mut Queue, bytes: &[u8]) {
+        queue.read_buffer(bytes.len(), false).copy_from_slice(bytes);
+        queue.stage(bytes.len());
+        queue.admit(bytes.len(), 0, bytes.len() as u64);
     }
 
     #[test]
     fn an_emptied_queue_starts_over_in_the_same_memory() {
         let mut queue = Queue::new(None, 10);
-        land(&mut queue, b"abcdef");
-        let first = queue.landing(10, false).as_ptr();
+        stage(&mut queue, b"abcdef");
+        let first = queue.read_buffer(10, false).as_ptr();
         queue.advance(6);
-        let room = queue.landing(10, false);
-        assert_eq!(room.len(), 10);
-        assert_eq!(room.as_ptr().wrapping_add(6), first);
+        let space = queue.read_buffer(10, false);
+        assert_eq!(space.len(), 10);
+        assert_eq!(space.as_ptr().wrapping_add(6), first);
         assert_eq!(queue.memory(), 10);
     }
 
@@ -776,53 +776,53 @@ mod tests {
     }
 
     #[test]
-    fn records_from_elsewhere_come_between_the_whole_ones_and_what_arrives_and_landed() {
+    fn records_from_elsewhere_come_between_the_whole_ones_and_what_arrives_and_staged() {
         for size in [1, 2, 3, 5, 8, 40] {
             let mut queue = Queue::new(Some(b'\n'), size);
             for byte in b"ab\ncd\nef" {
-                land(&mut queue, &[*byte]);
+                stage(&mut queue, &[*byte]);
                 if *byte == b'\n' {
-                    queue.complete_arriving();
+                    queue.complete_incomplete();
                 }
             }
-            let room = queue.landing(1, false);
-            room[0] = b'g';
-            queue.land(1);
+            let space = queue.read_buffer(1, false);
+            space[0] = b'g';
+            queue.stage(1);
             queue.append([b"1\n".to_vec().into(), b"2345\n".to_vec().into()].into_iter());
             assert_eq!(text(&queue), b"ab\ncd\n1\n2345\nef");
-            assert_eq!((queue.arriving(), queue.landed()), (2, &b"g"[..]));
-            queue.keep(1, 0, 1);
+            assert_eq!((queue.incomplete(), queue.staged()), (2, &b"g"[..]));
+            queue.admit(1, 0, 1);
             assert!(queue.complete_tail());
             assert_eq!(text(&queue), b"ab\ncd\n1\n2345\nefg");
             assert_eq!(queue.records(), 5);
             queue.advance(5);
-            assert_eq!((queue.settle(), queue.records()), (1, 4));
+            assert_eq!((queue.take_deferred(), queue.records()), (1, 4));
         }
     }
 
     #[test]
     fn what_went_out_is_counted_when_records_come_before_its_chunk() {
         let mut queue = Queue::new(Some(b'\n'), 10);
-        land(&mut queue, b"a\n");
-        queue.complete_arriving();
+        stage(&mut queue, b"a\n");
+        queue.complete_incomplete();
         queue.advance(2);
         queue.append([b"b".to_vec().into()].into_iter());
-        assert_eq!((queue.settle(), queue.records()), (1, 1));
+        assert_eq!((queue.take_deferred(), queue.records()), (1, 1));
         queue.advance(1);
-        assert_eq!((queue.settle(), queue.records()), (1, 0));
+        assert_eq!((queue.take_deferred(), queue.records()), (1, 0));
     }
 
     #[test]
     fn some_emptied_chunks_are_kept_for_the_next_use() {
         let mut queue = Queue::new(None, 10);
         for _ in 0..20 {
-            land(&mut queue, &[b'x'; 10]);
+            stage(&mut queue, &[b'x'; 10]);
         }
         assert_eq!(queue.memory(), 200);
         queue.advance(200);
         assert_eq!(queue.memory(), 10 * (1 + SPARE_CHUNKS));
         for _ in 0..=SPARE_CHUNKS {
-            land(&mut queue, &[b'x'; 10]);
+            stage(&mut queue, &[b'x'; 10]);
         }
         assert_eq!(queue.memory(), 10 * (1 + SPARE_CHUNKS));
     }
@@ -830,19 +830,19 @@ mod tests {
     #[test]
     fn the_rest_of_a_chunk_is_read_into_unless_it_is_tiny() {
         let mut queue = Queue::new(None, 1000);
-        land(&mut queue, &[b'x'; 969]);
-        assert_eq!(queue.landing(1000, false).len(), 31);
-        land(&mut queue, b"y");
-        assert_eq!(queue.landing(1000, false).len(), 1000);
+        stage(&mut queue, &[b'x'; 969]);
+        assert_eq!(queue.read_buffer(1000, false).len(), 31);
+        stage(&mut queue, b"y");
+        assert_eq!(queue.read_buffer(1000, false).len(), 1000);
     }
 
     #[test]
     fn memory_for_what_will_be_lost_is_a_whole_chunk() {
         let mut queue = Queue::new(Some(b'\n'), 100);
-        land(&mut queue, b"abc");
-        assert_eq!(queue.landing(100, false).len(), 97);
-        assert_eq!(queue.landing(100, true).len(), 100);
-        assert_eq!(queue.landing(100, true).len(), 100);
+        stage(&mut queue, b"abc");
+        assert_eq!(queue.read_buffer(100, false).len(), 97);
+        assert_eq!(queue.read_buffer(100, true).len(), 100);
+        assert_eq!(queue.read_buffer(100, true).len(), 100);
         assert_eq!(queue.memory(), 200);
     }
 }

@@ -1,7 +1,7 @@
 //! The lost records themselves, gathered for somebody to take (`--lost-to`): whole ones only, in the
 //! order in which they were lost, each ended by its delimiter, and no more of them than may wait.
 //!
-//! Refuses to grow: a record that finds no room is counted instead, and so is one of which a part is
+//! Refuses to grow: a record that finds no space is counted instead, and so is one of which a part is
 //! gone already. Knows nothing of why a record was lost.
 
 use crate::core::account::Tally;
@@ -24,7 +24,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// What it takes of the room for what waits, in bytes.
+    /// What it takes of the space for what waits, in bytes.
     pub fn cost(&self) -> u64 {
         self.text.len() as u64 + COST
     }
@@ -43,7 +43,7 @@ pub struct DeadLetterCount {
 pub struct DeadLetters {
     delimiter: u8,
     /// Bytes that may wait here.
-    room: u64,
+    space: u64,
     /// What the batches that are complete take of it.
     used: u64,
     batches: Vec<Batch>,
@@ -51,8 +51,8 @@ pub struct DeadLetters {
     batch: Batch,
     adding: Adding,
     /// A record that is lost while it still arrives.
-    doomed: Vec<u8>,
-    doomed_as: Adding,
+    discarded: Vec<u8>,
+    discarded_as: Adding,
     spilled: DeadLetterCount,
     allowance: Allowance,
 }
@@ -67,32 +67,32 @@ struct Adding {
 }
 
 impl DeadLetters {
-    /// For records that end in `delimiter`. There is no room before [`DeadLetters::set_room`].
+    /// For records that end in `delimiter`. There is no space before [`DeadLetters::set_space`].
     pub fn new(delimiter: u8) -> Self {
         Self {
             delimiter,
-            room: 0,
+            space: 0,
             used: 0,
             batches: Vec::new(),
             batch: Batch::default(),
             adding: Adding::default(),
-            doomed: Vec::new(),
-            doomed_as: Adding::default(),
+            discarded: Vec::new(),
+            discarded_as: Adding::default(),
             spilled: DeadLetterCount::default(),
             allowance: Allowance::default(),
         }
     }
 
     /// So many bytes may wait here from now on. What waits already stays.
-    pub fn set_room(&mut self, bytes: u64) {
-        self.room = bytes;
+    pub fn set_space(&mut self, bytes: u64) {
+        self.space = bytes;
     }
 
-    /// Space for so many bytes of records more, until [`DeadLetters::set_room`] says otherwise.
-    pub fn add_room(&mut self, bytes: u64) {
+    /// Space for so many bytes of records more, until [`DeadLetters::set_space`] says otherwise.
+    pub fn add_space(&mut self, bytes: u64) {
         // In batches, and with a delimiter for the last.
         let cost = COST * (bytes / BATCH as u64 + 2) + 1;
-        self.room = self.room.saturating_add(bytes).saturating_add(cost);
+        self.space = self.space.saturating_add(bytes).saturating_add(cost);
     }
 
     /// What became of all that was lost so far: taken counts as written.
@@ -172,23 +172,23 @@ impl DeadLetters {
     }
 
     /// A piece of the record that is lost while it arrives.
-    pub fn doom(&mut self, piece: &[u8]) {
-        self.doomed_as.bytes += piece.len() as u64;
-        if self.doomed_as.is_cut {
+    pub fn discard(&mut self, piece: &[u8]) {
+        self.discarded_as.bytes += piece.len() as u64;
+        if self.discarded_as.is_cut {
             return;
         }
-        if self.fits(piece.len()) && self.doomed.try_reserve(piece.len()).is_ok() {
-            self.doomed.extend_from_slice(piece);
+        if self.fits(piece.len()) && self.discarded.try_reserve(piece.len()).is_ok() {
+            self.discarded.extend_from_slice(piece);
         } else {
-            self.doomed_as.is_cut = true;
-            self.doomed = Vec::new();
+            self.discarded_as.is_cut = true;
+            self.discarded = Vec::new();
         }
     }
 
     /// That record is complete.
-    pub fn close_doomed(&mut self) {
-        let record = std::mem::take(&mut self.doomed);
-        let Adding { bytes, is_cut, .. } = std::mem::take(&mut self.doomed_as);
+    pub fn end_discarded(&mut self) {
+        let record = std::mem::take(&mut self.discarded);
+        let Adding { bytes, is_cut, .. } = std::mem::take(&mut self.discarded_as);
         if is_cut {
             self.spilled.unwritten += Tally { bytes, records: 1 };
         } else {
@@ -199,14 +199,14 @@ impl DeadLetters {
 
     /// Whether so many bytes more may wait, and there is memory for them.
     fn fits(&mut self, bytes: usize) -> bool {
-        let waiting = self.used + self.batch.cost() + self.doomed.len() as u64;
-        let has_room = waiting.saturating_add(bytes as u64) <= self.room;
-        has_room && self.allowance.take(bytes) && self.batch.text.try_reserve(bytes).is_ok()
+        let waiting = self.used + self.batch.cost() + self.discarded.len() as u64;
+        let has_space = waiting.saturating_add(bytes as u64) <= self.space;
+        has_space && self.allowance.take(bytes) && self.batch.text.try_reserve(bytes).is_ok()
     }
 
     /// Puts bytes that fit behind the others.
     fn append(&mut self, bytes: &[u8]) {
-        let begun = self.adding.bytes;
+        let partial = self.adding.bytes;
         self.batch.text.extend_from_slice(bytes);
         let Some(last) = memchr::memrchr(self.delimiter, bytes) else {
             self.adding.bytes += bytes.len() as u64;
@@ -214,7 +214,7 @@ impl DeadLetters {
         };
         let ended = last as u64 + 1;
         self.count(Tally {
-            bytes: begun + ended,
+            bytes: partial + ended,
             records: memchr::memchr_iter(self.delimiter, bytes).count() as u64,
         });
         let was_read = std::mem::take(&mut self.adding.read) > 0;
@@ -224,9 +224,9 @@ impl DeadLetters {
         }
     }
 
-    /// So many bytes of the record that is being added find no room; what was added of it goes.
+    /// So many bytes of the record that is being added find no space; what was added of it goes.
     fn pass_over(&mut self, bytes: u64, is_end: bool) {
-        let whole = self.batch.text.len() - self.begun();
+        let whole = self.batch.text.len() - self.partial();
         self.batch.text.truncate(whole);
         self.adding = Adding {
             bytes: self.adding.bytes + bytes,
@@ -243,7 +243,7 @@ impl DeadLetters {
     }
 
     /// How much text the batch in the making has of the record that is being added.
-    fn begun(&self) -> usize {
+    fn partial(&self) -> usize {
         let Adding {
             bytes,
             is_cut,
@@ -262,7 +262,7 @@ impl DeadLetters {
         if self.batch.lost.records == 0 {
             return;
         }
-        let whole = self.batch.text.len() - self.begun();
+        let whole = self.batch.text.len() - self.partial();
         let rest = self.batch.text.split_off(whole);
         let batch = std::mem::take(&mut self.batch);
         self.batch.text = rest;
@@ -275,9 +275,9 @@ impl DeadLetters {
 mod tests {
     use super::*;
 
-    fn with_room(room: u64) -> DeadLetters {
+    fn with_space(space: u64) -> DeadLetters {
         let mut spill = DeadLetters::new(b'\n');
-        spill.set_room(room);
+        spill.set_space(space);
         spill
     }
 
@@ -295,7 +295,7 @@ mod tests {
     fn records_come_out_as_they_were_however_they_were_cut() {
         let input = b"one\ntwo\n\nthree\nfour";
         for cut in 1..input.len() {
-            let mut spill = with_room(1000);
+            let mut spill = with_space(1000);
             input.chunks(cut).for_each(|piece| spill.add(piece));
             spill.end();
             assert_eq!(
@@ -312,14 +312,14 @@ mod tests {
     fn a_record_that_finds_no_room_is_counted_and_the_next_may_find_some() {
         let input = b"four\neleven byte\nten\nlast one";
         for cut in 1..input.len() {
-            let mut spill = with_room(COST + 10);
+            let mut spill = with_space(COST + 10);
             input.chunks(cut).for_each(|piece| spill.add(piece));
             spill.end();
             assert_eq!(text(&mut spill), "four\nten\n", "cut at {cut}");
             assert_eq!(spill.spilled().written, tally(9, 2));
             assert_eq!(spill.spilled().unwritten, tally(20, 2));
-            spill.add(b"room now\n");
-            assert_eq!(text(&mut spill), "room now\n");
+            spill.add(b"space now\n");
+            assert_eq!(text(&mut spill), "space now\n");
         }
     }
 
@@ -331,7 +331,7 @@ mod tests {
             ("rest", tally(4, 1), ""),
             ("", tally(0, 0), ""),
         ] {
-            let mut spill = with_room(1000);
+            let mut spill = with_space(1000);
             spill.add_no_more_of_the_first(0);
             spill.add(input.as_bytes());
             spill.end();
@@ -343,32 +343,32 @@ mod tests {
 
     #[test]
     fn a_doomed_record_comes_behind_those_that_are_lost_while_it_arrives() {
-        let mut spill = with_room(1000);
-        spill.doom(b"doo");
+        let mut spill = with_space(1000);
+        spill.discard(b"doo");
         spill.add(b"another\n");
-        spill.doom(b"med\n");
-        spill.close_doomed();
+        spill.discard(b"med\n");
+        spill.end_discarded();
         assert_eq!(text(&mut spill), "another\ndoomed\n");
-        spill.doom(b"no end");
-        spill.close_doomed();
+        spill.discard(b"no end");
+        spill.end_discarded();
         assert_eq!(text(&mut spill), "no end\n");
     }
 
     #[test]
     fn a_doomed_record_that_is_too_long_is_counted_whole_and_leaves_its_room() {
-        let mut spill = with_room(COST + 10);
+        let mut spill = with_space(COST + 10);
         for _ in 0..3 {
-            spill.doom(b"four");
+            spill.discard(b"four");
         }
         spill.add(b"nine byte\n");
-        spill.close_doomed();
+        spill.end_discarded();
         assert_eq!(text(&mut spill), "nine byte\n");
         assert_eq!(spill.spilled().unwritten, tally(12, 1));
     }
 
     #[test]
     fn much_is_taken_in_batches_of_whole_records() {
-        let mut spill = with_room(u64::MAX);
+        let mut spill = with_space(u64::MAX);
         let record = [vec![b'x'; 99_999], b"\n".to_vec()].concat();
         let all = record.repeat(20);
         all.chunks(1_000).for_each(|piece| spill.add(piece));

@@ -17,7 +17,7 @@ pub struct Marker {
     pub(crate) text: Vec<u8>,
     pub(crate) written: usize,
     /// A byte of `text` went out or is under way: it can't change any more, and its gap is gone.
-    pub(crate) is_begun: bool,
+    pub(crate) is_partial: bool,
     /// `text` tells of the gap at the head, too.
     pub(crate) is_of_gap: bool,
     /// What is missing at gaps that were passed without a mark.
@@ -41,7 +41,7 @@ impl Marker {
             delimiter,
             text: Vec::new(),
             written: 0,
-            is_begun: false,
+            is_partial: false,
             is_of_gap: false,
             unmarked: Tally::default(),
             rests_until: None,
@@ -83,7 +83,7 @@ impl Marker {
         if self.left().is_empty() {
             self.text.clear();
             self.written = 0;
-            self.is_begun = false;
+            self.is_partial = false;
         }
     }
 }

@@ -2,13 +2,14 @@
 //! outcome is the same.
 //!
 //! The rule is stated for single bytes, so that no outcome depends on how reads are cut. An
-//! arriving byte takes a place; where there is none, the policy makes room or the arriving record is
-//! doomed: what was held of it leaves, the rest is passed over. When a record's delimiter has a
+//! arriving byte takes a place; where there is none, the policy makes space or the arriving record is
+//! discarded: what was held of it leaves, the rest is passed over. When a record's delimiter has a
 //! place, the policy may judge it. Every shortcut below says why it gives the same.
 
 use std::time::Duration;
 
 use super::Relay;
+use super::losing::Victim;
 use crate::config::{Amount, RelayConfig};
 use crate::core::account::{Reason, Tally};
 use crate::core::admission::{OnFull, Verdict, View};
@@ -18,32 +19,33 @@ use crate::core::snapshot::State;
 impl Relay {
     /// Space for the next read of at most `most` bytes (>= 1) and at most a chunk; [`Relay::received`]
     /// must follow. Empty when the system has no memory left.
-    pub fn room(&mut self, most: usize) -> &mut [u8] {
+    pub fn space(&mut self, most: usize) -> &mut [u8] {
         let most = most.min(CHUNK);
-        let room = self.config.capacity - self.held();
-        let loses_arrivals = self.sheds() && self.on_full() == OnFull::LoseArrival;
+        let space = self.config.capacity - self.held();
+        let loses_arrivals =
+            self.admission.sheds() && self.admission.on_full() == OnFull::LoseArrival;
         let loses_most = self.judges_by_class();
-        let for_loss = loses_most || (loses_arrivals && room < most as u64 / 2);
-        self.queue.landing(most, for_loss)
+        let for_loss = loses_most || (loses_arrivals && space < most as u64 / 2);
+        self.buffer.queue.read_buffer(most, for_loss)
     }
 
-    /// The first `count` (>= 1) bytes of the room were filled. Returns how many of them lie behind the end
+    /// The first `count` (>= 1) bytes of the space were filled. Returns how many of them lie behind the end
     /// of the input, and are no part of it.
     pub fn received(&mut self, count: usize, now: Duration) -> usize {
         self.idle_since = now;
         self.came.1 += count as u64;
-        self.queue.land(count);
-        let is_last = self.cut_landed();
-        let surplus = count - self.queue.landed().len();
-        if self.doomed.is_some() {
-            self.pass_over_doomed(now);
+        self.buffer.queue.stage(count);
+        let is_last = self.cut_staged();
+        let surplus = count - self.buffer.queue.staged().len();
+        if self.loss.discarding.is_some() {
+            self.pass_over_discarded(now);
         }
-        if self.discarding.is_some() {
-            self.discard_landed(now);
-        } else if self.sheds() {
-            self.judge_landed(now);
-        } else if !self.queue.landed().is_empty() {
-            self.keep_landed(now);
+        if self.sink.is_some() {
+            self.sink_staged(now);
+        } else if self.admission.sheds() {
+            self.judge_staged(now);
+        } else if !self.buffer.queue.staged().is_empty() {
+            self.keep_staged(now);
         }
         self.note_age(now);
         if is_last {
@@ -55,53 +57,57 @@ impl Relay {
     /// What is whole now has come by now.
     pub(super) fn note_age(&mut self, now: Duration) {
         if let Some(ages) = &mut self.ages {
-            ages.came(self.queue.tail() - self.queue.arriving(), now);
+            ages.came(
+                self.buffer.queue.tail() - self.buffer.queue.incomplete(),
+                now,
+            );
         }
     }
 
-    /// Cuts what landed where the input shall end: with `-S`, or with the record that is arriving. Returns
+    /// Cuts what is staged where the input shall end: with `-S`, or with the record that is arriving. Returns
     /// whether it ends here.
-    fn cut_landed(&mut self) -> bool {
-        let ends = self.cut_as_told();
-        let landed = self.queue.landed();
-        let end = memchr::memchr(self.config.delimiter, landed).filter(|_| self.completes);
+    fn cut_staged(&mut self) -> bool {
+        let ends = self.cut_at_stop();
+        let staged = self.buffer.queue.staged();
+        let end = memchr::memchr(self.config.delimiter, staged)
+            .filter(|_| self.lifecycle.ends_with_record);
         if let Some(end) = end {
-            self.queue.land(end + 1);
+            self.buffer.queue.stage(end + 1);
         }
         ends || end.is_some()
     }
 
-    fn cut_as_told(&mut self) -> bool {
-        let landed = self.queue.landed();
+    fn cut_at_stop(&mut self) -> bool {
+        let staged = self.buffer.queue.staged();
         match self.config.stop_after {
             None => false,
-            Some(Amount::Bytes(end)) => self.meter.input.bytes + landed.len() as u64 >= end,
+            Some(Amount::Bytes(end)) => self.meter.input.bytes + staged.len() as u64 >= end,
             Some(Amount::Records(end)) => {
                 let missing = end - self.meter.input.records;
-                let last = memchr::memchr_iter(self.config.delimiter, landed)
+                let last = memchr::memchr_iter(self.config.delimiter, staged)
                     .nth(missing.saturating_sub(1) as usize);
                 if let Some(last) = last {
-                    self.queue.land(last + 1);
+                    self.buffer.queue.stage(last + 1);
                 }
                 last.is_some()
             }
         }
     }
 
-    /// Admits everything that landed.
-    fn keep_landed(&mut self, now: Duration) {
-        self.admit(self.queue.landed().len());
+    /// Admits everything that is staged.
+    fn keep_staged(&mut self, now: Duration) {
+        self.admit(self.buffer.queue.staged().len());
         self.grew(self.held(), now);
     }
 
-    /// Admits the first `count` bytes that landed.
+    /// Admits the first `count` staged bytes.
     fn admit(&mut self, count: usize) {
-        let (delimiters, unended) = self.survey(&self.queue.landed()[..count]);
+        let (delimiters, unended) = self.survey(&self.buffer.queue.staged()[..count]);
         self.meter.input += Tally {
             bytes: count as u64,
             records: delimiters,
         };
-        self.queue.keep(count, delimiters, unended);
+        self.buffer.queue.admit(count, delimiters, unended);
     }
 
     /// How many delimiters there are, and how many bytes follow the last of them.
@@ -113,11 +119,11 @@ impl Relay {
         (delimiters, bytes.len() as u64 - end)
     }
 
-    /// Lossy policies: decides on everything that landed.
-    fn judge_landed(&mut self, now: Duration) {
-        while !self.queue.landed().is_empty() {
-            if self.doomed.is_some() {
-                self.pass_over_doomed(now);
+    /// Lossy policies: decides on everything that is staged.
+    fn judge_staged(&mut self, now: Duration) {
+        while !self.buffer.queue.staged().is_empty() {
+            if self.loss.discarding.is_some() {
+                self.pass_over_discarded(now);
             } else if !self.judge_in_bulk(now)
                 && !self.judge_in_place(now)
                 && !self.judge_by_class(now)
@@ -127,24 +133,24 @@ impl Relay {
         }
     }
 
-    /// Shortcuts that decide on all that landed at once; false where none applies.
+    /// Shortcuts that decide on all that is staged at once; false where none applies.
     fn judge_in_bulk(&mut self, now: Duration) -> bool {
-        let count = self.queue.landed().len() as u64;
+        let count = self.buffer.queue.staged().len() as u64;
         let after = self.held() + count;
         // Not a byte reaches H, so no record is judged in the pressured state.
         let stays_flowing = !self.pressure.is_pressured() && after < self.config.high_water;
-        let judges = self.judges() || (!stays_flowing && self.judges_pressured());
+        let judges = self.judges() || (!stays_flowing && self.admission.judges(State::Pressured));
         if judges {
             return false;
         }
         if self.config.capacity_records.is_some() && !self.fit_as_records() {
-            return self.on_full() == OnFull::LoseArrival && self.lose_in_bulk(now);
+            return self.admission.on_full() == OnFull::LoseArrival && self.lose_in_bulk(now);
         }
         if after <= self.config.capacity {
-            self.keep_landed(now);
+            self.keep_staged(now);
             return true;
         }
-        match self.on_full() {
+        match self.admission.on_full() {
             OnFull::EvictOldest => self.evict_in_bulk(after - self.config.capacity, now),
             OnFull::LoseArrival => self.lose_in_bulk(now),
             OnFull::EvictAll => self.fill_in_bulk(now),
@@ -152,15 +158,15 @@ impl Relay {
         }
     }
 
-    /// Whether what landed exceeds no bound of records.
+    /// Whether what is staged exceeds no bound of records.
     fn fit_as_records(&self) -> bool {
-        let (delimiters, unended) = self.survey(self.queue.landed());
+        let (delimiters, unended) = self.survey(self.buffer.queue.staged());
         let records = delimiters + u64::from(unended > 0);
         self.records_left().is_none_or(|left| records <= left)
     }
 
     /// Space for the next byte that comes: none for a new record where there are too many.
-    fn room_for_next(&self) -> u64 {
+    fn space_for_next(&self) -> u64 {
         if self.is_full_of_records() && !self.is_amid_record() {
             0
         } else {
@@ -168,9 +174,9 @@ impl Relay {
         }
     }
 
-    /// `EvictOldest`: admits all that landed and evicts what is too much from the head.
+    /// `EvictOldest`: admits all that is staged and evicts what is too much from the head.
     fn evict_in_bulk(&mut self, excess: u64, now: Duration) -> bool {
-        let Some(leaving) = self.queue.eviction_of(excess) else {
+        let Some(leaving) = self.buffer.queue.eviction_of(excess) else {
             return false;
         };
         // Byte by byte the oldest records leave one after the other, each when the queue is
@@ -181,57 +187,52 @@ impl Relay {
             return false;
         }
         self.grew(self.config.capacity, now);
-        self.admit(self.queue.landed().len());
-        self.evict(leaving, Reason::QueueFull, now);
+        self.admit(self.buffer.queue.staged().len());
+        self.lose(Victim::Oldest(leaving), Reason::QueueFull, now);
         true
     }
 
     /// `EvictAll`: nobody is judged and nothing leaves before the queue is full, so what fits is
     /// admitted at once.
     fn fill_in_bulk(&mut self, now: Duration) -> bool {
-        let room = (self.config.capacity - self.held()) as usize;
-        if room > 0 {
-            self.admit(room);
+        let space = (self.config.capacity - self.held()) as usize;
+        if space > 0 {
+            self.admit(space);
             self.grew(self.config.capacity, now);
         }
-        room > 0
+        space > 0
     }
 
-    /// `LoseArrival` with little room: the records that come next and do not fit are lost together.
-    /// Byte by byte each would take up the room, find no more and leave it; that is the same but for
+    /// `LoseArrival` with little space: the records that come next and do not fit are lost together.
+    /// Byte by byte each would take up the space, find no more and leave it; that is the same but for
     /// the watermarks, so it must neither reach the upper nor fall to the lower one.
     fn lose_in_bulk(&mut self, now: Duration) -> bool {
-        let room = self.room_for_next();
-        if self.is_amid_record() || (room > 0 && !self.stays_pressured()) {
+        let space = self.space_for_next();
+        if self.is_amid_record() || (space > 0 && !self.stays_pressured()) {
             return false;
         }
-        let lost = self.next_that_do_not_fit(room);
+        let lost = self.next_that_do_not_fit(space);
         if lost.records == 0 {
             return false;
         }
-        // Where there are too many records, they took up no room.
-        let takes_room = !self.is_full_of_records();
-        self.meter.input += lost;
-        self.spill_landed(lost.bytes as usize);
-        self.queue.discard(lost.bytes as usize);
-        if takes_room {
+        // Where there are too many records, they took up no space.
+        if !self.is_full_of_records() {
             self.grew(self.config.capacity, now);
         }
-        self.lost_at_tail(Reason::QueueFull, lost, now);
-        true
+        self.lose(Victim::Staged(lost), Reason::QueueFull, now)
     }
 
-    /// The records at the front of what landed that are longer than the room and not than C.
-    fn next_that_do_not_fit(&self, room: u64) -> Tally {
-        let landed = self.queue.landed();
+    /// The records at the front of what is staged that are longer than the space and not than C.
+    fn next_that_do_not_fit(&self, space: u64) -> Tally {
+        let staged = self.buffer.queue.staged();
         let mut lost = Tally::default();
-        if room == 0 && landed.len() as u64 <= self.config.capacity {
-            (lost.records, lost.bytes) = self.delimiters_and_end(landed);
+        if space == 0 && staged.len() as u64 <= self.config.capacity {
+            (lost.records, lost.bytes) = self.delimiters_and_end(staged);
             return lost;
         }
-        for end in memchr::memchr_iter(self.config.delimiter, landed) {
+        for end in memchr::memchr_iter(self.config.delimiter, staged) {
             let length = end as u64 + 1 - lost.bytes;
-            if length <= room || length > self.config.capacity {
+            if length <= space || length > self.config.capacity {
                 break;
             }
             lost.bytes += length;
@@ -250,7 +251,7 @@ impl Relay {
 
     /// Whether the next byte that comes belongs to a record of which some came before.
     pub(super) fn is_amid_record(&self) -> bool {
-        self.queue.arriving() > 0 || self.arrival_is_begun()
+        self.buffer.queue.incomplete() > 0 || self.arrival_is_partial()
     }
 
     /// Whether a record that comes and is lost again changes no state.
@@ -258,7 +259,7 @@ impl Relay {
         self.pressure.is_pressured() && self.held() > self.config.low_water
     }
 
-    /// Judges records that landed whole and fit before they are kept, up to the first that does not
+    /// Judges records that are staged whole and fit before they are kept, up to the first that does not
     /// stay: that one need not be taken back. False where that is not the next thing to do.
     fn judge_in_place(&mut self, now: Duration) -> bool {
         if self.is_amid_record() {
@@ -267,13 +268,10 @@ impl Relay {
         let found = self.held();
         let most = self.records_left().unwrap_or(u64::MAX);
         let mut view = View { now, ..self.view() };
-        let by_class = self.sheds_by_class();
-        let Some(overflow) = &mut self.overflow else {
-            return false;
-        };
+        let by_class = self.admission.sheds_by_class();
         let mut stay = Tally::default();
         let mut other = None;
-        for end in memchr::memchr_iter(self.config.delimiter, self.queue.landed()) {
+        for end in memchr::memchr_iter(self.config.delimiter, self.buffer.queue.staged()) {
             let length = end as u64 + 1 - stay.bytes;
             view.found = found + stay.bytes;
             view.held = view.found + length;
@@ -284,11 +282,11 @@ impl Relay {
             if view.held >= self.config.high_water {
                 view.state = State::Pressured;
             }
-            let judges = overflow.judges(view.state);
-            let record = &self.queue.landed()[stay.bytes as usize..=end];
+            let judges = self.admission.judges(view.state);
+            let record = &self.buffer.queue.staged()[stay.bytes as usize..=end];
             view.is_lowest = judges && by_class && is_lowest(&self.config, record);
             let verdict = match judges {
-                true => overflow.judge(&view),
+                true => self.admission.judge(&view),
                 false => Verdict::Stay,
             };
             if verdict != Verdict::Stay {
@@ -302,65 +300,66 @@ impl Relay {
         }
         if stay.records > 0 {
             self.meter.input += stay;
-            self.queue.keep(stay.bytes as usize, stay.records, 0);
+            self.buffer
+                .queue
+                .admit(stay.bytes as usize, stay.records, 0);
             self.grew(self.held(), now);
         }
         if let Some((verdict, length)) = other {
-            self.take_out_landed(verdict, length, now);
+            self.take_out_judged(verdict, length, now);
         }
         stay.records > 0 || other.is_some()
     }
 
-    /// `EvictLowest`: a record that landed whole and does not fit. Its class is known, so none that is worth
+    /// `EvictLowest`: a record that is staged whole and does not fit. Its class is known, so none that is worth
     /// more has to leave for it; this outcome alone may depend on how reads are cut. False
     /// where that is not the next thing to do.
     fn judge_by_class(&mut self, now: Duration) -> bool {
-        if !self.sheds_by_class() || self.is_amid_record() {
+        if !self.admission.sheds_by_class() || self.is_amid_record() {
             return false;
         }
-        let landed = self.queue.landed();
-        let Some(end) = memchr::memchr(self.config.delimiter, landed) else {
+        let staged = self.buffer.queue.staged();
+        let Some(end) = memchr::memchr(self.config.delimiter, staged) else {
             return false;
         };
-        let (count, class) = (end + 1, self.config.classes.of(&landed[..end]));
+        let (count, class) = (end + 1, self.config.classes.of(&staged[..end]));
         let length = count as u64;
+        let record = Tally {
+            bytes: length,
+            records: 1,
+        };
         if !self.is_full_of_records() {
             self.grew(self.config.capacity, now);
         }
         if length > self.config.capacity {
-            self.lose_landed(count, Reason::Oversize, now);
-            return true;
+            return self.lose(Victim::Staged(record), Reason::Oversize, now);
         }
         let is_lowest = class == self.config.classes.lowest();
-        while length > self.room_for_next() {
-            if is_lowest || !self.evict_lowest(class, now) {
-                self.lose_landed(count, Reason::Priority, now);
-                return true;
+        while length > self.space_for_next() {
+            if is_lowest || !self.lose(Victim::Lowest(class), Reason::Priority, now) {
+                return self.lose(Victim::Staged(record), Reason::Priority, now);
             }
         }
-        self.meter.input += Tally {
-            bytes: length,
-            records: 1,
-        };
-        self.queue.keep(count, 1, 0);
+        self.meter.input += record;
+        self.buffer.queue.admit(count, 1, 0);
         self.grew(self.held(), now);
         true
     }
 
-    /// The next piece that landed of one record, up to its end if that landed.
+    /// The next staged piece of one record, up to its end if that is staged.
     fn judge_fragment(&mut self, now: Duration) {
-        let landed = self.queue.landed();
-        let end = memchr::memchr(self.config.delimiter, landed);
-        let fragment = end.map_or(landed.len(), |at| at + 1);
-        let fits = (fragment as u64).min(self.room_for_next()) as usize;
+        let staged = self.buffer.queue.staged();
+        let end = memchr::memchr(self.config.delimiter, staged);
+        let fragment = end.map_or(staged.len(), |at| at + 1);
+        let fits = (fragment as u64).min(self.space_for_next()) as usize;
         if fits > 0 {
             // The delimiter is counted when the record has passed the judgement.
-            self.queue.keep(fits, 0, fits as u64);
+            self.buffer.queue.admit(fits, 0, fits as u64);
             self.meter.input.bytes += fits as u64;
             self.grew(self.held(), now);
         }
         if fits < fragment {
-            self.make_room(now);
+            self.make_space(now);
         } else if end.is_some() {
             self.judge_record(now);
         }
@@ -369,16 +368,16 @@ impl Relay {
     /// The arriving record is complete and has a place.
     fn judge_record(&mut self, now: Duration) {
         self.meter.input.records += 1;
-        let verdict = match self.arrival_is_begun() {
+        let verdict = match self.arrival_is_partial() {
             true => Verdict::Stay,
-            false => self.judgement_of_arriving(now),
+            false => self.judgement_of_incomplete(now),
         };
         match verdict {
             Verdict::Stay => {
-                self.queue.complete_arriving();
+                self.buffer.queue.complete_incomplete();
                 self.one_more_stays(now);
             }
-            other => self.take_out_arriving(other, now),
+            other => self.take_out_completed(other, now),
         }
     }
 
@@ -391,68 +390,54 @@ impl Relay {
 
     /// The input ended: whatever has come of the last record is all of it.
     pub(super) fn complete_tail(&mut self, now: Duration) {
-        self.close_doomed(now);
-        if self.complete_discarded() {
+        self.end_discarded(now);
+        if self.complete_sunk() {
             return;
         }
-        if self.sheds() && !self.arrival_is_begun() && self.queue.arriving() > 0 {
+        if self.admission.sheds()
+            && !self.arrival_is_partial()
+            && self.buffer.queue.incomplete() > 0
+        {
             self.meter.input.records += 1;
-            match self.judgement_of_arriving(now) {
+            match self.judgement_of_incomplete(now) {
                 Verdict::Stay => {
-                    self.queue.complete_tail();
+                    self.buffer.queue.complete_tail();
                 }
-                other => self.take_out_arriving(other, now),
+                other => self.take_out_completed(other, now),
             }
-        } else if self.queue.complete_tail() {
+        } else if self.buffer.queue.complete_tail() {
             self.meter.input.records += 1;
-            if self.queue.is_empty() {
+            if self.buffer.queue.is_empty() {
                 self.close_unread_tail();
             }
         }
-        self.settle();
+        self.sync_records();
         self.one_more_stays(now);
         self.note_age(now);
     }
 
     // ---- the policy's answers ---------------------------------------------------------------
 
-    pub(super) fn on_full(&self) -> OnFull {
-        match &self.overflow {
-            Some(overflow) => overflow.on_full(),
-            None => OnFull::LoseArrival,
-        }
-    }
-
     /// Whether the policy would judge a record that completes now.
     pub(super) fn judges(&self) -> bool {
-        let state = self.pressure.state();
-        self.overflow.as_ref().is_some_and(|o| o.judges(state))
-    }
-
-    fn judges_pressured(&self) -> bool {
-        let state = State::Pressured;
-        self.overflow.as_ref().is_some_and(|o| o.judges(state))
-    }
-
-    /// Whether the class of a record decides what is lost.
-    fn sheds_by_class(&self) -> bool {
-        self.sheds() && self.on_full() == OnFull::EvictLowest
+        self.admission.judges(self.pressure.state())
     }
 
     /// Whether the class of a record that completes now decides.
     fn judges_by_class(&self) -> bool {
-        self.sheds_by_class() && self.judges()
+        self.admission.sheds_by_class() && self.judges()
     }
 
     /// The judgement on the record that is arriving, now whole. Where there is no memory to look at it,
     /// it is not taken for one of the lowest class.
-    pub(super) fn judgement_of_arriving(&mut self, now: Duration) -> Verdict {
+    pub(super) fn judgement_of_incomplete(&mut self, now: Duration) -> Verdict {
         let is_lowest = self.judges_by_class()
             && self
+                .buffer
                 .queue
-                .arriving_bytes()
+                .incomplete_bytes()
                 .is_some_and(|record| is_lowest(&self.config, &record));
-        self.judgement(self.queue.arriving(), true, is_lowest, now)
+        self.judgement(self.buffer.queue.incomplete(), true, is_lowest, now)
     }
 
     /// The judgement on a record of so many bytes, which are held if it has a place.
@@ -472,11 +457,7 @@ impl Relay {
             has_place,
             ..self.view()
         };
-        let sheds = self.sheds();
-        match &mut self.overflow {
-            Some(overflow) if sheds && overflow.judges(view.state) => overflow.judge(&view),
-            _ => Verdict::Stay,
-        }
+        self.admission.judge(&view)
     }
 }
 

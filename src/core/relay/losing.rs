@@ -1,8 +1,10 @@
-//! Who goes is the policy's to say; here it goes: each way in which a record that came leaves without having
-//! been written.
+//! The one way out for what is not written. The policy says which record leaves; here it leaves.
 //!
-//! Each says so to the account, to the gaps (marks, loss episodes), to what keeps lost records, and
-//! to the watermarks, in that order, so that a picture of any moment balances.
+//! Each loss is copied for those who want it, leaves the buffer, is counted, leaves a gap, and may change the
+//! state, in that order, so that a snapshot of any moment balances ([`Relay::lose`]). A record whose end has
+//! not come leaves in two steps: what is held of it at once, the rest as it comes.
+//!
+//! Refuses to select: who asks says what leaves.
 
 use std::time::Duration;
 
@@ -10,211 +12,211 @@ use super::{Change, Relay};
 use crate::core::account::{Reason, Tally};
 use crate::core::admission::{OnFull, Verdict};
 use crate::core::buffer::sample_window::{Former, NoMemory};
+use crate::core::loss::dead_letters::{Batch, DeadLetters};
+use crate::core::loss::{Place, reason_of_length};
+
+/// What is lost next.
+pub(super) enum Victim {
+    /// The oldest whole records, of so many bytes, as an `eviction_...` of the queue found them.
+    Oldest(u64),
+    /// The same at the end of the run.
+    Rest(u64),
+    /// The oldest record of the lowest class present, if that is this class or below.
+    Lowest(usize),
+    /// The next so many staged bytes: whole records, or what comes when nobody takes it.
+    Staged(Tally),
+    /// The incomplete record, of which no more comes.
+    Incomplete,
+    /// A record of so many bytes that were passed over as they came.
+    Discarded(u64),
+    /// A record that another displaced from the sample window.
+    Displaced(Box<[u8]>),
+    /// So many bytes that came in and that nobody has seen.
+    Unseen(u64),
+}
 
 impl Relay {
-    /// The next so many bytes that landed are a record that had a place and does not stay.
-    pub(super) fn take_out_landed(&mut self, verdict: Verdict, bytes: u64, now: Duration) {
-        let record = Tally { bytes, records: 1 };
-        // First, as a picture of this moment has the account before it.
-        self.grew(self.held() + bytes, now);
-        match verdict {
-            Verdict::Stay => {
-                self.meter.input += record;
-                self.queue.keep(bytes as usize, 1, 0);
-            }
-            Verdict::Lose(reason) => self.lose_landed(bytes as usize, reason, now),
-            Verdict::SetAside { instead_of, until } => {
-                self.meter.input += record;
-                let bytes = bytes as usize;
-                let landed = &self.queue.landed()[..bytes];
-                let left = self.aside.put(landed, instead_of, until);
-                if left.is_err() {
-                    self.spill_landed(bytes);
-                }
-                self.queue.discard(bytes);
-                self.put_aside(record, left, now);
-            }
+    /// What is lost is lost here. Returns whether there was any.
+    pub(super) fn lose(&mut self, victim: Victim, reason: Reason, now: Duration) -> bool {
+        let out = self.take_out(victim);
+        if let Some((lost, place)) = out {
+            self.record_loss(reason, lost, place, now);
         }
+        out.is_some()
     }
 
-    /// The whole arriving record does not stay.
-    pub(super) fn take_out_arriving(&mut self, verdict: Verdict, now: Duration) {
-        match verdict {
-            Verdict::Stay => {}
-            Verdict::Lose(reason) => self.lose_whole_arriving(reason, now),
-            Verdict::SetAside { instead_of, until } => {
-                let arriving = self.queue.arriving_bytes().ok_or(NoMemory);
-                let left = arriving.and_then(|record| self.aside.put(&record, instead_of, until));
-                if left.is_err() {
-                    self.spill_arriving();
-                }
-                let bytes = self.queue.retract();
-                self.put_aside(Tally { bytes, records: 1 }, left, now);
-            }
+    /// What left the buffer so is lost.
+    pub(super) fn record_loss(&mut self, reason: Reason, lost: Tally, place: Place, now: Duration) {
+        if self.loss.record(reason, lost, place) {
+            self.changed(Change::Loss, now);
         }
-    }
-
-    /// A record was set aside: it may have taken another's place, or found no memory. Else as much is held
-    /// as before.
-    pub(super) fn put_aside(
-        &mut self,
-        record: Tally,
-        left: Result<Former, NoMemory>,
-        now: Duration,
-    ) {
-        let (reason, lost) = match left {
-            Ok(None) => return,
-            Ok(Some(former)) => {
-                self.spill_record(&former);
-                let bytes = former.len() as u64;
-                (Reason::Sampled, Tally { bytes, records: 1 })
-            }
-            Err(NoMemory) => {
-                self.lacks_memory = true;
-                (Reason::QueueFull, record)
-            }
-        };
-        self.lost_at_tail(reason, lost, now);
-        self.shrank(now);
-    }
-
-    /// What was set aside comes into the queue, and the next record begins another window.
-    pub(super) fn end_window(&mut self, now: Duration) {
-        if let Some(overflow) = &mut self.overflow {
-            overflow.window_ended();
-        }
-        if self.aside.until().is_some() {
-            self.queue.append(self.aside.take());
-            self.note_age(now);
-        }
-    }
-
-    /// The arriving record needs a byte more than there is.
-    pub(super) fn make_room(&mut self, now: Duration) {
-        let leaving = match self.on_full() {
-            OnFull::LoseArrival => None,
-            OnFull::EvictOldest => self.queue.eviction_of(1),
-            OnFull::EvictAll => self.queue.eviction_of_all(),
-            // Its class is not known yet, so it takes the place of any but the most valuable.
-            OnFull::EvictLowest if self.evict_lowest(1, now) => return,
-            OnFull::EvictLowest => None,
-        };
-        match leaving {
-            Some(bytes) => self.evict(bytes, Reason::QueueFull, now),
-            None => self.doom(now),
-        }
-    }
-
-    /// The oldest record of the lowest class leaves, if that is `most` or below. Returns whether one did.
-    pub(super) fn evict_lowest(&mut self, most: usize, now: Duration) -> bool {
-        self.queue.set_begun_aside();
-        // As in an eviction from the head.
-        self.pass_gaps();
-        let (spill, delimiter) = (&mut self.spill, self.config.delimiter);
-        let keep = |record: &[u8]| {
-            if let Some(spill) = spill {
-                spill.add(record);
-                spill.add(&[delimiter]);
-                spill.end();
-            }
-        };
-        let hole = self.queue.evict_lowest(&self.config.classes, most, keep);
-        if let Some(hole) = hole {
-            self.meter.lost[Reason::Priority] += hole.lost;
-            let is_new = self.gaps.lost_between(hole.from, hole.to, hole.lost);
-            self.count_episode(is_new, now);
-            self.shrank(now);
-        }
-        hole.is_some()
-    }
-
-    /// The next `count` landed bytes, a whole record, are lost.
-    pub(super) fn lose_landed(&mut self, count: usize, reason: Reason, now: Duration) {
-        let record = Tally {
-            bytes: count as u64,
-            records: 1,
-        };
-        self.meter.input += record;
-        self.spill_landed(count);
-        self.queue.discard(count);
-        self.lost_at_tail(reason, record, now);
-        // Where there was no room at all, none of it was held for a moment.
+        // Where there was no space at all, none of it was held for a moment.
         if self.held() < self.config.capacity {
             self.shrank(now);
         }
     }
 
-    /// Where only the newest waits, the other whole records that a write left behind leave.
-    pub(super) fn leave_newest(&mut self, now: Duration) {
-        let overflow = self.overflow.as_ref();
-        if overflow.is_some_and(|o| o.only_newest_waits())
-            && self.sheds()
-            && (self.is_blocked || !self.write_wish(now))
-            && let Some(bytes) = self.queue.eviction_of_all_but_newest()
-        {
-            self.evict(bytes, Reason::QueueFull, now);
-        }
+    /// Copies it for those who want it, and takes it out of the buffer. Returns how much it was, and where.
+    fn take_out(&mut self, victim: Victim) -> Option<(Tally, Place)> {
+        Some(match victim {
+            Victim::Oldest(bytes) => self.take_out_oldest(bytes),
+            Victim::Rest(bytes) => (self.take_out_rest(bytes), Place::End),
+            Victim::Lowest(most) => self.take_out_lowest(most)?,
+            Victim::Staged(lost) => {
+                self.meter.input += lost;
+                self.take_out_staged(lost.bytes as usize);
+                (lost, Place::Tail(self.buffer.queue.tail()))
+            }
+            Victim::Incomplete => {
+                let lost = self.take_out_incomplete();
+                // Where nothing else is ever lost it is the end of the run.
+                let place = match self.admission.may_shed() {
+                    true => Place::Tail(self.buffer.queue.tail()),
+                    false => Place::End,
+                };
+                (lost, place)
+            }
+            Victim::Discarded(bytes) => {
+                if let Some(letters) = &mut self.loss.dead_letters {
+                    letters.end_discarded();
+                }
+                self.loss.tally[reason_of_length(bytes, self.config.capacity)].bytes -= bytes;
+                let lost = Tally { bytes, records: 1 };
+                (lost, Place::Tail(self.buffer.queue.tail()))
+            }
+            Victim::Displaced(record) => {
+                if let Some(letters) = &mut self.loss.dead_letters {
+                    letters.add(&record);
+                    letters.end();
+                }
+                let bytes = record.len() as u64;
+                let lost = Tally { bytes, records: 1 };
+                (lost, Place::Tail(self.buffer.queue.tail()))
+            }
+            Victim::Unseen(bytes) => {
+                self.meter.input.bytes += bytes;
+                if let Some(letters) = &mut self.loss.dead_letters {
+                    letters.add_unseen(bytes);
+                }
+                (Tally { bytes, records: 0 }, Place::End)
+            }
+        })
     }
 
-    /// The oldest records leave, so many bytes.
-    pub(super) fn evict(&mut self, bytes: u64, reason: Reason, now: Duration) {
-        let from = self.queue.head();
-        // A gap before a begun record that was set aside is history.
+    fn take_out_oldest(&mut self, bytes: u64) -> (Tally, Place) {
+        let from = self.buffer.queue.head();
+        // A gap before a partly written record is history.
         self.pass_gaps();
-        self.spill_head(bytes);
-        let lost = self.queue.evict(bytes);
-        self.meter.lost[reason] += lost;
-        let is_new = self.gaps.lost_at_head(from, self.queue.head(), lost);
-        self.count_episode(is_new, now);
-        self.shrank(now);
+        if let Some(letters) = &mut self.loss.dead_letters {
+            self.buffer.queue.first(bytes, |piece| letters.add(piece));
+            letters.end();
+        }
+        let lost = self.buffer.queue.evict(bytes);
+        (lost, Place::Head(from, self.buffer.queue.head()))
     }
 
-    /// The arriving record is lost; its bytes to come will be passed over.
-    pub(super) fn doom(&mut self, now: Duration) {
-        self.doom_arriving();
-        let held = self.queue.retract();
-        self.meter.lost[Reason::QueueFull].bytes += held;
-        self.doomed = Some(held);
+    /// The records may wait as they were held: each piece of memory goes when it is copied.
+    fn take_out_rest(&mut self, bytes: u64) -> Tally {
+        let Some(letters) = &mut self.loss.dead_letters else {
+            return self.buffer.queue.evict(bytes);
+        };
+        letters.add_space(bytes);
+        let queue = &mut self.buffer.queue;
+        let lost = queue.evict_seen(bytes, |piece| letters.add(piece));
+        letters.end();
+        lost
+    }
+
+    fn take_out_lowest(&mut self, most: usize) -> Option<(Tally, Place)> {
+        self.buffer.queue.split_off_partial();
+        // As in an eviction from the head.
+        self.pass_gaps();
+        let (letters, delimiter) = (&mut self.loss.dead_letters, self.config.delimiter);
+        let keep = |record: &[u8]| {
+            if let Some(letters) = letters {
+                letters.add(record);
+                letters.add(&[delimiter]);
+                letters.end();
+            }
+        };
+        let queue = &mut self.buffer.queue;
+        let hole = queue.evict_lowest(&self.config.classes, most, keep)?;
+        Some((hole.lost, Place::Between(hole.from, hole.to)))
+    }
+
+    fn take_out_staged(&mut self, count: usize) {
+        if let Some(letters) = &mut self.loss.dead_letters {
+            letters.add(&self.buffer.queue.staged()[..count]);
+        }
+        self.buffer.queue.discard(count);
+    }
+
+    fn take_out_incomplete(&mut self) -> Tally {
+        if let Some(letters) = &mut self.loss.dead_letters {
+            let queue = &self.buffer.queue;
+            queue.see_incomplete(|piece| letters.add(piece));
+            letters.end();
+        }
+        let bytes = self.buffer.queue.retract();
+        Tally { bytes, records: 1 }
+    }
+
+    /// Takes everything out, for [`Relay::record_loss`]. A record that is partly written is whole again with what
+    /// was sent of it. Of the last, more may follow before [`Relay::end_letter`].
+    pub(super) fn take_out_all(&mut self) -> Tally {
+        let is_torn = self.buffer.queue.is_torn() && !self.buffer.queue.is_empty();
+        if is_torn {
+            self.keep_sent_part();
+        }
+        let queue = &mut self.buffer.queue;
+        let mut lost = match &mut self.loss.dead_letters {
+            Some(letters) => {
+                letters.add_space(queue.len());
+                queue.clear(|piece| letters.add(piece))
+            }
+            None => queue.clear(|_| {}),
+        };
+        lost.bytes += self.buffer.clear_pipes();
+        lost
+    }
+
+    // ---- a record of which more may come ----------------------------------------------------
+
+    /// The incomplete record is lost; its bytes to come will be passed over.
+    pub(super) fn discard_incomplete(&mut self, now: Duration) {
+        if let Some(letters) = &mut self.loss.dead_letters {
+            let queue = &self.buffer.queue;
+            queue.see_incomplete(|piece| letters.discard(piece));
+        }
+        let held = self.buffer.queue.retract();
+        self.loss.discard_more(held, self.config.capacity);
         if held > 0 {
             self.shrank(now);
         }
     }
 
-    /// Passes over what landed of a doomed record, and settles its reason at its end.
-    pub(super) fn pass_over_doomed(&mut self, now: Duration) {
-        let landed = self.queue.landed();
-        let end = memchr::memchr(self.config.delimiter, landed);
-        let count = end.map_or(landed.len(), |at| at + 1);
-        self.doom_landed(count);
-        self.queue.discard(count);
+    /// Passes over what is staged of a discarded record, up to its end.
+    pub(super) fn pass_over_discarded(&mut self, now: Duration) {
+        let staged = self.buffer.queue.staged();
+        let end = memchr::memchr(self.config.delimiter, staged);
+        let count = end.map_or(staged.len(), |at| at + 1);
+        if let Some(letters) = &mut self.loss.dead_letters {
+            letters.discard(&staged[..count]);
+        }
+        self.buffer.queue.discard(count);
         self.meter.input.bytes += count as u64;
-        let before = self.doomed.unwrap_or(0);
-        let after = before + count as u64;
-        let (was, is) = (self.reason_so_far(before), self.reason_so_far(after));
-        self.meter.lost[was].bytes -= before;
-        self.meter.lost[is].bytes += after;
-        self.doomed = Some(after);
+        self.loss.discard_more(count as u64, self.config.capacity);
         if end.is_some() {
-            self.close_doomed(now);
+            self.end_discarded(now);
         }
     }
 
-    /// Why a doomed record of so many bytes is lost, as far as is known before its end.
-    pub(super) fn reason_so_far(&self, bytes: u64) -> Reason {
-        if bytes > self.config.capacity {
-            Reason::Oversize
-        } else {
-            Reason::QueueFull
-        }
-    }
-
-    /// The doomed record is complete: only now its length, and so its reason, is known.
-    pub(super) fn close_doomed(&mut self, now: Duration) {
-        let Some(bytes) = self.doomed.take() else {
+    /// The discarded record is complete: only now its length, and so its reason, is known.
+    pub(super) fn end_discarded(&mut self, now: Duration) {
+        let Some(bytes) = self.loss.discarding.take() else {
             return;
         };
-        self.spill_doomed();
-        let so_far = self.reason_so_far(bytes);
+        let so_far = reason_of_length(bytes, self.config.capacity);
         let reason = match so_far {
             Reason::Oversize => so_far,
             // What came of it is gone, and so its class is not known.
@@ -224,42 +226,148 @@ impl Relay {
             },
         };
         self.meter.input.records += 1;
-        self.meter.lost[so_far].bytes -= bytes;
-        let lost = Tally { bytes, records: 1 };
-        self.lost_at_tail(reason, lost, now);
-    }
-
-    pub(super) fn lose_whole_arriving(&mut self, reason: Reason, now: Duration) {
-        self.spill_arriving();
-        let bytes = self.queue.retract();
-        let lost = Tally { bytes, records: 1 };
-        match self.overflow {
-            Some(_) => self.lost_at_tail(reason, lost, now),
-            // Where nothing else is ever lost it is the end of the run, and no loss episode.
-            None => self.meter.lost[reason] += lost,
-        }
-        self.shrank(now);
+        self.lose(Victim::Discarded(bytes), reason, now);
     }
 
     /// A record whose end will never be seen is lost.
-    pub(super) fn lose_arriving(&mut self, reason: Reason, now: Duration) {
-        self.close_doomed(now);
-        if self.queue.arriving() > 0 {
+    pub(super) fn lose_incomplete(&mut self, reason: Reason, now: Duration) {
+        self.end_discarded(now);
+        if self.buffer.queue.incomplete() > 0 {
             self.meter.input.records += 1;
-            self.lose_whole_arriving(reason, now);
+            self.lose(Victim::Incomplete, reason, now);
         }
     }
 
-    pub(super) fn lost_at_tail(&mut self, reason: Reason, lost: Tally, now: Duration) {
-        self.meter.lost[reason] += lost;
-        let is_new = self.gaps.lost_at_tail(self.queue.tail(), lost);
-        self.count_episode(is_new, now);
+    // ---- what a policy gives up -------------------------------------------------------------
+
+    /// The next so many staged bytes are a record that had a place and does not stay.
+    pub(super) fn take_out_judged(&mut self, verdict: Verdict, bytes: u64, now: Duration) {
+        let record = Tally { bytes, records: 1 };
+        // First, as a snapshot of this moment has the account before it.
+        self.grew(self.held() + bytes, now);
+        match verdict {
+            Verdict::Stay => {
+                self.meter.input += record;
+                self.buffer.queue.admit(bytes as usize, 1, 0);
+            }
+            Verdict::Lose(reason) => {
+                self.lose(Victim::Staged(record), reason, now);
+            }
+            Verdict::SetAside { instead_of, until } => {
+                let staged = &self.buffer.queue.staged()[..bytes as usize];
+                match self.buffer.window.put(staged, instead_of, until) {
+                    Ok(former) => {
+                        self.meter.input += record;
+                        self.buffer.queue.discard(bytes as usize);
+                        self.lose_displaced(former, now);
+                    }
+                    Err(NoMemory) => {
+                        self.lacks_memory = true;
+                        self.lose(Victim::Staged(record), Reason::QueueFull, now);
+                    }
+                }
+            }
+        }
     }
 
-    pub(super) fn count_episode(&mut self, is_new: bool, now: Duration) {
-        if is_new {
-            self.meter.loss_episodes += 1;
-            self.changed(Change::Loss, now);
+    /// The incomplete record, whose end has come, does not stay.
+    pub(super) fn take_out_completed(&mut self, verdict: Verdict, now: Duration) {
+        match verdict {
+            Verdict::Stay => {}
+            Verdict::Lose(reason) => {
+                self.lose(Victim::Incomplete, reason, now);
+            }
+            Verdict::SetAside { instead_of, until } => {
+                let record = self.buffer.queue.incomplete_bytes().ok_or(NoMemory);
+                let window = &mut self.buffer.window;
+                match record.and_then(|record| window.put(&record, instead_of, until)) {
+                    Ok(former) => {
+                        self.buffer.queue.retract();
+                        self.lose_displaced(former, now);
+                    }
+                    Err(NoMemory) => {
+                        self.lacks_memory = true;
+                        self.lose(Victim::Incomplete, Reason::QueueFull, now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A record was set aside, and may have taken another's place. Else as much is held as before.
+    fn lose_displaced(&mut self, former: Former, now: Duration) {
+        if let Some(record) = former {
+            self.lose(Victim::Displaced(record), Reason::Sampled, now);
+        }
+    }
+
+    /// What was set aside comes into the queue, and the next record begins another window.
+    pub(super) fn end_window(&mut self, now: Duration) {
+        self.admission.window_ended();
+        if self.buffer.window.until().is_some() {
+            self.buffer.queue.append(self.buffer.window.take());
+            self.note_age(now);
+        }
+    }
+
+    /// The incomplete record needs a byte more than there is.
+    pub(super) fn make_space(&mut self, now: Duration) {
+        let queue = &mut self.buffer.queue;
+        let victim = match self.admission.on_full() {
+            OnFull::LoseArrival => None,
+            OnFull::EvictOldest => queue.eviction_of(1).map(Victim::Oldest),
+            OnFull::EvictAll => queue.eviction_of_all().map(Victim::Oldest),
+            // Its class is not known yet, so it takes the place of any but the most valuable.
+            OnFull::EvictLowest => Some(Victim::Lowest(1)),
+        };
+        let reason = self.reason_of_eviction();
+        if !victim.is_some_and(|victim| self.lose(victim, reason, now)) {
+            self.discard_incomplete(now);
+        }
+    }
+
+    /// Why a record is lost that leaves for another.
+    fn reason_of_eviction(&self) -> Reason {
+        match self.admission.on_full() {
+            OnFull::EvictLowest => Reason::Priority,
+            OnFull::LoseArrival | OnFull::EvictOldest | OnFull::EvictAll => Reason::QueueFull,
+        }
+    }
+
+    /// Where only the newest waits, the other whole records that a write left behind leave.
+    pub(super) fn leave_newest(&mut self, now: Duration) {
+        if self.admission.only_newest_waits()
+            && (self.allowance.is_blocked || !self.write_wish(now))
+            && let Some(bytes) = self.buffer.queue.eviction_of_all_but_newest()
+        {
+            self.lose(Victim::Oldest(bytes), Reason::QueueFull, now);
+        }
+    }
+
+    // ---- dead letters -----------------------------------------------------------------------
+
+    /// Whether lost records wait to be taken, now or later.
+    pub fn keeps_lost(&self) -> bool {
+        self.loss.dead_letters.is_some()
+    }
+
+    /// So many bytes of lost records may wait here.
+    pub fn may_keep_lost(&mut self, bytes: u64) {
+        if let Some(letters) = &mut self.loss.dead_letters {
+            letters.set_space(bytes);
+        }
+    }
+
+    /// Takes the lost records that wait.
+    pub fn take_lost(&mut self) -> Vec<Batch> {
+        let letters = self.loss.dead_letters.as_mut();
+        letters.map_or_else(Vec::new, DeadLetters::take)
+    }
+
+    /// No more comes of the record that is being lost.
+    pub(super) fn end_letter(&mut self) {
+        if let Some(letters) = &mut self.loss.dead_letters {
+            letters.end();
         }
     }
 }

@@ -11,10 +11,9 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::{Phase, Relay, Start};
+use super::Relay;
 use crate::core::account::Tally;
-use crate::core::allowance::demand::Demand;
-use crate::core::allowance::space::{ATOMIC, Backoff, Space};
+use crate::core::allowance::space::{ATOMIC, Space};
 use crate::core::buffer::queue::CHUNK;
 use crate::core::loss::gaps::Gaps;
 use crate::core::loss::marker::{Due, Marker};
@@ -24,28 +23,27 @@ impl Relay {
     /// the next [`Relay::offer`].
     pub fn write_wish(&mut self, now: Duration) -> bool {
         self.compose_mark();
-        self.has_output() && self.may_go() && self.credit_at(now).is_none()
-    }
-
-    /// Whether the consumer has asked for what could go out; without `--demand` it always has.
-    pub(super) fn may_go(&self) -> bool {
-        self.demand.as_ref().is_none_or(Demand::is_open)
+        self.has_output() && self.allowance.is_asked_for() && self.credit_at(now).is_none()
     }
 
     /// Whether what could go out waits to be asked for: then the consumer stalls.
     pub(super) fn awaits_demand(&mut self, now: Duration) -> bool {
-        let awaits = self.has_output() && !self.may_go();
+        let awaits = self.has_output() && !self.allowance.is_asked_for();
         if awaits {
             self.meter.stalled(now);
         }
         awaits
     }
 
-    /// For how many bytes there should be room; None where it need not be known, for no record is to be kept
+    /// For how many bytes there should be space; None where it need not be known, for no record is to be kept
     /// in one piece.
-    pub fn wants_room(&self) -> Option<u64> {
-        let waits = self.queue.len() + self.mark_left() as u64;
-        let end = if self.queue.arriving() > 0 { ATOMIC } else { 0 };
+    pub fn wants_space(&self) -> Option<u64> {
+        let waits = self.buffer.queue.len() + self.mark_left() as u64;
+        let end = if self.buffer.queue.incomplete() > 0 {
+            ATOMIC
+        } else {
+            0
+        };
         self.counts_records.then_some(waits + end)
     }
 
@@ -55,45 +53,38 @@ impl Relay {
         self.offer_within(Space::UNKNOWN, now, parts)
     }
 
-    /// The same where the output has so much room: no record that fits is cut in two, and none is begun whose
-    /// end may not fit. Nothing where that is all there is: [`Relay::waits_for_room`] then.
+    /// The same where the output has so much space: no record that fits is cut in two, and none is begun whose
+    /// end may not fit. Nothing where that is all there is: [`Relay::waits_for_space`] then.
     pub fn offer_within<'a>(
         &'a mut self,
-        room: Space,
+        space: Space,
         now: Duration,
         parts: &mut [IoSlice<'a>],
     ) -> usize {
-        let demand = self.demand.as_ref();
-        let mut credit = demand.map_or(u64::MAX, Demand::bytes);
-        let mut records = demand.and_then(Demand::records);
-        let is_limited = self.phase != Phase::Finishing;
-        if let Some(pacer) = self.pacer.as_mut().filter(|_| is_limited) {
-            match pacer.credit(now) {
-                units if pacer.counts_records() => {
-                    records = Some(records.unwrap_or(units).min(units));
-                }
-                units => credit = credit.min(units),
-            }
-        }
+        let is_paced = !self.lifecycle.is_finishing();
+        let limit = self.allowance.limit(is_paced, now);
         let this = &*self;
-        let mark = this.marker.as_ref().map_or(&[][..], Marker::left);
+        let mark = this.loss.marker.as_ref().map_or(&[][..], Marker::left);
         let mark = &mark[..mark
             .len()
-            .min(usize::try_from(credit).unwrap_or(usize::MAX))];
-        let mut most = (credit - mark.len() as u64)
+            .min(usize::try_from(limit.bytes).unwrap_or(usize::MAX))];
+        let mut most = (limit.bytes - mark.len() as u64)
             .min(this.bytes_before_next_gap())
-            .min(this.bytes_before_next_pipe());
-        if let Some(records) = records {
+            .min(this.buffer.bytes_before_next_pipe());
+        if let Some(records) = limit.records {
             // A mark is a record too. Not more than a chunk is looked at for the end of the last
             // record, for it is done before each write.
             let records = records - u64::from(!mark.is_empty()).min(records);
             most = match records {
                 0 => 0,
-                _ => this.queue.bytes_of_records(records, most.min(CHUNK as u64)),
+                _ => this
+                    .buffer
+                    .queue
+                    .bytes_of_records(records, most.min(CHUNK as u64)),
             };
         }
-        most = most.min(room.whole().saturating_sub(mark.len() as u64));
-        let unended = this.offers_unended() && this.has_room_for_end(room);
+        most = most.min(space.whole().saturating_sub(mark.len() as u64));
+        let unended = this.offers_incomplete() && this.has_space_for_end(space);
         let mut used = 0;
         if !mark.is_empty() {
             parts[0] = IoSlice::new(mark);
@@ -102,26 +93,27 @@ impl Relay {
         used + this.offer_whole(most, unended, &mut parts[used..])
     }
 
-    /// Whether the end of the record that is arriving will find room behind all that waits; or it need not,
+    /// Whether the end of the record that is arriving will find space behind all that waits; or it need not,
     /// for the reader has nothing else to read, or it is too long to promise anything.
-    fn has_room_for_end(&self, room: Space) -> bool {
-        let waits = self.queue.len() + self.mark_left() as u64;
-        let arriving = self.queue.arriving();
-        let is_alone = waits == arriving && room.is_empty;
-        !self.counts_records || room.leaves_some(waits) || is_alone || arriving > room.atomic
+    fn has_space_for_end(&self, space: Space) -> bool {
+        let waits = self.buffer.queue.len() + self.mark_left() as u64;
+        let incomplete = self.buffer.queue.incomplete();
+        let is_alone = waits == incomplete && space.is_empty;
+        !self.counts_records || space.leaves_some(waits) || is_alone || incomplete > space.atomic
     }
 
-    /// Nothing was offered, for the output lacks room.
-    pub fn waits_for_room(&mut self, now: Duration) {
-        self.backoff.begin(now);
+    /// Nothing was offered, for the output lacks space.
+    pub fn waits_for_space(&mut self, now: Duration) {
+        self.allowance.backoff.begin(now);
         self.meter.stalled(now);
     }
 
-    /// When it is looked again whether there is room for a record that is arriving, and for its end.
+    /// When it is looked again whether there is space for a record that is arriving, and for its end.
     pub(super) fn tail_deadline(&self) -> Option<Duration> {
-        let may_go = self.start == Start::Over && self.discarding.is_none();
-        let waits = self.queue.arriving() > 0 && self.may_offer_unended() && !self.has_output();
-        self.backoff.until().filter(|_| may_go && waits)
+        let may_go = self.allowance.prebuffer.is_over() && self.sink.is_none();
+        let waits =
+            self.buffer.queue.incomplete() > 0 && self.may_offer_incomplete() && !self.has_output();
+        self.allowance.backoff.until().filter(|_| may_go && waits)
     }
 
     /// Fills `parts` with at most `most` bytes, `unended` ones too. Where that is not all there is, no record
@@ -132,26 +124,25 @@ impl Relay {
         unended: bool,
         parts: &mut [IoSlice<'a>],
     ) -> usize {
-        let used = self.queue.offer(parts, most, unended);
+        let used = self.buffer.queue.offer(parts, most, unended);
         let offered: u64 = parts[..used].iter().map(|part| part.len() as u64).sum();
         let is_all = match unended {
-            true => offered == self.queue.len(),
-            false => offered == self.queue.complete(),
+            true => offered == self.buffer.queue.len(),
+            false => offered == self.buffer.queue.complete(),
         };
         if is_all || !self.counts_records {
             return used;
         }
-        let whole = self.queue.whole_within(offered);
+        let whole = self.buffer.queue.whole_within(offered);
         match whole < offered {
-            true => self.queue.offer(parts, whole, unended),
+            true => self.buffer.queue.offer(parts, whole, unended),
             false => used,
         }
     }
 
     /// The output accepted the first `count` offered bytes.
     pub fn sent(&mut self, count: usize, now: Duration) {
-        self.is_blocked = false;
-        self.backoff = Backoff::default();
+        self.allowance.accepted();
         self.meter.unstalled(now);
         let before = self.meter.output.records + self.meter.marks.records;
         let of_mark = self.mark_left().min(count);
@@ -159,27 +150,29 @@ impl Relay {
             self.begin_mark(now);
             self.meter.marks.bytes += of_mark as u64;
             let total = self.output_bytes();
-            if let Some(marker) = &mut self.marker {
+            if let Some(marker) = &mut self.loss.marker {
                 let ends = of_mark == marker.left().len();
-                self.sent.add_mark(&marker.left()[..of_mark], ends, total);
+                self.loss
+                    .sent
+                    .add_mark(&marker.left()[..of_mark], ends, total);
                 marker.advance(of_mark);
                 self.meter.marks.records += u64::from(ends);
             }
         }
         self.meter.output.bytes += (count - of_mark) as u64;
-        if self.sent.keeps_text() {
-            let sent = &mut self.sent;
-            self.queue.front(count - of_mark, |piece| sent.add(piece));
+        if self.loss.sent.keeps_text() {
+            let sent = &mut self.loss.sent;
+            self.buffer
+                .queue
+                .front(count - of_mark, |piece| sent.add(piece));
         }
-        self.queue.advance(count - of_mark);
+        self.buffer.queue.advance(count - of_mark);
         self.pass_gaps();
         if self.config.capacity_records.is_some() {
-            self.settle();
+            self.sync_records();
         }
-        if let Some(overflow) = &mut self.overflow
-            && self.queue.complete() == 0
-        {
-            overflow.emptied(now);
+        if self.buffer.queue.complete() == 0 {
+            self.admission.emptied(now);
         }
         self.spend(count, before);
         if count > of_mark {
@@ -189,38 +182,29 @@ impl Relay {
     }
 
     fn spend(&mut self, bytes: usize, records_before: u64) {
-        if self.pacer.is_none() && self.demand.is_none() {
+        if !self.allowance.is_limited() {
             return;
         }
-        self.settle();
+        self.sync_records();
         let records = self.meter.output.records + self.meter.marks.records - records_before;
-        let is_limited = self.phase != Phase::Finishing;
-        if let Some(pacer) = self.pacer.as_mut().filter(|_| is_limited) {
-            pacer.spend(if pacer.counts_records() {
-                records
-            } else {
-                bytes as u64
-            });
-        }
-        if let Some(demand) = &mut self.demand {
-            demand.spend(bytes as u64, records);
-        }
+        let is_paced = !self.lifecycle.is_finishing();
+        self.allowance.spend(bytes as u64, records, is_paced);
     }
 
     /// The first `count` offered bytes can't be taken back, but are not accepted yet.
-    pub fn under_way(&mut self, count: usize, now: Duration) {
+    pub fn in_flight(&mut self, count: usize, now: Duration) {
         let of_mark = self.mark_left().min(count);
         if of_mark > 0 {
             self.begin_mark(now);
         }
-        self.queue.hand_over(count - of_mark);
+        self.buffer.queue.set_in_flight(count - of_mark);
         self.pass_gaps_among((count - of_mark) as u64);
     }
 
     /// The output took not all of what was offered: nothing is written before
     /// [`Relay::output_ready`].
     pub fn output_blocked(&mut self, now: Duration) {
-        self.is_blocked = true;
+        self.allowance.is_blocked = true;
         if self.has_output() {
             self.meter.stalled(now);
         }
@@ -228,85 +212,85 @@ impl Relay {
 
     /// The output may take something again.
     pub fn output_ready(&mut self) {
-        self.is_blocked = false;
+        self.allowance.is_blocked = false;
     }
 
     /// Whether the output took not all of what was last offered.
     pub fn is_blocked(&self) -> bool {
-        self.is_blocked
+        self.allowance.is_blocked
     }
 
     /// When the rate limit lets something out again; None when it holds nothing back.
     pub(super) fn credit_at(&mut self, now: Duration) -> Option<Duration> {
         // The rest of a record that must be whole is too little to wait for.
-        if !self.has_output() || !self.may_go() || self.phase == Phase::Finishing {
+        if !self.has_output() || !self.allowance.is_asked_for() || self.lifecycle.is_finishing() {
             return None;
         }
         let waiting = self.held() + self.mark_left() as u64;
-        let pacer = self.pacer.as_mut()?;
-        let wanted = if pacer.counts_records() { 1 } else { waiting };
-        let at = pacer.ready_at(wanted, now);
-        (at > now).then_some(at)
+        self.allowance.credit_at(waiting, now)
     }
 
     /// Whether anything could go out, were the output ready and the rate unlimited.
     pub(super) fn has_output(&self) -> bool {
-        if self.start != Start::Over || self.discarding.is_some() {
+        if !self.allowance.prebuffer.is_over() || self.sink.is_some() {
             return false;
         }
-        let offered = if self.offers_unended() {
-            self.queue.len()
+        let offered = if self.offers_incomplete() {
+            self.buffer.queue.len()
         } else {
-            self.queue.complete()
+            self.buffer.queue.complete()
         };
-        self.piped() + offered > 0 || self.mark_left() > 0 || self.mark_is_due()
+        self.buffer.piped() + offered > 0 || self.mark_left() > 0 || self.mark_is_due()
     }
 
     /// Brings the account's records up to date.
-    pub(super) fn settle(&mut self) {
-        self.meter.output.records += self.queue.settle();
+    pub(super) fn sync_records(&mut self) {
+        self.meter.output.records += self.buffer.queue.take_deferred();
     }
 
     /// `block` and `fail` never wait for a delimiter; a policy that loses offers whole records only, but
     /// for one that has begun to go out. So do the others when the input may be cut soon.
-    fn may_offer_unended(&self) -> bool {
-        if self.sheds() {
-            return self.arrival_is_begun();
+    fn may_offer_incomplete(&self) -> bool {
+        if self.admission.sheds() {
+            return self.arrival_is_partial();
         }
-        !self.holds_back() || self.queue.arriving_has_begun()
+        !self.holds_back() || self.buffer.queue.incomplete_is_partial()
     }
 
-    fn offers_unended(&self) -> bool {
-        self.may_offer_unended() && self.backoff.until().is_none()
+    fn offers_incomplete(&self) -> bool {
+        self.may_offer_incomplete() && self.allowance.backoff.until().is_none()
     }
 
     pub(super) fn mark_left(&self) -> usize {
-        self.marker.as_ref().map_or(0, |marker| marker.left().len())
+        self.loss
+            .marker
+            .as_ref()
+            .map_or(0, |marker| marker.left().len())
     }
 
     /// Brings the text of a mark that has not begun up to date.
     fn compose_mark(&mut self) {
         let due = self.due_mark();
-        let behind_bare_tail = self.is_last_chance() && self.queue.is_torn();
-        match (&mut self.marker, due) {
+        let behind_bare_tail = self.is_last_chance() && self.buffer.queue.is_torn();
+        match (&mut self.loss.marker, due) {
             (Some(marker), Some(due)) => marker.compose(due, behind_bare_tail),
-            (Some(marker), None) if !marker.is_begun => marker.text.clear(),
+            (Some(marker), None) if !marker.is_partial => marker.text.clear(),
             _ => {}
         }
     }
 
     /// The mark on offer can't change any more: what is lost from here on is another gap.
     fn begin_mark(&mut self, now: Duration) {
-        if let Some(marker) = &mut self.marker
-            && !marker.is_begun
+        if let Some(marker) = &mut self.loss.marker
+            && !marker.is_partial
         {
-            marker.is_begun = true;
+            marker.is_partial = true;
             marker.unmarked = Tally::default();
             marker.rests_until = marker.every.map(|every| now.saturating_add(every));
             if marker.is_of_gap {
-                self.gaps.take_first();
+                self.loss.gaps.take_first();
                 // The mark promises that a record follows; were it lost, a mark would follow the mark.
-                self.queue.claim_head();
+                self.buffer.queue.claim_head();
             }
         }
     }
@@ -317,16 +301,16 @@ impl Relay {
 
     /// The mark that has not begun and is the next thing to go out.
     fn due_mark(&self) -> Option<Due> {
-        let marker = self.marker.as_ref()?;
+        let marker = self.loss.marker.as_ref()?;
         let rests = marker.rests_until.is_some() && !self.is_last_chance();
-        let behind_begun = self.queue.begun() > 0 || self.queue.is_handed_over();
-        if marker.is_begun || rests || behind_begun {
+        let behind_partial = self.buffer.queue.partial() > 0 || self.buffer.queue.is_in_flight();
+        if marker.is_partial || rests || behind_partial {
             return None;
         }
         let mut lost = marker.unmarked;
-        let gap = self.gaps.first_lost().filter(|_| self.gap_is_due());
+        let gap = self.loss.gaps.first_lost().filter(|_| self.gap_is_due());
         lost += gap.unwrap_or_default();
-        let fits_here = !self.queue.is_torn() || self.is_last_chance();
+        let fits_here = !self.buffer.queue.is_torn() || self.is_last_chance();
         let is_owed = gap.is_some() || (marker.unmarked != Tally::default() && fits_here);
         let is_of_gap = gap.is_some();
         is_owed.then_some(Due { lost, is_of_gap })
@@ -335,23 +319,23 @@ impl Relay {
     /// Whether records are missing right at the head, and as many as it will be.
     fn gap_is_due(&self) -> bool {
         // What comes in while it blocks will go out, however much of it is missing yet.
-        let record_follows = match self.sheds() || self.holds_back() {
-            true => self.queue.complete() > 0,
-            false => !self.queue.is_empty(),
+        let record_follows = match self.admission.sheds() || self.holds_back() {
+            true => self.buffer.queue.complete() > 0,
+            false => !self.buffer.queue.is_empty(),
         };
-        let input_ended = self.phase != Phase::Running;
-        self.gaps.first() == Some(self.queue.head()) && (record_follows || input_ended)
+        let input_ended = !self.lifecycle.is_running();
+        self.loss.gaps.first() == Some(self.buffer.queue.head()) && (record_follows || input_ended)
     }
 
     /// Whether nothing but a mark can go out any more.
     fn is_last_chance(&self) -> bool {
-        self.phase != Phase::Running && self.queue.is_empty()
+        !self.lifecycle.is_running() && self.buffer.queue.is_empty()
     }
 
     /// No mark goes out any more but one that has begun to.
     pub(super) fn owe_no_marks(&mut self) {
-        self.gaps = Gaps::default();
-        if let Some(marker) = &mut self.marker {
+        self.loss.gaps = Gaps::default();
+        if let Some(marker) = &mut self.loss.marker {
             marker.unmarked = Tally::default();
         }
         self.compose_mark();
@@ -360,14 +344,15 @@ impl Relay {
     /// Whether the consumer lacks a mark that need not wait for its time.
     pub(super) fn owes_mark(&self) -> bool {
         let unmarked = |marker: &Marker| marker.unmarked != Tally::default();
-        self.marker
+        self.loss
+            .marker
             .as_ref()
-            .is_some_and(|marker| self.gaps.first().is_some() || unmarked(marker))
+            .is_some_and(|marker| self.loss.gaps.first().is_some() || unmarked(marker))
     }
 
     /// The time between two marks may be over.
     pub(super) fn wake_marker(&mut self, now: Duration) {
-        if let Some(marker) = &mut self.marker
+        if let Some(marker) = &mut self.loss.marker
             && marker.rests_until.is_some_and(|until| now >= until)
         {
             marker.rests_until = None;
@@ -376,33 +361,40 @@ impl Relay {
 
     /// When a mark may go out for what was passed without one.
     pub(super) fn mark_deadline(&self) -> Option<Duration> {
-        let marker = self.marker.as_ref()?;
-        let waits = marker.unmarked != Tally::default() && self.phase != Phase::Ended;
+        let marker = self.loss.marker.as_ref()?;
+        let waits = marker.unmarked != Tally::default() && !self.lifecycle.is_over();
         marker.rests_until.filter(|_| waits)
     }
 
     /// The head has moved. Where marks go out at once, none is missing there.
     pub(super) fn pass_gaps(&mut self) {
-        let passed = self.gaps.passed(self.queue.head());
-        if let Some(marker) = &mut self.marker {
+        let passed = self.loss.gaps.passed(self.buffer.queue.head());
+        if let Some(marker) = &mut self.loss.marker {
             marker.unmarked += passed;
         }
     }
 
     /// The first `bytes` bytes can't be taken back: a mark comes behind them at the soonest.
     fn pass_gaps_among(&mut self, bytes: u64) {
-        let Some(marker) = &mut self.marker else {
+        let Some(marker) = &mut self.loss.marker else {
             return;
         };
-        let before = |position| self.queue.begun() + self.queue.bytes_before(position, bytes);
-        while self.gaps.first().is_some_and(|first| before(first) < bytes) {
-            marker.unmarked += self.gaps.take_first();
+        let before = |position| {
+            self.buffer.queue.partial() + self.buffer.queue.bytes_before(position, bytes)
+        };
+        while self
+            .loss
+            .gaps
+            .first()
+            .is_some_and(|first| before(first) < bytes)
+        {
+            marker.unmarked += self.loss.gaps.take_first();
         }
     }
 
     /// Bytes that may go out before the next mark must.
     fn bytes_before_next_gap(&self) -> u64 {
-        let Some(marker) = &self.marker else {
+        let Some(marker) = &self.loss.marker else {
             return u64::MAX;
         };
         if marker.rests_until.is_some() {
@@ -410,15 +402,19 @@ impl Relay {
         }
         if marker.unmarked != Tally::default() && self.mark_left() == 0 {
             // It waits for the end of the record that has begun.
-            return self.queue.bytes_of_records(1, CHUNK as u64);
+            return self.buffer.queue.bytes_of_records(1, CHUNK as u64);
         }
-        let head = self.queue.head();
+        let head = self.buffer.queue.head();
         // A gap at the head that is being offered now does not count, unless a begun record must go
         // out before its mark can.
-        let skips = !marker.is_begun && self.gaps.first() == Some(head) && self.queue.begun() == 0;
-        match self.gaps.position(usize::from(skips)) {
+        let skips = !marker.is_partial
+            && self.loss.gaps.first() == Some(head)
+            && self.buffer.queue.partial() == 0;
+        match self.loss.gaps.position(usize::from(skips)) {
             // It is asked before each write, and needs not know more than a write may take.
-            Some(position) => self.queue.begun() + self.queue.bytes_before(position, CHUNK as u64),
+            Some(position) => {
+                self.buffer.queue.partial() + self.buffer.queue.bytes_before(position, CHUNK as u64)
+            }
             None => u64::MAX,
         }
     }

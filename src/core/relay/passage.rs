@@ -2,7 +2,7 @@
 //! the input to the output, or through our own pipes, without coming into memory.
 //!
 //! The account is the same, and so are limits, watermarks and deadlines: only the road differs. What
-//! finds no room in the pipes goes to memory, and out again in its turn.
+//! finds no space in the pipes goes to memory, and out again in its turn.
 //!
 //! Bytes that must be seen come into memory, but need not be copied out again: while little is held,
 //! much at once may be kept besides, and goes out from there as long as it is what memory holds.
@@ -11,25 +11,24 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{ReadWish, Relay, Start};
+use super::{ReadWish, Relay};
 use crate::config::Amount;
-use crate::core::buffer::own_pipes::OwnPipes;
 
 /// Less than this part of a chunk, 64 KiB, is cheaper to copy out than to keep.
-const LEAST_KEPT: u64 = 2;
+const LEAST_TEED: u64 = 2;
 
 /// The most chunks to keep, 896 KiB: what fits into a pipe of 1 MiB with what was held before.
-const MOST_KEPT: u64 = 7;
+const MOST_TEED: u64 = 7;
 
 impl Relay {
     /// How many bytes (>= 1) may go straight from the input to the output; None when they may not,
     /// or would overtake others. With a rate limit they all go through the pipes.
     pub fn may_pass(&self) -> Option<u64> {
         // They are not held, so the capacity does not bound them.
-        let most = self.pipes.as_ref()?.size();
-        let may_pass = self.pacer.is_none() && self.start == Start::Over;
-        let may_pass = may_pass && self.held() == 0 && !self.is_blocked;
-        let may_pass = may_pass && self.discarding.is_none();
+        let most = self.buffer.pipes.as_ref()?.size();
+        let may_pass = self.allowance.pacer.is_none() && self.allowance.prebuffer.is_over();
+        let may_pass = may_pass && self.held() == 0 && !self.allowance.is_blocked;
+        let may_pass = may_pass && self.sink.is_none();
         match self.read_wish() {
             ReadWish::UpTo(_) if may_pass => Some(match self.config.stop_after {
                 Some(Amount::Bytes(end)) => most.min(end - self.meter.input.bytes),
@@ -44,37 +43,37 @@ impl Relay {
         self.idle_since = now;
         self.meter.input.bytes += bytes;
         self.meter.output.bytes += bytes;
-        self.end_where_told(now);
+        self.end_at_stop(now);
     }
 
     /// The pipe that takes what is to be read next; None when it is to be read into memory.
     pub fn pipe_to_fill(&mut self) -> Option<usize> {
-        let pipes = self.pipes.as_mut().filter(|_| self.discarding.is_none())?;
-        pipes.to_fill(self.queue.tail())
+        let pipes = self.buffer.pipes.as_mut().filter(|_| self.sink.is_none())?;
+        pipes.to_fill(self.buffer.queue.tail())
     }
 
     /// So many bytes (>= 1) of the input went into [`Relay::pipe_to_fill`].
     pub fn filled(&mut self, bytes: u64, now: Duration) {
         self.idle_since = now;
         self.meter.input.bytes += bytes;
-        if let Some(pipes) = &mut self.pipes {
-            pipes.filled(bytes, self.queue.tail());
+        if let Some(pipes) = &mut self.buffer.pipes {
+            pipes.filled(bytes, self.buffer.queue.tail());
         }
         self.grew(self.held(), now);
-        self.end_where_told(now);
+        self.end_at_stop(now);
     }
 
     /// Nothing went into [`Relay::pipe_to_fill`]. Returns whether that is because nothing came.
     pub fn refused(&mut self) -> bool {
-        let position = self.queue.tail();
-        let pipes = self.pipes.as_mut();
+        let position = self.buffer.queue.tail();
+        let pipes = self.buffer.pipes.as_mut();
         pipes.is_none_or(|pipes| pipes.refused(position))
     }
 
-    /// A read into memory found nothing: so it may have been for that, and not for want of room, that
+    /// A read into memory found nothing: so it may have been for that, and not for want of space, that
     /// the last pipe refused.
     pub fn nothing_came(&mut self) {
-        if let Some(pipes) = &mut self.pipes {
+        if let Some(pipes) = &mut self.buffer.pipes {
             pipes.nothing_came();
         }
     }
@@ -82,34 +81,38 @@ impl Relay {
     /// The pipe whose bytes go out next, and how many may. Only after [`Relay::write_wish`] said
     /// yes.
     pub fn pipe_to_empty(&mut self, now: Duration) -> Option<(usize, u64)> {
-        let (pipe, bytes) = self.pipes.as_ref()?.to_empty(self.queue.head())?;
-        let credit = self.pacer.as_mut().map(|pacer| pacer.credit(now));
+        let (pipe, bytes) = self
+            .buffer
+            .pipes
+            .as_ref()?
+            .to_empty(self.buffer.queue.head())?;
+        let credit = self.allowance.pacer.as_mut().map(|pacer| pacer.credit(now));
         Some((pipe, credit.map_or(bytes, |credit| bytes.min(credit))))
     }
 
     /// The output accepted so many bytes (>= 1) of [`Relay::pipe_to_empty`].
     pub fn emptied(&mut self, bytes: u64, now: Duration) {
-        self.is_blocked = false;
+        self.allowance.accepted();
         self.meter.unstalled(now);
         self.meter.output.bytes += bytes;
-        if let Some(pipes) = &mut self.pipes {
+        if let Some(pipes) = &mut self.buffer.pipes {
             pipes.emptied(bytes);
         }
-        if let Some(pacer) = &mut self.pacer {
-            pacer.spend(bytes);
-        }
+        self.allowance.spend(bytes, 0, true);
         self.shrank(now);
         self.end_if_drained();
     }
 
     /// How much to take at once and keep besides for the output (>= 1 bytes); None where that is of no
     /// use: little comes, or what comes will not go out as it came.
-    pub fn may_keep(&self) -> Option<u64> {
-        let least = self.chunk.div_ceil(LEAST_KEPT);
+    pub fn may_tee(&self) -> Option<u64> {
+        let least = self.chunk_size.div_ceil(LEAST_TEED);
         let is_dense = self.came.0.max(self.came.1) >= least;
-        let goes_out = !self.is_blocked && self.pacer.is_none() && self.held() <= least;
-        let goes_out = goes_out && self.discarding.is_none();
-        let goes_out = goes_out && self.demand.is_none() && self.start == Start::Over;
+        let goes_out =
+            !self.allowance.is_blocked && self.allowance.pacer.is_none() && self.held() <= least;
+        let goes_out = goes_out && self.sink.is_none();
+        let goes_out =
+            goes_out && self.allowance.demand.is_none() && self.allowance.prebuffer.is_over();
         let is_seen = self.config.splice && self.counts_records && !self.judges();
         if !(is_dense && goes_out && is_seen) || self.owes_mark() {
             return None;
@@ -118,55 +121,46 @@ impl Relay {
             return None;
         };
         let counts_as_it_reads = self.config.capacity_records.is_some()
-            || self.completes
+            || self.lifecycle.ends_with_record
             || matches!(self.config.stop_after, Some(Amount::Records(_)));
         if counts_as_it_reads {
             return None;
         }
         // Taken at once, so it must not go beyond H, where less might be wanted, or not all of it.
         let below_high = self.config.high_water.saturating_sub(self.held());
-        let most = (most as u64).min(below_high).min(MOST_KEPT * self.chunk);
+        let most = (most as u64)
+            .min(below_high)
+            .min(MOST_TEED * self.chunk_size);
         (most >= least).then_some(most)
     }
 
     /// Positions in the admitted stream of what is held in memory.
     pub fn span(&self) -> Range<u64> {
-        self.queue.head()..self.queue.tail()
+        self.buffer.queue.head()..self.buffer.queue.tail()
     }
 
     /// Fills `parts` with all that is held; None where they are too few.
     pub fn all_held<'a>(&'a self, parts: &mut [IoSlice<'a>]) -> Option<usize> {
-        let used = self.queue.offer(parts, u64::MAX, true);
+        let used = self.buffer.queue.offer(parts, u64::MAX, true);
         let bytes: usize = parts[..used].iter().map(|part| part.len()).sum();
         (bytes as u64 == self.held()).then_some(used)
     }
 
     /// Fills `parts` from its front with the whole records among the first `most` bytes of what is held, where
     /// [`Relay::holds_just`] what is kept.
-    pub fn offer_kept<'a>(&'a self, most: u64, parts: &mut [IoSlice<'a>]) -> usize {
+    pub fn offer_teed<'a>(&'a self, most: u64, parts: &mut [IoSlice<'a>]) -> usize {
         self.offer_whole(most, false, parts)
     }
 
     /// Whether what goes out next is what is held at these positions, and nothing before it; and a whole record
     /// is among that.
     pub fn holds_just(&self, span: &Range<u64>) -> bool {
-        let is_next = self.queue.begun() == 0 && self.mark_left() == 0;
-        self.span() == *span && is_next && self.queue.complete() > 0
-    }
-
-    /// How many bytes of memory may go out before the next pipe must.
-    pub(super) fn bytes_before_next_pipe(&self) -> u64 {
-        let next = self.pipes.as_ref().and_then(OwnPipes::next_position);
-        next.map_or(u64::MAX, |position| position - self.queue.head())
-    }
-
-    /// Bytes in our own pipes.
-    pub(super) fn piped(&self) -> u64 {
-        self.pipes.as_ref().map_or(0, OwnPipes::held)
+        let is_next = self.buffer.queue.partial() == 0 && self.mark_left() == 0;
+        self.span() == *span && is_next && self.buffer.queue.complete() > 0
     }
 
     /// With `-S`, the input ends here.
-    fn end_where_told(&mut self, now: Duration) {
+    fn end_at_stop(&mut self, now: Duration) {
         if self.config.stop_after == Some(Amount::Bytes(self.meter.input.bytes)) {
             self.input_ended(now);
         }
@@ -189,7 +183,7 @@ mod tests {
         };
         let mut relay = Relay::with_chunk_size(config, 100);
         for byte in bytes {
-            relay.room(1)[0] = *byte;
+            relay.space(1)[0] = *byte;
             relay.received(1, NOW);
         }
         relay
@@ -197,19 +191,19 @@ mod tests {
 
     #[test]
     fn much_is_kept_besides_while_much_comes_and_little_is_held() {
-        assert_eq!(holding(&[b'x'; 49], 1000).may_keep(), None);
+        assert_eq!(holding(&[b'x'; 49], 1000).may_tee(), None);
         let mut relay = holding(&[b'x'; 50], 1000);
-        assert_eq!(relay.may_keep(), Some(700));
+        assert_eq!(relay.may_tee(), Some(700));
         relay.waits(NOW);
-        assert_eq!(relay.may_keep(), Some(700), "it came before the last wait");
+        assert_eq!(relay.may_tee(), Some(700), "it came before the last wait");
         relay.waits(NOW);
-        assert_eq!(relay.may_keep(), None, "and then nothing came");
-        assert_eq!(holding(&[b'x'; 51], 1000).may_keep(), None, "it is much");
-        assert_eq!(holding(&[b'x'; 50], 101).may_keep(), Some(50), "below H");
-        assert_eq!(holding(&[b'x'; 50], 100).may_keep(), None);
+        assert_eq!(relay.may_tee(), None, "and then nothing came");
+        assert_eq!(holding(&[b'x'; 51], 1000).may_tee(), None, "it is much");
+        assert_eq!(holding(&[b'x'; 50], 101).may_tee(), Some(50), "below H");
+        assert_eq!(holding(&[b'x'; 50], 100).may_tee(), None);
         relay = holding(&[b'x'; 50], 1000);
         relay.output_blocked(NOW);
-        assert_eq!(relay.may_keep(), None);
+        assert_eq!(relay.may_tee(), None);
     }
 
     #[test]
@@ -220,12 +214,12 @@ mod tests {
         let mut parts = [IoSlice::new(&[]); 1];
         assert_eq!(relay.all_held(&mut parts), Some(1));
         assert_eq!(&*parts[0], b"1\n2\n3");
-        relay.room(2).copy_from_slice(b"\n4");
+        relay.space(2).copy_from_slice(b"\n4");
         relay.received(2, NOW);
         assert!(!relay.holds_just(&(0..5)) && !relay.holds_just(&(0..7)));
         assert!(relay.holds_just(&(2..7)));
         assert!(relay.write_wish(NOW));
         assert!(!relay.holds_just(&(2..7)), "a mark goes out first");
-        assert_eq!(relay.may_keep(), None);
+        assert_eq!(relay.may_tee(), None);
     }
 }

@@ -6,83 +6,89 @@
 
 use std::time::Duration;
 
-use super::{Discarding, Phase, Relay, Start};
+use super::Relay;
+use super::losing::Victim;
 use crate::core::account::{Reason, Tally};
-use crate::core::buffer::own_pipes::OwnPipes;
+use crate::core::allowance::prebuffer::Prebuffer;
+use crate::core::loss::Place;
+
+/// The consumer is gone, and the input is read on.
+pub(super) struct Sink {
+    /// Of a record whose end has not come: how many bytes were lost, of those that came.
+    amid_record: Option<u64>,
+}
 
 impl Relay {
     /// From here on everything is lost, beginning with what is held.
-    pub(super) fn discard_from_here(&mut self, now: Duration) {
-        if self.phase == Phase::Ended || self.discarding.is_some() {
+    pub(super) fn sink_from_here(&mut self, now: Duration) {
+        if self.lifecycle.is_over() || self.sink.is_some() {
             return;
         }
-        self.settle();
+        self.sync_records();
         self.meter.unstalled(now);
-        self.start = Start::Over;
-        self.is_blocked = false;
-        self.marker = None;
+        self.allowance.prebuffer = Prebuffer::Over;
+        self.allowance.is_blocked = false;
+        self.loss.marker = None;
         self.end_window(now);
-        let arriving = self.queue.arriving();
-        if !self.queue.is_empty() {
-            self.tail_is_unread = false;
+        let incomplete = self.buffer.queue.incomplete();
+        if !self.buffer.queue.is_empty() {
+            self.loss.tail_is_unread = false;
         }
-        let mut lost = self.clear_queue();
-        lost.bytes += self.pipes.as_mut().map_or(0, OwnPipes::clear);
-        let amid_record = self.queue.forget_arriving().then_some(arriving);
-        if amid_record.is_none() {
-            self.end_spilled();
+        let lost = self.take_out_all();
+        let is_amid = self.buffer.queue.forget_incomplete();
+        if !is_amid {
+            self.end_letter();
         }
-        self.discarding = Some(Discarding { amid_record });
+        let amid_record = is_amid.then_some(incomplete);
+        self.sink = Some(Sink { amid_record });
         if lost.bytes > 0 {
-            self.gaps.passed(self.queue.head());
-            self.lost_at_tail(self.reason_of_leaving(), lost, now);
+            self.loss.gaps.passed(self.buffer.queue.head());
+            let place = Place::Tail(self.buffer.queue.tail());
+            self.record_loss(self.reason_of_leaving(), lost, place, now);
         }
-        self.shrank(now);
         self.end_if_drained();
     }
 
-    /// All that landed is lost.
-    pub(super) fn discard_landed(&mut self, now: Duration) {
-        let count = self.queue.landed().len();
+    /// All that is staged is lost.
+    pub(super) fn sink_staged(&mut self, now: Duration) {
+        let count = self.buffer.queue.staged().len();
         if count == 0 {
             return;
         }
-        let (records, unended) = self.survey(self.queue.landed());
-        let lost = Tally {
-            bytes: count as u64,
-            records,
-        };
-        self.meter.input += lost;
-        self.begin_discarded();
-        self.spill_landed(count);
-        self.queue.discard(count);
-        if let Some(discarding) = self.discarding.as_mut().filter(|_| self.counts_records) {
-            let before = discarding.amid_record.filter(|_| records == 0);
+        let (records, unended) = self.survey(self.buffer.queue.staged());
+        self.begin_sunk();
+        if let Some(sink) = self.sink.as_mut().filter(|_| self.counts_records) {
+            let before = sink.amid_record.filter(|_| records == 0);
             let amid_record = before.unwrap_or(0) + unended;
-            discarding.amid_record = (amid_record > 0).then_some(amid_record);
+            sink.amid_record = (amid_record > 0).then_some(amid_record);
         }
-        self.lost_at_tail(Reason::BrokenPipe, lost, now);
+        let bytes = count as u64;
+        let lost = Tally { bytes, records };
+        self.lose(Victim::Staged(lost), Reason::BrokenPipe, now);
     }
 
     /// Of a record that had all gone out so far, more came: it is lost with that.
-    fn begin_discarded(&mut self) {
-        let discarding = self.discarding.as_ref();
-        if discarding.is_some_and(|discarding| discarding.amid_record == Some(0)) {
-            self.tail_is_unread = false;
-            self.spill_sent_part();
+    fn begin_sunk(&mut self) {
+        let sink = self.sink.as_ref();
+        if sink.is_some_and(|sink| sink.amid_record == Some(0)) {
+            self.loss.tail_is_unread = false;
+            self.keep_sent_part();
         }
     }
 
     /// The input ended, and with it the record that was being lost. Returns whether all is lost anyway.
-    pub(super) fn complete_discarded(&mut self) -> bool {
-        let Some(discarding) = &mut self.discarding else {
+    pub(super) fn complete_sunk(&mut self) -> bool {
+        let Some(sink) = &mut self.sink else {
             return false;
         };
-        if let Some(bytes) = discarding.amid_record.take() {
+        if let Some(bytes) = sink.amid_record.take() {
             self.meter.input.records += 1;
             if bytes > 0 {
-                self.meter.lost[Reason::BrokenPipe].records += 1;
-                self.end_spilled();
+                // Its bytes were counted as they came.
+                let (bytes, records) = (0, 1);
+                self.loss
+                    .record(Reason::BrokenPipe, Tally { bytes, records }, Place::End);
+                self.end_letter();
             } else {
                 self.meter.output.records += 1;
                 self.close_unread_tail();

@@ -6,7 +6,7 @@
 //! the account shows it less what was not read.
 
 use super::Relay;
-use crate::core::account::{Losses, Reason, Tally};
+use crate::core::account::Tally;
 use crate::core::loss::marker::Marker;
 use crate::core::loss::sent::{Leftover, LostText};
 
@@ -15,7 +15,7 @@ impl Relay {
     /// not give back what is unread.
     pub fn keep_sent(&mut self) {
         if self.counts_records {
-            self.sent.keep_text();
+            self.loss.sent.keep_text();
         }
     }
 
@@ -26,55 +26,55 @@ impl Relay {
 
     /// Whether it is time to ask how much is unread: for [`Relay::forget_read`].
     pub fn remembers_much(&self) -> bool {
-        self.sent.is_long()
+        self.loss.sent.is_long()
     }
 
     /// All that was sent was read, but for the last so many bytes.
     pub fn forget_read(&mut self, unread: u64) {
-        self.sent.forget_read(unread, self.output_bytes());
+        self.loss.sent.forget_read(unread, self.output_bytes());
     }
 
     /// The consumer is gone, and this is what it left. Called once, before [`Relay::output_gone`], or behind the
     /// end of a run in which all was written.
     pub fn left_unread(&mut self, leftover: Leftover) {
-        self.settle();
+        self.sync_records();
         let total = self.output_bytes();
         // The pipe may be another writer's as well.
         let bytes = leftover.bytes.min(total);
         let text = leftover.text.or_else(|| self.last_byte());
         let text = text.map(|mut text| text.split_off(text.len() - text.len().min(bytes as usize)));
         let text = text.as_deref();
-        self.unread = self.sent.unread(bytes, total, text);
+        self.loss.unread = self.loss.sent.unread(bytes, total, text);
         // What others wrote into the pipe may stand where our marks were.
-        let (marks, records) = (&mut self.unread.marks, &mut self.unread.records);
+        let (marks, records) = (&mut self.loss.unread.marks, &mut self.loss.unread.records);
         marks.bytes = marks.bytes.min(self.meter.marks.bytes);
         marks.records = marks.records.min(self.meter.marks.records);
         records.bytes = records.bytes.min(self.meter.output.bytes);
-        let lost = &mut self.unread.records;
+        let lost = &mut self.loss.unread.records;
         if lost.bytes == 0 || !self.counts_records {
             lost.records = 0;
             return;
         }
         // A tail without a delimiter is the last that went out.
-        let tail_is_out = self.queue.tail_is_out();
+        let tail_is_out = self.buffer.queue.tail_is_out();
         lost.records += u64::from(tail_is_out);
         lost.records = lost.records.min(self.meter.output.records);
-        self.tail_is_unread = self.queue.is_torn() && !tail_is_out;
-        if self.spill.is_some() {
-            let lost = self.sent.lost_text(bytes, total, text);
-            self.spill_unread(lost, tail_is_out);
+        self.loss.tail_is_unread = self.buffer.queue.is_torn() && !tail_is_out;
+        if self.loss.dead_letters.is_some() {
+            let lost = self.loss.sent.lost_text(bytes, total, text);
+            self.keep_unread(lost, tail_is_out);
         }
     }
 
     /// What is known of the last byte that went out: whether it ended a record, or a mark.
     fn last_byte(&self) -> Option<Vec<u8>> {
-        let is_amid_mark = self.marker.as_ref().is_some_and(Marker::is_amid);
-        let ended = !self.queue.is_torn() && !is_amid_mark;
+        let is_amid_mark = self.loss.marker.as_ref().is_some_and(Marker::is_amid);
+        let ended = !self.buffer.queue.is_torn() && !is_amid_mark;
         ended.then(|| vec![self.config.delimiter])
     }
 
     /// Keeps the records that were not read; of the last one, the end may still be held.
-    fn spill_unread(&mut self, lost: LostText, tail_is_out: bool) {
+    fn keep_unread(&mut self, lost: LostText, tail_is_out: bool) {
         let LostText {
             bytes,
             read,
@@ -83,47 +83,47 @@ impl Relay {
         let end = memchr::memrchr(self.config.delimiter, &bytes).map_or(0, |last| last + 1);
         let end = if tail_is_out { bytes.len() } else { end };
         let open = bytes.len() - end;
-        self.unread_of_open = self.unread.records.bytes.min(open as u64);
-        let Some(spill) = self.spill.as_mut().filter(|_| end > 0) else {
+        self.loss.unread_of_open = self.loss.unread.records.bytes.min(open as u64);
+        let Some(letters) = self.loss.dead_letters.as_mut().filter(|_| end > 0) else {
             return;
         };
-        spill.add_room(bytes.len() as u64);
+        letters.add_space(bytes.len() as u64);
         if is_cut {
-            spill.add_no_more_of_the_first(0);
+            letters.add_no_more_of_the_first(0);
         }
-        spill.add_read(&bytes[..read as usize]);
-        spill.add(&bytes[read as usize..end]);
-        spill.end();
+        letters.add_read(&bytes[..read as usize]);
+        letters.add(&bytes[read as usize..end]);
+        letters.end();
     }
 
     /// The input ended, or will not be read on: a record of which all that came went out is whole. If some of
     /// that was not read, it is lost.
     pub(super) fn close_unread_tail(&mut self) {
-        if !std::mem::take(&mut self.tail_is_unread) {
+        if !std::mem::take(&mut self.loss.tail_is_unread) {
             return;
         }
-        self.unread.records.records += 1;
-        self.spill_sent_part();
-        if let Some(spill) = &mut self.spill {
-            spill.end();
+        self.loss.unread.records.records += 1;
+        self.keep_sent_part();
+        if let Some(letters) = &mut self.loss.dead_letters {
+            letters.end();
         }
     }
 
     /// What went out of the record whose rest is lost next, so that it is whole there.
-    pub(super) fn spill_sent_part(&mut self) {
+    pub(super) fn keep_sent_part(&mut self) {
         let total = self.output_bytes();
-        let Some(spill) = &mut self.spill else {
+        let Some(letters) = &mut self.loss.dead_letters else {
             return;
         };
-        let unread = std::mem::take(&mut self.unread_of_open);
-        match self.sent.open_record(total) {
+        let unread = std::mem::take(&mut self.loss.unread_of_open);
+        match self.loss.sent.open_record(total) {
             Some(part) => {
-                spill.add_room(part.len() as u64);
+                letters.add_space(part.len() as u64);
                 let (read, unread) = part.split_at(part.len() - unread as usize);
-                spill.add_read(read);
-                spill.add(unread);
+                letters.add_read(read);
+                letters.add(unread);
             }
-            None => spill.add_no_more_of_the_first(unread),
+            None => letters.add_no_more_of_the_first(unread),
         }
     }
 
@@ -134,14 +134,7 @@ impl Relay {
             records: all.records - unread.records,
         };
         let (output, marks) = (self.meter.output, self.meter.marks);
-        let unread = self.unread;
+        let unread = self.loss.unread;
         (less(output, unread.records), less(marks, unread.marks))
-    }
-
-    /// What was lost, with that.
-    pub(super) fn lost_in_all(&self) -> Losses {
-        let mut lost = self.meter.lost;
-        lost[Reason::Unread] += self.unread.records;
-        lost
     }
 }

@@ -108,7 +108,7 @@ impl Reporter for Reporters {
         }
     }
 
-    fn room_for_lost(&self) -> u64 {
+    fn space_for_lost(&self) -> u64 {
         self.lost.as_ref().map_or(0, Lost::room)
     }
 
