@@ -33,6 +33,7 @@ mod ages;
 pub mod allowance;
 pub mod buffer;
 pub mod ending;
+pub mod framing;
 mod lifecycle;
 pub mod loss;
 pub mod meter;

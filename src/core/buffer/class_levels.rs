@@ -20,10 +20,11 @@
 use super::extents::Extents;
 use super::fifo::{Chunk, Fifo};
 use crate::classes::Classes;
+use crate::core::framing::Framing;
 
 /// See the module's header.
 pub(super) struct ClassLevels {
-    delimiter: Option<u8>,
+    framing: Framing,
     /// Oldest first; level k holds classes 0 to k. As many as were ever needed.
     levels: Vec<Level>,
 }
@@ -105,9 +106,9 @@ fn step(
 }
 
 impl ClassLevels {
-    pub(super) fn new(delimiter: Option<u8>) -> Self {
+    pub(super) fn new(framing: Framing) -> Self {
         Self {
-            delimiter,
+            framing,
             levels: Vec::new(),
         }
     }
@@ -195,7 +196,7 @@ impl ClassLevels {
     ) -> Option<Evicted> {
         while self.levels.len() < look.classes.lowest() {
             self.levels.push(Level {
-                fifo: Fifo::new(self.delimiter),
+                fifo: Fifo::new(self.framing),
                 extents: Extents::default(),
             });
         }
@@ -316,17 +317,17 @@ mod tests {
 
     impl Case {
         fn of(records: &str) -> Self {
-            let mut fifo = Fifo::new(Some(b' '));
+            let mut fifo = Fifo::new(Framing::delimited(b' '));
             let bytes = format!("{records} ").into_bytes();
             let mut chunk = Chunk::new(bytes.len(), 0).expect("memory");
             chunk.clear();
             assert!(fifo.extend(chunk));
             let (from, space) = fifo.spare();
             space.copy_from_slice(&bytes);
-            let delimiters = super::super::fifo::count(Some(b' '), &bytes);
+            let delimiters = Framing::delimited(b' ').count(&bytes);
             fifo.keep(from, bytes.len(), delimiters);
             Self {
-                classified: ClassLevels::new(Some(b' ')),
+                classified: ClassLevels::new(Framing::delimited(b' ')),
                 fifo,
                 at: 0,
             }

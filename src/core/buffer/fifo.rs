@@ -10,11 +10,12 @@ use std::ops::{Deref, DerefMut};
 
 use memmap2::{MmapMut, MmapOptions};
 
+use crate::core::framing::Framing;
 use crate::memory;
 
 /// See the module's header.
 pub(super) struct Fifo {
-    delimiter: Option<u8>,
+    framing: Framing,
     chunks: VecDeque<Chunk>,
     len: u64,
     /// The sum over the chunks: a snapshot of the account asks for it, however many they are.
@@ -129,11 +130,11 @@ impl Chunk {
     }
 
     /// Takes out the delimiters of what left the front.
-    fn take_deferred(&mut self, delimiter: Option<u8>) -> u64 {
+    fn take_deferred(&mut self, framing: Framing) -> u64 {
         let left = if self.is_empty() {
             self.delimiters
         } else {
-            count(delimiter, &self.bytes[self.counted..self.start])
+            framing.count(&self.bytes[self.counted..self.start])
         };
         self.counted = self.start;
         self.delimiters -= left;
@@ -141,15 +142,10 @@ impl Chunk {
     }
 }
 
-/// How often the delimiter is in `bytes`.
-pub(super) fn count(delimiter: Option<u8>, bytes: &[u8]) -> u64 {
-    delimiter.map_or(0, |byte| memchr::memchr_iter(byte, bytes).count() as u64)
-}
-
 impl Fifo {
-    pub(super) fn new(delimiter: Option<u8>) -> Self {
+    pub(super) fn new(framing: Framing) -> Self {
         Self {
-            delimiter,
+            framing,
             chunks: VecDeque::new(),
             len: 0,
             delimiters: 0,
@@ -201,11 +197,10 @@ impl Fifo {
 
     /// Bytes up to the first delimiter, which is one of them; None when there is no delimiter.
     pub(super) fn first_record(&self) -> Option<u64> {
-        let delimiter = self.delimiter?;
         let mut before = 0;
         for piece in self.pieces() {
-            if let Some(found) = memchr::memchr(delimiter, piece) {
-                return Some(before + found as u64 + 1);
+            if let Some(end) = self.framing.first_end(piece) {
+                return Some(before + end as u64);
             }
             before += piece.len() as u64;
         }
@@ -319,7 +314,7 @@ impl Fifo {
     /// Puts `bytes` in front of the last `behind` bytes; nothing there, or in the memory behind the
     /// last byte, moves.
     pub(super) fn insert(&mut self, behind: u64, bytes: Vec<u8>) {
-        let delimiters = count(self.delimiter, &bytes);
+        let delimiters = self.framing.count(&bytes);
         // Only the first chunk is looked at for what left, and it may be another after this.
         self.settle_front();
         let at = self.part_before(behind);
@@ -347,7 +342,7 @@ impl Fifo {
             return at;
         }
         let part = chunk.held()[..before].to_vec();
-        let delimiters = count(self.delimiter, &part);
+        let delimiters = self.framing.count(&part);
         chunk.start += before;
         chunk.counted = chunk.start;
         chunk.delimiters -= delimiters;
@@ -409,7 +404,7 @@ impl Fifo {
 
     fn settle_front(&mut self) {
         if let Some(chunk) = self.chunks.front_mut() {
-            let left = chunk.take_deferred(self.delimiter);
+            let left = chunk.take_deferred(self.framing);
             self.delimiters -= left;
             self.deferred += left;
         }
@@ -506,7 +501,7 @@ impl Fifo {
                 continue;
             }
             let part = &chunk.held()[..left as usize];
-            let delimiters = count(self.delimiter, part);
+            let delimiters = self.framing.count(part);
             let part = part.to_vec();
             self.delimiters -= delimiters;
             other.delimiters += delimiters;

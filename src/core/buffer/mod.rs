@@ -21,6 +21,7 @@ pub mod sample_window;
 
 use super::account::Tally;
 use crate::config::RelayConfig;
+use crate::core::framing::Framing;
 use own_pipes::OwnPipes;
 use queue::Queue;
 use sample_window::SampleWindow;
@@ -41,11 +42,10 @@ impl Buffer {
     /// Holds nothing. Memory is taken `chunk_size` (>= 1) bytes at a time, and a pipe holds `pipe_size`
     /// (>= 1) bytes.
     pub(super) fn new(config: &RelayConfig, chunk_size: usize, pipe_size: u64) -> Self {
-        let counts_records = config.needs_records();
-        let mut queue = Queue::new(counts_records.then_some(config.delimiter), chunk_size);
+        let mut queue = Queue::new(Framing::of(config), chunk_size);
         queue.leave_memory(config.classes.memory_to_come());
         let is_worth_it = config.capacity >= pipe_size / LEAST_PART;
-        let uses_pipes = config.splice && is_worth_it && !counts_records;
+        let uses_pipes = config.splice && is_worth_it && !config.needs_records();
         Self {
             pipes: uses_pipes.then(|| OwnPipes::new(config.capacity, pipe_size)),
             queue,

@@ -24,6 +24,7 @@ use super::class_levels::{ClassLevels, Look, Memory, Unclassified};
 use super::fifo::{Chunk, Fifo};
 use crate::classes::Classes;
 use crate::core::account::Tally;
+use crate::core::framing::Framing;
 use crate::memory;
 
 /// The memory unit, and so the largest single read: big enough that system calls do not show
@@ -42,7 +43,7 @@ const SPARE_CHUNKS: usize = 8;
 
 /// See the module's header.
 pub struct Queue {
-    delimiter: Option<u8>,
+    framing: Framing,
     partial: Fifo,
     classified: ClassLevels,
     waiting: Fifo,
@@ -144,15 +145,15 @@ impl Memory for Spare {
 }
 
 impl Queue {
-    /// A queue of records that end in `delimiter`, or of plain bytes if that is None; then
+    /// A queue of records, or of plain bytes; then
     /// no record is counted and none may be evicted. Memory is taken `chunk_size` (>= 1) bytes at a
     /// time: [`CHUNK`], or less in tests, where boundaries shall be met often.
-    pub fn new(delimiter: Option<u8>, chunk_size: usize) -> Self {
+    pub fn new(framing: Framing, chunk_size: usize) -> Self {
         Self {
-            delimiter,
-            partial: Fifo::new(delimiter),
-            classified: ClassLevels::new(delimiter),
-            waiting: Fifo::new(delimiter),
+            framing,
+            partial: Fifo::new(framing),
+            classified: ClassLevels::new(framing),
+            waiting: Fifo::new(framing),
             spare: Spare {
                 size: chunk_size,
                 chunks: Vec::new(),
@@ -312,7 +313,7 @@ impl Queue {
     /// there was any.
     pub fn complete_tail(&mut self) -> bool {
         self.incomplete = 0;
-        let was_open = std::mem::take(&mut self.open) && self.delimiter.is_some();
+        let was_open = std::mem::take(&mut self.open) && self.framing.has_records();
         self.bare_tail |= was_open;
         was_open
     }
@@ -324,7 +325,7 @@ impl Queue {
         let size = self.spare.size;
         let mut gathered: Vec<u8> = Vec::new();
         for record in records {
-            self.bare_tail |= record.last().copied() != self.delimiter;
+            self.bare_tail |= !self.framing.ends_at(&record);
             let mut done = 0;
             while done < record.len() {
                 if gathered.len() == size {
@@ -503,14 +504,13 @@ impl Queue {
     /// Bytes from the head to the end of the record that has the byte number `least` (counted
     /// from 1); None when no delimiter follows.
     fn boundary_at(&self, least: u64) -> Option<u64> {
-        let delimiter = self.delimiter?;
         let mut before = 0;
         for held in self.pieces_behind_partial() {
             let after = before + held.len() as u64;
             if after >= least {
                 let from = least.saturating_sub(before + 1) as usize;
-                if let Some(found) = memchr::memchr(delimiter, &held[from..]) {
-                    return Some(before + (from + found) as u64 + 1);
+                if let Some(end) = self.framing.first_end(&held[from..]) {
+                    return Some(before + (from + end) as u64);
                 }
             }
             before = after;
@@ -521,14 +521,13 @@ impl Queue {
     /// Bytes from the head to behind the last delimiter among the first `end` bytes; None when there
     /// is none.
     fn boundary_before(&self, end: u64) -> Option<u64> {
-        let delimiter = self.delimiter?;
         let mut after = self.waiting.len();
         for held in self.waiting.pieces().rev() {
             let before = after - held.len() as u64;
             if before < end {
                 let looked_at = &held[..(end.min(after) - before) as usize];
-                if let Some(found) = memchr::memrchr(delimiter, looked_at) {
-                    return Some(before + found as u64 + 1);
+                if let Some(end) = self.framing.last_end(looked_at) {
+                    return Some(before + end as u64);
                 }
             }
             after = before;
@@ -596,16 +595,16 @@ impl Queue {
     /// How many of the oldest `most` bytes hold at most `records` (>= 1) record ends: all of them
     /// when there are fewer.
     pub fn bytes_of_records(&self, records: u64, most: u64) -> u64 {
-        let Some(delimiter) = self.delimiter else {
+        if !self.framing.has_records() {
             return most;
-        };
+        }
         let mut left = records;
         let mut bytes = 0;
         for piece in self.pieces() {
             let looked_at = (piece.len() as u64).min(most - bytes) as usize;
-            for found in memchr::memchr_iter(delimiter, &piece[..looked_at]) {
+            for end in self.framing.ends(&piece[..looked_at]) {
                 if left == 1 {
-                    return bytes + found as u64 + 1;
+                    return bytes + end as u64;
                 }
                 left -= 1;
             }
@@ -617,14 +616,14 @@ impl Queue {
     /// How many of the oldest `most` bytes are of records that end among them; all of them where no record
     /// does.
     pub fn whole_within(&self, most: u64) -> u64 {
-        let Some(delimiter) = self.delimiter else {
+        if !self.framing.has_records() {
             return most;
-        };
+        }
         let (mut before, mut whole) = (0, 0);
         for piece in self.pieces() {
             let here = (piece.len() as u64).min(most - before);
-            if let Some(last) = memchr::memrchr(delimiter, &piece[..here as usize]) {
-                whole = before + last as u64 + 1;
+            if let Some(end) = self.framing.last_end(&piece[..here as usize]) {
+                whole = before + end as u64;
             }
             before += here;
             if before == most {
@@ -684,7 +683,7 @@ impl Queue {
         let mut left = count as usize;
         for held in self.pieces() {
             if left <= held.len() {
-                return Some(held[left - 1]) == self.delimiter;
+                return self.framing.ends_at(&held[..left]);
             }
             left -= held.len();
         }
@@ -716,7 +715,7 @@ impl Queue {
     /// was one. For an empty queue.
     pub fn forget_incomplete(&mut self) -> bool {
         (self.is_partial, self.is_torn) = (false, false);
-        std::mem::take(&mut self.open) && self.delimiter.is_some()
+        std::mem::take(&mut self.open) && self.framing.has_records()
     }
 
     /// Everything leaves, oldest first; each piece is seen by `see` before its memory goes. What has come of
@@ -761,7 +760,7 @@ mod tests {
 
     #[test]
     fn an_emptied_queue_starts_over_in_the_same_memory() {
-        let mut queue = Queue::new(None, 10);
+        let mut queue = Queue::new(Framing::none(), 10);
         stage(&mut queue, b"abcdef");
         let first = queue.read_buffer(10, false).as_ptr();
         queue.advance(6);
@@ -778,7 +777,7 @@ mod tests {
     #[test]
     fn records_from_elsewhere_come_between_the_whole_ones_and_what_arrives_and_staged() {
         for size in [1, 2, 3, 5, 8, 40] {
-            let mut queue = Queue::new(Some(b'\n'), size);
+            let mut queue = Queue::new(Framing::delimited(b'\n'), size);
             for byte in b"ab\ncd\nef" {
                 stage(&mut queue, &[*byte]);
                 if *byte == b'\n' {
@@ -802,7 +801,7 @@ mod tests {
 
     #[test]
     fn what_went_out_is_counted_when_records_come_before_its_chunk() {
-        let mut queue = Queue::new(Some(b'\n'), 10);
+        let mut queue = Queue::new(Framing::delimited(b'\n'), 10);
         stage(&mut queue, b"a\n");
         queue.complete_incomplete();
         queue.advance(2);
@@ -814,7 +813,7 @@ mod tests {
 
     #[test]
     fn some_emptied_chunks_are_kept_for_the_next_use() {
-        let mut queue = Queue::new(None, 10);
+        let mut queue = Queue::new(Framing::none(), 10);
         for _ in 0..20 {
             stage(&mut queue, &[b'x'; 10]);
         }
@@ -829,7 +828,7 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_chunk_is_read_into_unless_it_is_tiny() {
-        let mut queue = Queue::new(None, 1000);
+        let mut queue = Queue::new(Framing::none(), 1000);
         stage(&mut queue, &[b'x'; 969]);
         assert_eq!(queue.read_buffer(1000, false).len(), 31);
         stage(&mut queue, b"y");
@@ -838,7 +837,7 @@ mod tests {
 
     #[test]
     fn memory_for_what_will_be_lost_is_a_whole_chunk() {
-        let mut queue = Queue::new(Some(b'\n'), 100);
+        let mut queue = Queue::new(Framing::delimited(b'\n'), 100);
         stage(&mut queue, b"abc");
         assert_eq!(queue.read_buffer(100, false).len(), 97);
         assert_eq!(queue.read_buffer(100, true).len(), 100);

@@ -5,6 +5,7 @@
 //! gone already. Knows nothing of why a record was lost.
 
 use crate::core::account::Tally;
+use crate::core::framing::Framing;
 use crate::memory::Allowance;
 
 /// What waits is handed over in pieces of about this size, so that none of it has to be copied when
@@ -41,7 +42,7 @@ pub struct DeadLetterCount {
 
 /// See the module's header.
 pub struct DeadLetters {
-    delimiter: u8,
+    framing: Framing,
     /// Bytes that may wait here.
     space: u64,
     /// What the batches that are complete take of it.
@@ -68,9 +69,9 @@ struct Adding {
 
 impl DeadLetters {
     /// For records that end in `delimiter`. There is no space before [`DeadLetters::set_space`].
-    pub fn new(delimiter: u8) -> Self {
+    pub fn new(framing: Framing) -> Self {
         Self {
-            delimiter,
+            framing,
             space: 0,
             used: 0,
             batches: Vec::new(),
@@ -114,8 +115,8 @@ impl DeadLetters {
             if may_append && self.fits(bytes.len()) {
                 return self.append(bytes);
             }
-            let end = memchr::memchr(self.delimiter, bytes);
-            let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
+            let end = self.framing.first_end(bytes);
+            let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
             if !self.adding.is_cut && self.fits(piece.len()) {
                 self.append(piece);
             } else {
@@ -132,7 +133,7 @@ impl DeadLetters {
         } else if self.adding.is_cut || !self.fits(1) {
             self.pass_over(0, true);
         } else {
-            self.batch.text.push(self.delimiter);
+            self.batch.text.extend(self.framing.terminator());
             self.count(Tally {
                 bytes: self.adding.bytes,
                 records: 1,
@@ -208,14 +209,14 @@ impl DeadLetters {
     fn append(&mut self, bytes: &[u8]) {
         let partial = self.adding.bytes;
         self.batch.text.extend_from_slice(bytes);
-        let Some(last) = memchr::memrchr(self.delimiter, bytes) else {
+        let Some(ended) = self.framing.last_end(bytes) else {
             self.adding.bytes += bytes.len() as u64;
             return;
         };
-        let ended = last as u64 + 1;
+        let ended = ended as u64;
         self.count(Tally {
             bytes: partial + ended,
-            records: memchr::memchr_iter(self.delimiter, bytes).count() as u64,
+            records: self.framing.count(bytes),
         });
         let was_read = std::mem::take(&mut self.adding.read) > 0;
         self.adding.bytes = bytes.len() as u64 - ended;
@@ -276,7 +277,7 @@ mod tests {
     use super::*;
 
     fn with_space(space: u64) -> DeadLetters {
-        let mut spill = DeadLetters::new(b'\n');
+        let mut spill = DeadLetters::new(Framing::delimited(b'\n'));
         spill.set_space(space);
         spill
     }

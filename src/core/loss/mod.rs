@@ -15,6 +15,7 @@ pub(super) mod marker;
 pub mod sent;
 
 use super::account::{Losses, Reason, Tally};
+use super::framing::Framing;
 use crate::config::RelayConfig;
 use dead_letters::DeadLetters;
 use gaps::Gaps;
@@ -65,15 +66,14 @@ const SENT_CHUNKS: usize = 2;
 impl Loss {
     /// Nothing is lost.
     pub(super) fn new(config: &RelayConfig, chunk_size: usize) -> Self {
-        let mut sent = Sent::new(config.delimiter, SENT_CHUNKS * chunk_size);
+        let framing = Framing::of(config);
+        let mut sent = Sent::new(framing, SENT_CHUNKS * chunk_size);
         if config.keeps_lost {
             sent.keep_text();
         }
         let mark = config.mark.clone().filter(|_| config.may_lose());
         let marker = mark.map(|mark| Marker::new(mark, config.mark_every, config.delimiter));
-        let dead_letters = config
-            .keeps_lost
-            .then(|| DeadLetters::new(config.delimiter));
+        let dead_letters = config.keeps_lost.then(|| DeadLetters::new(framing));
         Self {
             tally: Losses::default(),
             episodes: 0,

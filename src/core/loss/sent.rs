@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::core::account::Tally;
+use crate::core::framing::Framing;
 
 /// Of one record the part that was read is kept up to this length: no more waits to be written to the
 /// file of lost records either.
@@ -20,7 +21,7 @@ const LEAST_MARKS: usize = 64;
 
 /// See the module's header.
 pub struct Sent {
-    delimiter: u8,
+    framing: Framing,
     /// Oldest first.
     marks: VecDeque<MarkSpan>,
     most_marks: usize,
@@ -76,9 +77,9 @@ pub struct LostText {
 
 impl Sent {
     /// Nothing was sent. `least` bytes (>= 1) are kept before anybody is asked what was read.
-    pub fn new(delimiter: u8, least: usize) -> Self {
+    pub fn new(framing: Framing, least: usize) -> Self {
         Self {
-            delimiter,
+            framing,
             marks: VecDeque::new(),
             most_marks: LEAST_MARKS,
             text: None,
@@ -147,8 +148,7 @@ impl Sent {
         };
         let start = total - text.bytes.len() as u64;
         let read = from.saturating_sub(start) as usize;
-        let end_before = memchr::memrchr(self.delimiter, &text.bytes[..read]);
-        let mut goes = end_before.map_or(0, |at| at + 1);
+        let mut goes = self.framing.last_end(&text.bytes[..read]).unwrap_or(0);
         text.is_cut &= goes == 0;
         if (read - goes) as u64 > MOST_READ {
             goes = read;
@@ -172,8 +172,7 @@ impl Sent {
         found.records.bytes = unread - found.marks.bytes;
         let known = self.last(unread).or(given_back).unwrap_or_default();
         let of_records = self.without_marks(known, total);
-        let ends = memchr::memchr_iter(self.delimiter, &of_records).count();
-        found.records.records = ends as u64;
+        found.records.records = self.framing.count(&of_records);
         found
     }
 
@@ -189,9 +188,9 @@ impl Sent {
             };
         };
         let read = text.bytes.len() - unread as usize;
-        let end_before = memchr::memrchr(self.delimiter, &text.bytes[..read]);
+        let end_before = self.framing.last_end(&text.bytes[..read]);
         let begin = match end_before {
-            Some(at) => at + 1,
+            Some(end) => end,
             None if text.is_cut => read,
             None => 0,
         };
@@ -207,7 +206,7 @@ impl Sent {
     /// byte ended one.
     pub fn open_record(&self, total: u64) -> Option<Vec<u8>> {
         let text = self.text.as_ref()?;
-        let begin = memchr::memrchr(self.delimiter, &text.bytes).map_or(0, |at| at + 1);
+        let begin = self.framing.last_end(&text.bytes).unwrap_or(0);
         let is_known = begin > 0 || !text.is_cut;
         is_known.then(|| self.without_marks(&text.bytes[begin..], total))
     }
@@ -247,7 +246,7 @@ mod tests {
 
     /// What was sent, piece by piece: those that begin with a tilde are of marks.
     fn sent(pieces: &[&str], keeps_text: bool) -> (Sent, u64) {
-        let mut sent = Sent::new(b'\n', 10);
+        let mut sent = Sent::new(Framing::delimited(b'\n'), 10);
         if keeps_text {
             sent.keep_text();
         }

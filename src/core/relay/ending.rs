@@ -121,12 +121,12 @@ impl Relay {
     /// can move, it is all the same.
     pub(super) fn holds_back(&self) -> bool {
         let is_stuck = self.pressure.is_pressured() && self.buffer.queue.complete() == 0;
-        self.lifecycle.is_closing() && self.counts_records && !is_stuck
+        self.lifecycle.is_closing() && self.framing.has_records() && !is_stuck
     }
 
     /// Whether a part of the record that is arriving has gone out.
     fn arrival_went(&self) -> bool {
-        self.counts_records && self.buffer.queue.incomplete_is_partial()
+        self.framing.has_records() && self.buffer.queue.incomplete_is_partial()
     }
 
     /// Reads no more, but for the end of a record that has begun to go out.
@@ -141,7 +141,7 @@ impl Relay {
     /// The input is cut where it stands: what has come of a record that has not begun to go out is not
     /// sent.
     pub(super) fn cut(&mut self, now: Duration) {
-        if self.lifecycle.is_running() && self.counts_records && !self.arrival_went() {
+        if self.lifecycle.is_running() && self.framing.has_records() && !self.arrival_went() {
             self.lose_incomplete(Reason::Shutdown, now);
         }
         self.input_ended(now);
@@ -159,7 +159,7 @@ impl Relay {
 
     /// Only what has begun to go out may still do so, until `ends_at`.
     pub(super) fn give_up(&mut self, now: Duration) {
-        if !self.counts_records || self.lifecycle.is_finishing() {
+        if !self.framing.has_records() || self.lifecycle.is_finishing() {
             return self.abandon(Reason::Shutdown, now);
         }
         self.end_window(now);

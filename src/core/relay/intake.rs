@@ -69,10 +69,12 @@ impl Relay {
     fn cut_staged(&mut self) -> bool {
         let ends = self.cut_at_stop();
         let staged = self.buffer.queue.staged();
-        let end = memchr::memchr(self.config.delimiter, staged)
+        let end = self
+            .framing
+            .first_end(staged)
             .filter(|_| self.lifecycle.ends_with_record);
         if let Some(end) = end {
-            self.buffer.queue.stage(end + 1);
+            self.buffer.queue.stage(end);
         }
         ends || end.is_some()
     }
@@ -84,10 +86,12 @@ impl Relay {
             Some(Amount::Bytes(end)) => self.meter.input.bytes + staged.len() as u64 >= end,
             Some(Amount::Records(end)) => {
                 let missing = end - self.meter.input.records;
-                let last = memchr::memchr_iter(self.config.delimiter, staged)
+                let last = self
+                    .framing
+                    .ends(staged)
                     .nth(missing.saturating_sub(1) as usize);
                 if let Some(last) = last {
-                    self.buffer.queue.stage(last + 1);
+                    self.buffer.queue.stage(last);
                 }
                 last.is_some()
             }
@@ -112,10 +116,7 @@ impl Relay {
 
     /// How many delimiters there are, and how many bytes follow the last of them.
     pub(super) fn survey(&self, bytes: &[u8]) -> (u64, u64) {
-        if !self.counts_records {
-            return (0, bytes.len() as u64);
-        }
-        let (delimiters, end) = self.delimiters_and_end(bytes);
+        let (delimiters, end) = self.framing.survey(bytes);
         (delimiters, bytes.len() as u64 - end)
     }
 
@@ -227,11 +228,11 @@ impl Relay {
         let staged = self.buffer.queue.staged();
         let mut lost = Tally::default();
         if space == 0 && staged.len() as u64 <= self.config.capacity {
-            (lost.records, lost.bytes) = self.delimiters_and_end(staged);
+            (lost.records, lost.bytes) = self.framing.survey(staged);
             return lost;
         }
-        for end in memchr::memchr_iter(self.config.delimiter, staged) {
-            let length = end as u64 + 1 - lost.bytes;
+        for end in self.framing.ends(staged) {
+            let length = end as u64 - lost.bytes;
             if length <= space || length > self.config.capacity {
                 break;
             }
@@ -239,14 +240,6 @@ impl Relay {
             lost.records += 1;
         }
         lost
-    }
-
-    /// How many delimiters there are, and how many bytes up to the last of them.
-    pub(super) fn delimiters_and_end(&self, bytes: &[u8]) -> (u64, u64) {
-        let delimiter = self.config.delimiter;
-        let delimiters = memchr::memchr_iter(delimiter, bytes).count() as u64;
-        let end = memchr::memrchr(delimiter, bytes).map_or(0, |last| last + 1);
-        (delimiters, end as u64)
     }
 
     /// Whether the next byte that comes belongs to a record of which some came before.
@@ -271,8 +264,8 @@ impl Relay {
         let by_class = self.admission.sheds_by_class();
         let mut stay = Tally::default();
         let mut other = None;
-        for end in memchr::memchr_iter(self.config.delimiter, self.buffer.queue.staged()) {
-            let length = end as u64 + 1 - stay.bytes;
+        for end in self.framing.ends(self.buffer.queue.staged()) {
+            let length = end as u64 - stay.bytes;
             view.found = found + stay.bytes;
             view.held = view.found + length;
             view.length = length;
@@ -283,8 +276,9 @@ impl Relay {
                 view.state = State::Pressured;
             }
             let judges = self.admission.judges(view.state);
-            let record = &self.buffer.queue.staged()[stay.bytes as usize..=end];
-            view.is_lowest = judges && by_class && is_lowest(&self.config, record);
+            let record = &self.buffer.queue.staged()[stay.bytes as usize..end];
+            view.is_lowest =
+                judges && by_class && is_lowest(&self.config, self.framing.content(record));
             let verdict = match judges {
                 true => self.admission.judge(&view),
                 false => Verdict::Stay,
@@ -319,10 +313,11 @@ impl Relay {
             return false;
         }
         let staged = self.buffer.queue.staged();
-        let Some(end) = memchr::memchr(self.config.delimiter, staged) else {
+        let Some(count) = self.framing.first_end(staged) else {
             return false;
         };
-        let (count, class) = (end + 1, self.config.classes.of(&staged[..end]));
+        let content = self.framing.content(&staged[..count]);
+        let class = self.config.classes.of(content);
         let length = count as u64;
         let record = Tally {
             bytes: length,
@@ -349,8 +344,8 @@ impl Relay {
     /// The next staged piece of one record, up to its end if that is staged.
     fn judge_fragment(&mut self, now: Duration) {
         let staged = self.buffer.queue.staged();
-        let end = memchr::memchr(self.config.delimiter, staged);
-        let fragment = end.map_or(staged.len(), |at| at + 1);
+        let end = self.framing.first_end(staged);
+        let fragment = end.unwrap_or(staged.len());
         let fits = (fragment as u64).min(self.space_for_next()) as usize;
         if fits > 0 {
             // The delimiter is counted when the record has passed the judgement.
@@ -436,7 +431,7 @@ impl Relay {
                 .buffer
                 .queue
                 .incomplete_bytes()
-                .is_some_and(|record| is_lowest(&self.config, &record));
+                .is_some_and(|record| is_lowest(&self.config, self.framing.content(&record)));
         self.judgement(self.buffer.queue.incomplete(), true, is_lowest, now)
     }
 
@@ -461,9 +456,7 @@ impl Relay {
     }
 }
 
-/// Whether a whole record is in the lowest class.
-fn is_lowest(config: &RelayConfig, record: &[u8]) -> bool {
-    let content = record.strip_suffix(&[config.delimiter]);
-    let class = config.classes.of(content.unwrap_or(record));
-    class == config.classes.lowest()
+/// Whether a record of this content is in the lowest class.
+fn is_lowest(config: &RelayConfig, content: &[u8]) -> bool {
+    config.classes.of(content) == config.classes.lowest()
 }

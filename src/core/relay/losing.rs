@@ -198,8 +198,8 @@ impl Relay {
     /// Passes over what is staged of a discarded record, up to its end.
     pub(super) fn pass_over_discarded(&mut self, now: Duration) {
         let staged = self.buffer.queue.staged();
-        let end = memchr::memchr(self.config.delimiter, staged);
-        let count = end.map_or(staged.len(), |at| at + 1);
+        let end = self.framing.first_end(staged);
+        let count = end.unwrap_or(staged.len());
         if let Some(letters) = &mut self.loss.dead_letters {
             letters.discard(&staged[..count]);
         }

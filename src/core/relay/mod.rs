@@ -40,6 +40,7 @@ use super::buffer::Buffer;
 use super::buffer::own_pipes::PIPE;
 use super::buffer::queue::CHUNK;
 use super::ending::Ending;
+use super::framing::Framing;
 use super::lifecycle::Lifecycle;
 use super::loss::Loss;
 use super::meter::{Activity, Meter};
@@ -55,7 +56,7 @@ pub(crate) use timers::earliest;
 /// See the module's header.
 pub struct Relay {
     config: RelayConfig,
-    counts_records: bool,
+    framing: Framing,
     /// The size of the queue's memory unit.
     chunk_size: u64,
     buffer: Buffer,
@@ -108,7 +109,7 @@ impl Relay {
 
     fn with_sizes(config: RelayConfig, chunk_size: usize, pipe_size: u64) -> Self {
         Self {
-            counts_records: config.needs_records(),
+            framing: Framing::of(&config),
             chunk_size: chunk_size as u64,
             buffer: Buffer::new(&config, chunk_size, pipe_size),
             pressure: Pressure::new(config.high_water, config.low_water),

@@ -44,7 +44,7 @@ impl Relay {
         } else {
             0
         };
-        self.counts_records.then_some(waits + end)
+        self.framing.has_records().then_some(waits + end)
     }
 
     /// Fills `parts` from its front with what may go out next; returns how many parts. Only after
@@ -99,7 +99,10 @@ impl Relay {
         let waits = self.buffer.queue.len() + self.mark_left() as u64;
         let incomplete = self.buffer.queue.incomplete();
         let is_alone = waits == incomplete && space.is_empty;
-        !self.counts_records || space.leaves_some(waits) || is_alone || incomplete > space.atomic
+        !self.framing.has_records()
+            || space.leaves_some(waits)
+            || is_alone
+            || incomplete > space.atomic
     }
 
     /// Nothing was offered, for the output lacks space.
@@ -130,7 +133,7 @@ impl Relay {
             true => offered == self.buffer.queue.len(),
             false => offered == self.buffer.queue.complete(),
         };
-        if is_all || !self.counts_records {
+        if is_all || !self.framing.has_records() {
             return used;
         }
         let whole = self.buffer.queue.whole_within(offered);

@@ -113,7 +113,7 @@ impl Relay {
         let goes_out = goes_out && self.sink.is_none();
         let goes_out =
             goes_out && self.allowance.demand.is_none() && self.allowance.prebuffer.is_over();
-        let is_seen = self.config.splice && self.counts_records && !self.judges();
+        let is_seen = self.config.splice && self.framing.has_records() && !self.judges();
         if !(is_dense && goes_out && is_seen) || self.owes_mark() {
             return None;
         }

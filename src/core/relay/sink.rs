@@ -57,7 +57,7 @@ impl Relay {
         }
         let (records, unended) = self.survey(self.buffer.queue.staged());
         self.begin_sunk();
-        if let Some(sink) = self.sink.as_mut().filter(|_| self.counts_records) {
+        if let Some(sink) = self.sink.as_mut().filter(|_| self.framing.has_records()) {
             let before = sink.amid_record.filter(|_| records == 0);
             let amid_record = before.unwrap_or(0) + unended;
             sink.amid_record = (amid_record > 0).then_some(amid_record);

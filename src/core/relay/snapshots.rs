@@ -87,12 +87,12 @@ impl Relay {
 
     fn snapshot(&self, rates: Rates, now: Duration) -> Snapshot {
         let (in_rate, out_rate) = (rates.input, rates.output);
-        let of_records = |rate: Option<f64>| rate.filter(|_| self.counts_records);
+        let of_records = |rate: Option<f64>| rate.filter(|_| self.framing.has_records());
         let time = |activity| self.meter.time(activity, now);
         let (output, marks) = self.taken_output();
         Snapshot {
             elapsed: now,
-            counts_records: self.counts_records,
+            counts_records: self.framing.has_records(),
             input: self.meter.input,
             output,
             lost: self.loss.total(),

@@ -14,14 +14,14 @@ impl Relay {
     /// From now on, before anything was sent, what is sent is kept until it was read. For an output that will
     /// not give back what is unread.
     pub fn keep_sent(&mut self) {
-        if self.counts_records {
+        if self.framing.has_records() {
             self.loss.sent.keep_text();
         }
     }
 
     /// Whether what lay unread is wanted itself, and not only how much it was.
     pub fn wants_unread_text(&self) -> bool {
-        self.counts_records
+        self.framing.has_records()
     }
 
     /// Whether it is time to ask how much is unread: for [`Relay::forget_read`].
@@ -51,7 +51,7 @@ impl Relay {
         marks.records = marks.records.min(self.meter.marks.records);
         records.bytes = records.bytes.min(self.meter.output.bytes);
         let lost = &mut self.loss.unread.records;
-        if lost.bytes == 0 || !self.counts_records {
+        if lost.bytes == 0 || !self.framing.has_records() {
             lost.records = 0;
             return;
         }
@@ -80,7 +80,7 @@ impl Relay {
             read,
             is_cut,
         } = lost;
-        let end = memchr::memrchr(self.config.delimiter, &bytes).map_or(0, |last| last + 1);
+        let end = self.framing.last_end(&bytes).unwrap_or(0);
         let end = if tail_is_out { bytes.len() } else { end };
         let open = bytes.len() - end;
         self.loss.unread_of_open = self.loss.unread.records.bytes.min(open as u64);
