@@ -20,6 +20,15 @@ const PARTS: usize = 8;
 /// is for the rest of the search.
 const REMEMBERED: usize = 2 << 20;
 
+/// What a record is worth, by whatever rule: the same for the same bytes, each time it is asked.
+pub trait Ranking {
+    /// The class of a record, given without its end: from 0, the most valuable, to [`Ranking::lowest`].
+    fn of(&self, content: &[u8]) -> usize;
+
+    /// The number of the lowest class.
+    fn lowest(&self) -> usize;
+}
+
 /// See the module's header. Two are equal when their expressions are; a copy is cheap.
 #[derive(Clone)]
 pub struct Classes(Arc<[Regex]>);
@@ -42,19 +51,6 @@ impl Classes {
         Self(Arc::new([]))
     }
 
-    /// The number of the lowest class, that of the records that match no expression; so many
-    /// expressions there are.
-    pub fn lowest(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The class of a record, given without its delimiter: the number, from 0, of the first
-    /// expression that matches.
-    pub fn of(&self, record: &[u8]) -> usize {
-        let first = self.0.iter().position(|one| one.is_match(record));
-        first.unwrap_or(self.lowest())
-    }
-
     /// What searches may still take, in bytes.
     pub fn memory_to_come(&self) -> usize {
         self.0.len() * REMEMBERED * 5 / 4
@@ -63,6 +59,19 @@ impl Classes {
     /// The expressions, most valuable first.
     pub fn expressions(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(Regex::as_str)
+    }
+}
+
+/// The lowest class is that of the records that match no expression.
+impl Ranking for Classes {
+    /// The number of the first expression that matches.
+    fn of(&self, content: &[u8]) -> usize {
+        let first = self.0.iter().position(|one| one.is_match(content));
+        first.unwrap_or(self.lowest())
+    }
+
+    fn lowest(&self) -> usize {
+        self.0.len()
     }
 }
 

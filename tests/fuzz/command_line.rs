@@ -104,7 +104,7 @@ fn expect_bounds(config: &Config) {
     assert!(relay.low_water <= relay.high_water && relay.high_water <= relay.capacity);
     match relay.policy {
         Policy::Sample(Sample::Every(every)) => assert!(every >= 1),
-        Policy::Priority => assert!(relay.classes.lowest() >= 1),
+        Policy::Priority => assert!(relay.classes.expressions().count() >= 1),
         Policy::Sample(Sample::Chance(chance)) => assert!((0.0..=1.0).contains(&chance)),
         Policy::Sample(Sample::First { per, .. }) => assert!(!per.is_zero()),
         Policy::Sample(Sample::Reservoir { keep, per }) => {

@@ -24,7 +24,9 @@ mod window;
 
 use std::time::Duration;
 
+use super::account::Reason;
 use super::snapshot::State;
+use crate::classes::Ranking;
 use crate::config::{Policy, RelayConfig};
 use crate::core::rng::Rng;
 use breaker::Breaker;
@@ -39,10 +41,18 @@ pub(super) struct Admission {
 }
 
 impl Admission {
+    /// With this policy instead of the one that is configured.
+    pub(super) fn with(policy: Box<dyn Overflow>, config: &RelayConfig) -> Self {
+        Self {
+            policy: Some(policy),
+            ..Self::new(config)
+        }
+    }
+
     /// The policy that `config` names, or that of `--then`.
     pub(super) fn new(config: &RelayConfig) -> Self {
         Self {
-            policy: policy(config.then.unwrap_or(config.policy), config.seed),
+            policy: policy(config),
             breaker: Breaker::default(),
             blocks_first: config.then.is_some(),
         }
@@ -78,6 +88,23 @@ impl Admission {
     /// Whether the class of a record decides what is lost.
     pub(super) fn sheds_by_class(&self) -> bool {
         self.sheds() && self.on_full() == OnFull::EvictLowest
+    }
+
+    /// What records are worth, where that decides.
+    pub(super) fn ranking(&self) -> Option<&dyn Ranking> {
+        self.policy.as_ref()?.ranking()
+    }
+
+    /// Whether a record of this content is in the lowest class.
+    pub(super) fn is_lowest(&self, content: &[u8]) -> bool {
+        let ranking = self.ranking();
+        ranking.is_some_and(|ranking| ranking.of(content) == ranking.lowest())
+    }
+
+    /// Why a record is lost that leaves for another.
+    pub(super) fn reason(&self) -> Reason {
+        let policy = self.policy.as_ref();
+        policy.map_or(Reason::QueueFull, |policy| policy.reason())
     }
 
     /// What becomes of a record that is complete.
@@ -123,8 +150,9 @@ impl Admission {
 }
 
 /// None for those that never lose.
-fn policy(policy: Policy, seed: u64) -> Option<Box<dyn Overflow>> {
-    match policy {
+fn policy(config: &RelayConfig) -> Option<Box<dyn Overflow>> {
+    let seed = config.seed;
+    match config.then.unwrap_or(config.policy) {
         Policy::Block | Policy::Fail => None,
         Policy::DropNewest => Some(Box::new(drop_newest::DropNewest)),
         Policy::DropOldest => Some(Box::new(drop_oldest::DropOldest)),
@@ -132,6 +160,6 @@ fn policy(policy: Policy, seed: u64) -> Option<Box<dyn Overflow>> {
         Policy::Latest => Some(Box::new(latest::Latest)),
         Policy::Red { max_p } => Some(Box::new(red::Red::new(max_p, Rng::new(seed)))),
         Policy::Sample(spec) => Some(Box::new(sample::Sampler::new(spec, Rng::new(seed)))),
-        Policy::Priority => Some(Box::new(priority::Priority)),
+        Policy::Priority => Some(Box::new(priority::Priority::new(config.classes.clone()))),
     }
 }

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::classes::Ranking;
 use crate::core::account::Reason;
 use crate::core::snapshot::State;
 
@@ -71,6 +72,16 @@ pub struct View {
 pub trait Overflow {
     /// Which record leaves when there is no space.
     fn on_full(&self) -> OnFull;
+
+    /// What records are worth, for [`OnFull::EvictLowest`].
+    fn ranking(&self) -> Option<&dyn Ranking> {
+        None
+    }
+
+    /// Why a record is lost that leaves for another.
+    fn reason(&self) -> Reason {
+        Reason::QueueFull
+    }
 
     /// Whether [`Overflow::judge`] wants to see each record that completes in `state`.
     fn judges(&self, _state: State) -> bool {

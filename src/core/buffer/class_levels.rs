@@ -19,7 +19,7 @@
 
 use super::extents::Extents;
 use super::fifo::{Chunk, Fifo};
-use crate::classes::Classes;
+use crate::classes::Ranking;
 use crate::core::framing::Framing;
 
 /// See the module's header.
@@ -63,7 +63,7 @@ pub(super) trait Memory {
 
 /// Which records are worth how much, and who looks at one, without its delimiter, before it leaves.
 pub(super) struct Look<'a, F> {
-    pub(super) classes: &'a Classes,
+    pub(super) ranking: &'a dyn Ranking,
     pub(super) see: F,
 }
 
@@ -90,7 +90,7 @@ fn step(
     let Some(record) = fifo.part(0, bytes - 1) else {
         return Step::Stuck;
     };
-    let leaves = look.classes.of(&record) >= class;
+    let leaves = look.ranking.of(&record) >= class;
     if leaves {
         (look.see)(&record);
     }
@@ -194,7 +194,7 @@ impl ClassLevels {
         mut look: Look<'_, impl FnMut(&[u8])>,
         memory: &mut impl Memory,
     ) -> Option<Evicted> {
-        while self.levels.len() < look.classes.lowest() {
+        while self.levels.len() < look.ranking.lowest() {
             self.levels.push(Level {
                 fifo: Fifo::new(self.framing),
                 extents: Extents::default(),
@@ -228,7 +228,7 @@ impl ClassLevels {
         while unclassified.whole > 0 && level.extents.has_space() {
             let at = *unclassified.at;
             let fifo = &mut *unclassified.fifo;
-            let lowest = look.classes.lowest();
+            let lowest = look.ranking.lowest();
             match step(fifo, &mut level.fifo, lowest, look, memory) {
                 Step::Left(bytes) => {
                     *unclassified.at += bytes;
@@ -295,6 +295,7 @@ impl ClassLevels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classes::Classes;
 
     /// Chunks of four bytes, as long as there are any.
     struct Budget(usize);
@@ -342,7 +343,7 @@ mod tests {
             };
             let classes = Classes::new(&["a", "b"]).expect("expressions");
             let look = Look {
-                classes: &classes,
+                ranking: &classes,
                 see: |_: &[u8]| {},
             };
             let evicted = self

@@ -22,7 +22,7 @@ use std::io::IoSlice;
 
 use super::class_levels::{ClassLevels, Look, Memory, Unclassified};
 use super::fifo::{Chunk, Fifo};
-use crate::classes::Classes;
+use crate::classes::Ranking;
 use crate::core::account::Tally;
 use crate::core::framing::Framing;
 use crate::memory;
@@ -427,11 +427,11 @@ impl Queue {
     }
 
     /// Evicts the oldest whole record of the lowest class present of which no byte was written, if that is
-    /// class `most` or below; None when there is nothing to evict. After [`Queue::set_begun_aside`].
+    /// class `most` or below; None when there is nothing to evict. After [`Queue::split_off_partial`].
     /// `see` is shown the record without its delimiter before it leaves.
     pub fn evict_lowest(
         &mut self,
-        classes: &Classes,
+        ranking: &dyn Ranking,
         most: usize,
         see: impl FnMut(&[u8]),
     ) -> Option<Hole> {
@@ -441,7 +441,7 @@ impl Queue {
             fifo: &mut self.waiting,
             at: &mut self.waiting_at,
         };
-        let look = Look { classes, see };
+        let look = Look { ranking, see };
         let evicted = self
             .classified
             .evict(unclassified, most, look, &mut self.spare)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Relay;
 use super::losing::Victim;
-use crate::config::{Amount, RelayConfig};
+use crate::config::Amount;
 use crate::core::account::{Reason, Tally};
 use crate::core::admission::{OnFull, Verdict, View};
 use crate::core::buffer::queue::CHUNK;
@@ -278,7 +278,7 @@ impl Relay {
             let judges = self.admission.judges(view.state);
             let record = &self.buffer.queue.staged()[stay.bytes as usize..end];
             view.is_lowest =
-                judges && by_class && is_lowest(&self.config, self.framing.content(record));
+                judges && by_class && self.admission.is_lowest(self.framing.content(record));
             let verdict = match judges {
                 true => self.admission.judge(&view),
                 false => Verdict::Stay,
@@ -317,7 +317,12 @@ impl Relay {
             return false;
         };
         let content = self.framing.content(&staged[..count]);
-        let class = self.config.classes.of(content);
+        let Some(ranking) = self.admission.ranking() else {
+            return false;
+        };
+        let class = ranking.of(content);
+        let is_lowest = class == ranking.lowest();
+        let reason = self.admission.reason();
         let length = count as u64;
         let record = Tally {
             bytes: length,
@@ -329,10 +334,9 @@ impl Relay {
         if length > self.config.capacity {
             return self.lose(Victim::Staged(record), Reason::Oversize, now);
         }
-        let is_lowest = class == self.config.classes.lowest();
         while length > self.space_for_next() {
-            if is_lowest || !self.lose(Victim::Lowest(class), Reason::Priority, now) {
-                return self.lose(Victim::Staged(record), Reason::Priority, now);
+            if is_lowest || !self.lose(Victim::Lowest(class), reason, now) {
+                return self.lose(Victim::Staged(record), reason, now);
             }
         }
         self.meter.input += record;
@@ -431,7 +435,7 @@ impl Relay {
                 .buffer
                 .queue
                 .incomplete_bytes()
-                .is_some_and(|record| is_lowest(&self.config, self.framing.content(&record)));
+                .is_some_and(|record| self.admission.is_lowest(self.framing.content(&record)));
         self.judgement(self.buffer.queue.incomplete(), true, is_lowest, now)
     }
 
@@ -454,9 +458,4 @@ impl Relay {
         };
         self.admission.judge(&view)
     }
-}
-
-/// Whether a record of this content is in the lowest class.
-fn is_lowest(config: &RelayConfig, content: &[u8]) -> bool {
-    config.classes.of(content) == config.classes.lowest()
 }

@@ -139,8 +139,9 @@ impl Relay {
                 letters.end();
             }
         };
+        let ranking = self.admission.ranking()?;
         let queue = &mut self.buffer.queue;
-        let hole = queue.evict_lowest(&self.config.classes, most, keep)?;
+        let hole = queue.evict_lowest(ranking, most, keep)?;
         Some((hole.lost, Place::Between(hole.from, hole.to)))
     }
 
@@ -320,17 +321,9 @@ impl Relay {
             // Its class is not known yet, so it takes the place of any but the most valuable.
             OnFull::EvictLowest => Some(Victim::Lowest(1)),
         };
-        let reason = self.reason_of_eviction();
+        let reason = self.admission.reason();
         if !victim.is_some_and(|victim| self.lose(victim, reason, now)) {
             self.discard_incomplete(now);
-        }
-    }
-
-    /// Why a record is lost that leaves for another.
-    fn reason_of_eviction(&self) -> Reason {
-        match self.admission.on_full() {
-            OnFull::EvictLowest => Reason::Priority,
-            OnFull::LoseArrival | OnFull::EvictOldest | OnFull::EvictAll => Reason::QueueFull,
         }
     }
 

@@ -32,7 +32,7 @@ mod unread;
 
 use std::time::Duration;
 
-use super::admission::{Admission, View};
+use super::admission::{Admission, Overflow, View};
 use super::ages::Ages;
 use super::allowance::Allowance;
 use super::allowance::demand::{Demand, Grant, MixedUnits};
@@ -99,6 +99,15 @@ impl Relay {
     /// A relay at the time zero, with nothing held.
     pub fn new(config: RelayConfig) -> Self {
         Self::with_sizes(config, CHUNK, PIPE)
+    }
+
+    /// The same with a policy of the caller's own, in the place of a policy of `config` that loses records.
+    pub fn with_policy(config: RelayConfig, policy: Box<dyn Overflow>) -> Self {
+        let admission = Admission::with(policy, &config);
+        Self {
+            admission,
+            ..Self::new(config)
+        }
     }
 
     /// The same with a queue that takes memory `chunk_size` (>= 1) bytes at a time, and with pipes of
