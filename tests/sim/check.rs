@@ -159,7 +159,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         let held = snapshot.held.bytes as usize;
         // With classes: two chunks for each, and where survivors stood three bytes for a run of
         // them, in memory that is used by a quarter at least.
-        let levels = scenario.config.classes.lowest();
+        let levels = scenario.config.classes.expressions().count();
         let sorting = if levels > 0 { 4 * 3 * held } else { 0 };
         let sorting = sorting + levels * (2 * scenario.chunk + 64);
         let most = 2 * held + 14 * scenario.chunk + sorting;
