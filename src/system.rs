@@ -20,14 +20,14 @@ pub trait System {
     fn now(&mut self) -> Duration;
 
     /// Reads at most `space.len()` (>= 1) bytes of input.
-    fn read(&mut self, room: &mut [u8]) -> Read;
+    fn read(&mut self, room: &mut [u8]) -> Transfer;
 
     /// Writes from the front of `parts` (not empty) to the output.
-    fn write(&mut self, parts: &[IoSlice<'_>]) -> Write;
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Transfer;
 
     /// Moves at most `most` (>= 1) bytes from one place to another without bringing them into memory,
     /// and without waiting for either.
-    fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice;
+    fn splice(&mut self, from: Place, to: Place, most: u64) -> Transfer;
 
     /// The next thing that the consumer asked for, without waiting for it. Only with
     /// [`RelayConfig::on_demand`].
@@ -36,13 +36,13 @@ pub trait System {
     /// Takes at most `most` (>= 1) bytes of input to where the next [`System::read`]s find them, and keeps
     /// them, behind `front`, which was read before, without copying: as what [`System::write_teed`]
     /// writes. Nothing may be kept yet.
-    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Splice;
+    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Transfer;
 
     /// How many bytes are kept, those of `front` among them: as many as there was space for.
     fn kept(&self) -> u64;
 
     /// Writes at most `most` (>= 1) bytes from the front of what is kept.
-    fn write_teed(&mut self, most: u64) -> Write;
+    fn write_teed(&mut self, most: u64) -> Transfer;
 
     /// Nothing is kept any more.
     fn drop_teed(&mut self);
@@ -124,17 +124,28 @@ pub trait System {
     fn suspend(&mut self);
 }
 
-/// The answer to [`System::read`].
+/// The answer to [`System::read`], [`System::write`] and [`System::splice`]. Which of these each may give is
+/// in brackets.
 #[derive(Debug)]
-pub enum Read {
-    /// So many bytes (>= 1) came.
-    Bytes(usize),
-    /// Nothing now.
+pub enum Transfer {
+    /// So many bytes (>= 1) came, went out, or moved (all).
+    Moved(usize),
+    /// Nothing now: nothing came, or there is no space; of a splice it cannot be told which (all).
     WouldBlock,
-    /// No more input, ever.
+    /// So many bytes (>= 1) from the front are written by a thread: not accepted yet, and no longer to be
+    /// taken back. A later call reports them as moved; until then calls answer `WouldBlock` (write).
+    InFlight(usize),
+    /// These two places do not go together, or a pipe cannot be made: read and write instead. From the input
+    /// straight to the output, also when something is wrong with one of the two (splice).
+    Unable,
+    /// No more input, ever (read, splice).
     End,
-    /// A source failed; the next read goes on with the next source, or ends.
-    Failed(SourceError),
+    /// A source failed; the next read goes on with the next source, or ends (read, splice).
+    SourceFailed(SourceError),
+    /// The reader of the output is gone (write, splice).
+    Gone,
+    /// The output failed otherwise (write, splice).
+    Failed(io::Error),
 }
 
 /// What went wrong with one source.
@@ -151,23 +162,6 @@ pub struct SourceError {
     pub error: io::Error,
 }
 
-/// The answer to [`System::write`].
-#[derive(Debug)]
-pub enum Write {
-    /// The output accepted so many bytes (>= 1) from the front.
-    Accepted(usize),
-    /// Nothing now.
-    WouldBlock,
-    /// So many bytes (>= 1) from the front are under way in a helper thread: not accepted yet,
-    /// and no longer to be taken back. A later call reports them as accepted; until then calls
-    /// answer `WouldBlock`.
-    InFlight(usize),
-    /// The reader of the output is gone.
-    Gone,
-    /// Another failure.
-    Failed(io::Error),
-}
-
 /// Where bytes come from or go to without coming into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -177,26 +171,6 @@ pub enum Place {
     Pipe(usize),
     /// What [`System::write`] writes.
     Output,
-}
-
-/// The answer to [`System::splice`].
-#[derive(Debug)]
-pub enum Splice {
-    /// So many bytes (>= 1) moved.
-    Moved(u64),
-    /// Nothing now: nothing came, or there is no space. It cannot be told which.
-    WouldBlock,
-    /// These two do not go together, or a pipe cannot be made: read and write instead. From the input
-    /// straight to the output, also when something is wrong with one of the two.
-    Unable,
-    /// No more input, ever.
-    End,
-    /// As [`Read::Failed`].
-    SourceFailed(SourceError),
-    /// The reader of the output is gone.
-    Gone,
-    /// The output failed otherwise.
-    Failed(io::Error),
 }
 
 /// The answer to [`System::take_grant`].

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use highwater::cli;
 use highwater::sys::{Files, Patience, RealSystem, die_by};
-use highwater::system::{Interest, Read, Ready, Signal, System, Write};
+use highwater::system::{Interest, Ready, Signal, System, Transfer};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal as Kill, kill_process};
@@ -60,7 +60,7 @@ fn child() {
     match role.to_str().unwrap() {
         "relay" => relay(&mut system),
         "close" => close(&mut system, &mut notes),
-        "read-and-exit" => assert!(matches!(system.read(&mut [0; 9]), Read::WouldBlock)),
+        "read-and-exit" => assert!(matches!(system.read(&mut [0; 9]), Transfer::WouldBlock)),
         "check" => {}
         other => panic!("no such role: {other}"),
     }
@@ -92,18 +92,18 @@ fn relay(system: &mut RealSystem) {
         }
         if ready.input {
             match system.read(&mut room) {
-                Read::Bytes(n) => held = 0..n,
-                Read::WouldBlock => {}
-                Read::End => ended = true,
-                Read::Failed(error) => panic!("{error:?}"),
+                Transfer::Moved(n) => held = 0..n,
+                Transfer::WouldBlock => {}
+                Transfer::End => ended = true,
+                other => panic!("{other:?}"),
             }
         }
         if ready.output {
             match system.write(&[IoSlice::new(&room[held.clone()])]) {
-                Write::Accepted(n) => held.start += n,
-                Write::WouldBlock | Write::InFlight(_) => {}
-                Write::Gone => die_by(13),
-                Write::Failed(error) => panic!("{error}"),
+                Transfer::Moved(n) => held.start += n,
+                Transfer::WouldBlock | Transfer::InFlight(_) => {}
+                Transfer::Gone => die_by(13),
+                other => panic!("{other:?}"),
             }
         }
     }

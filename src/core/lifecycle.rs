@@ -57,6 +57,12 @@ pub(super) struct Lifecycle {
     pub(super) is_drained: bool,
 }
 
+/// The consumer is gone, and the input is read on.
+pub(super) struct Sink {
+    /// Of a record whose end has not come: how many bytes were lost, of those that came.
+    pub(super) amid_record: Option<u64>,
+}
+
 /// What a terminating signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {

@@ -12,7 +12,7 @@ use super::tee_buffer::Kept;
 use crate::core::allowance::space::Space;
 use crate::core::buffer::own_pipes::PIPE;
 use crate::reporter::Reporter;
-use crate::system::{Place, Read, Splice, System, Write};
+use crate::system::{Place, System, Transfer};
 
 impl<S: System, R: Reporter> Engine<'_, S, R> {
     /// Input goes straight to the output. Returns whether that was this turn's read and write.
@@ -21,12 +21,12 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
             return false;
         };
         match self.system.splice(Place::Input, Place::Output, most) {
-            Splice::Moved(count) => {
-                self.input_ready = count == most;
-                self.relay.passed(count, now);
+            Transfer::Moved(count) => {
+                self.input_ready = count as u64 == most;
+                self.relay.passed(count as u64, now);
             }
-            Splice::End => self.relay.input_ended(now),
-            Splice::Gone => self.output_gone(now),
+            end @ Transfer::End => self.read_nothing(end, now),
+            gone @ Transfer::Gone => self.write_nothing(gone, now),
             // One half after the other, each is told what is the matter with it.
             _ => return false,
         }
@@ -41,15 +41,14 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
         };
         let most = PIPE.min(most as u64);
         match self.system.splice(Place::Input, Place::Pipe(pipe), most) {
-            Splice::Moved(count) => {
-                self.input_ready = count == most;
-                self.relay.filled(count, now);
+            Transfer::Moved(count) => {
+                self.input_ready = count as u64 == most;
+                self.relay.filled(count as u64, now);
             }
             // If it was the pipe, the next one is tried in the next turn.
-            Splice::WouldBlock => self.input_ready = !self.relay.refused(),
-            Splice::End => self.read_nothing(Read::End, now),
-            Splice::SourceFailed(problem) => self.read_nothing(Read::Failed(problem), now),
-            Splice::Unable | Splice::Gone | Splice::Failed(_) => return false,
+            Transfer::WouldBlock => self.input_ready = !self.relay.refused(),
+            ended @ (Transfer::End | Transfer::SourceFailed(_)) => self.read_nothing(ended, now),
+            _ => return false,
         }
         true
     }
@@ -58,21 +57,21 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
     /// nothing waits there.
     pub(super) fn empty_pipe(&mut self, now: Duration) -> Option<bool> {
         let (pipe, most) = self.relay.pipe_to_empty(now)?;
-        let answer = match self.system.splice(Place::Pipe(pipe), Place::Output, most) {
-            Splice::Moved(count) => {
-                self.relay.emptied(count, now);
-                if count < most {
+        match self.system.splice(Place::Pipe(pipe), Place::Output, most) {
+            Transfer::Moved(count) => {
+                self.relay.emptied(count as u64, now);
+                if (count as u64) < most {
                     self.relay.output_blocked(now);
                 }
                 return Some(true);
             }
-            Splice::Gone => Write::Gone,
-            Splice::Failed(error) => Write::Failed(error),
-            Splice::WouldBlock => Write::WouldBlock,
             // Nothing went into a pipe that cannot be emptied.
-            _ => Write::Failed(std::io::ErrorKind::Unsupported.into()),
-        };
-        self.write_nothing(answer, now);
+            Transfer::Unable => {
+                let unable = std::io::ErrorKind::Unsupported.into();
+                self.write_nothing(Transfer::Failed(unable), now);
+            }
+            nothing => self.write_nothing(nothing, now),
+        }
         Some(false)
     }
 
@@ -88,20 +87,12 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
             return false;
         };
         let taken = match self.system.keep(&front[..used], most) {
-            Splice::Moved(count) => count,
-            Splice::WouldBlock => {
-                self.read_nothing(Read::WouldBlock, now);
+            Transfer::Moved(count) => count as u64,
+            Transfer::Unable | Transfer::Gone | Transfer::Failed(_) => return false,
+            nothing => {
+                self.read_nothing(nothing, now);
                 return true;
             }
-            Splice::End => {
-                self.read_nothing(Read::End, now);
-                return true;
-            }
-            Splice::SourceFailed(problem) => {
-                self.read_nothing(Read::Failed(problem), now);
-                return true;
-            }
-            Splice::Unable | Splice::Gone | Splice::Failed(_) => return false,
         };
         self.kept = Some(Kept {
             span: before.start..before.end + taken,
@@ -123,7 +114,7 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
                 return self.stop_without_memory(now);
             }
             match self.system.read(space) {
-                Read::Bytes(count) => {
+                Transfer::Moved(count) => {
                     left -= count as u64;
                     self.relay.received(count, now);
                 }

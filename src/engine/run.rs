@@ -14,11 +14,11 @@ use crate::config::{RelayConfig, ReportConfig, ReportMode};
 use crate::core::allowance::demand::MixedUnits;
 use crate::core::allowance::space::Space;
 use crate::core::ending::Ending;
-use crate::core::relay::{Change, Plan, ReadWish, Relay, earliest};
+use crate::core::relay::{Change, Plan, ReadWish, Relay};
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
 use crate::reporter::{Event, Reporter};
-use crate::system::{Granted, Interest, Read, Signal, System, Write};
+use crate::system::{Granted, Interest, Signal, SourceError, System, Transfer};
 use crate::units::{counted, reason};
 
 /// Grants taken in one turn: who writes them without end does not keep data from moving.
@@ -282,7 +282,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             return self.stop_without_memory(now);
         }
         match self.system.read(space) {
-            Read::Bytes(count) => {
+            Transfer::Moved(count) => {
                 // Less than asked for: the pipe is empty now, and asking again would be in vain.
                 self.input_ready = count == asked;
                 let surplus = self.relay.received(count, now);
@@ -312,7 +312,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
         match self.system.read(&mut [0]) {
             // It came between the two calls. It was never accepted.
-            Read::Bytes(count) => {
+            Transfer::Moved(count) => {
                 self.system.put_back(count);
                 self.relay.more_came(now);
             }
@@ -320,32 +320,59 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
     }
 
-    pub(super) fn read_nothing(&mut self, answer: Read, now: Duration) {
+    /// A read, or a splice out of the input, moved nothing.
+    pub(super) fn read_nothing(&mut self, answer: Transfer, now: Duration) {
+        if let Transfer::WouldBlock = answer {
+            self.input_ready = false;
+            self.relay.nothing_came();
+        } else {
+            self.moved_nothing(answer, now);
+        }
+    }
+
+    /// A write, or a splice into the output, moved nothing.
+    pub(super) fn write_nothing(&mut self, answer: Transfer, now: Duration) {
+        if let Transfer::WouldBlock = answer {
+            self.relay.output_blocked(now);
+        } else {
+            self.moved_nothing(answer, now);
+        }
+    }
+
+    fn moved_nothing(&mut self, answer: Transfer, now: Duration) {
         match answer {
-            Read::Bytes(_) => {}
-            Read::WouldBlock => {
-                self.input_ready = false;
-                self.relay.nothing_came();
+            Transfer::Moved(_) | Transfer::WouldBlock | Transfer::Unable => {}
+            Transfer::InFlight(count) => {
+                self.in_flight = Some(count);
+                self.relay.in_flight(count, now);
+                self.relay.output_blocked(now);
             }
-            Read::End => self.relay.input_ended(now),
-            Read::Failed(problem) => {
-                let (verb, name) = (problem.verb, &problem.name);
-                let after = match verb {
-                    // None of its bytes could have been read.
-                    "open" => String::new(),
-                    _ => format!(
-                        " (after {} of input)",
-                        counted(self.relay.input_bytes(), "byte")
-                    ),
-                };
-                let why = reason(&problem.error);
-                self.reporter
-                    .message(format!("cannot {verb} {name}: {why}{after}"));
-                self.relay.source_failed();
-                if problem.taken > 0 {
-                    self.relay.input_lost(problem.taken, now);
-                }
+            Transfer::End => self.relay.input_ended(now),
+            Transfer::SourceFailed(problem) => self.source_failed(&problem, now),
+            Transfer::Gone => self.output_gone(now),
+            Transfer::Failed(error) => {
+                self.say_write_failed(&error);
+                self.relay.output_failed(now);
             }
+        }
+    }
+
+    fn source_failed(&mut self, problem: &SourceError, now: Duration) {
+        let (verb, name) = (problem.verb, &problem.name);
+        let after = match verb {
+            // None of its bytes could have been read.
+            "open" => String::new(),
+            _ => {
+                let came = counted(self.relay.input_bytes(), "byte");
+                format!(" (after {came} of input)")
+            }
+        };
+        let why = reason(&problem.error);
+        self.reporter
+            .message(format!("cannot {verb} {name}: {why}{after}"));
+        self.relay.source_failed();
+        if problem.taken > 0 {
+            self.relay.input_lost(problem.taken, now);
         }
     }
 
@@ -400,11 +427,11 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             None => self.system.write(parts),
         };
         match answer {
-            Write::InFlight(count) => {
+            Transfer::InFlight(count) => {
                 self.witness.wrote(parts, count);
-                self.write_nothing(Write::InFlight(count), now);
+                self.write_nothing(Transfer::InFlight(count), now);
             }
-            Write::Accepted(count) => {
+            Transfer::Moved(count) => {
                 if self.in_flight.is_none() {
                     self.witness.wrote(parts, count);
                 }
@@ -419,23 +446,6 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             nothing => self.write_nothing(nothing, now),
         }
         None
-    }
-
-    pub(super) fn write_nothing(&mut self, answer: Write, now: Duration) {
-        match answer {
-            Write::Accepted(_) => {}
-            Write::WouldBlock => self.relay.output_blocked(now),
-            Write::InFlight(count) => {
-                self.in_flight = Some(count);
-                self.relay.in_flight(count, now);
-                self.relay.output_blocked(now);
-            }
-            Write::Gone => self.output_gone(now),
-            Write::Failed(error) => {
-                self.say_write_failed(&error);
-                self.relay.output_failed(now);
-            }
-        }
     }
 
     /// Waits until something wanted can go on. While one direction goes on, only looks: at the
@@ -499,7 +509,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     pub(super) fn output_gone(&mut self, now: Duration) {
         // What a helper thread could still write has gone out.
         if self.in_flight.take().is_some()
-            && let Write::Accepted(count) = self.system.write(&[])
+            && let Transfer::Moved(count) = self.system.write(&[])
         {
             self.relay.sent(count, now);
         }
@@ -606,6 +616,14 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     }
 }
 
+/// The earlier of two moments that may never come.
+fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// When the next periodic report is due.
 struct Beat {
     interval: Duration,
@@ -652,7 +670,7 @@ mod tests {
     use super::*;
     use crate::config::{Policy, ScreenConfig};
     use crate::core::loss::sent::Leftover;
-    use crate::system::{Place, Ready, Splice};
+    use crate::system::{Place, Ready, Transfer};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -671,19 +689,19 @@ mod tests {
         fn now(&mut self) -> Duration {
             self.now
         }
-        fn read(&mut self, _room: &mut [u8]) -> Read {
+        fn read(&mut self, _room: &mut [u8]) -> Transfer {
             if !std::mem::take(&mut self.comes) {
-                return Read::WouldBlock;
+                return Transfer::WouldBlock;
             }
             self.read += 1;
             match self.read {
-                1 | 2 => Read::Bytes(1),
-                _ => Read::End,
+                1 | 2 => Transfer::Moved(1),
+                _ => Transfer::End,
             }
         }
-        fn write(&mut self, _parts: &[IoSlice<'_>]) -> Write {
+        fn write(&mut self, _parts: &[IoSlice<'_>]) -> Transfer {
             self.now += 3 * SECOND;
-            Write::Accepted(1)
+            Transfer::Moved(1)
         }
         fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
             let looks = until.is_some_and(|until| until <= self.now);
@@ -697,20 +715,20 @@ mod tests {
                 ..Ready::default()
             }
         }
-        fn splice(&mut self, _from: Place, _to: Place, _most: u64) -> Splice {
-            Splice::Unable
+        fn splice(&mut self, _from: Place, _to: Place, _most: u64) -> Transfer {
+            Transfer::Unable
         }
         fn take_grant(&mut self) -> Granted {
             Granted::End
         }
-        fn keep(&mut self, _front: &[IoSlice<'_>], _most: u64) -> Splice {
-            Splice::Unable
+        fn keep(&mut self, _front: &[IoSlice<'_>], _most: u64) -> Transfer {
+            Transfer::Unable
         }
         fn kept(&self) -> u64 {
             0
         }
-        fn write_teed(&mut self, _most: u64) -> Write {
-            Write::WouldBlock
+        fn write_teed(&mut self, _most: u64) -> Transfer {
+            Transfer::WouldBlock
         }
         fn drop_teed(&mut self) {}
         fn take_unread(&mut self, _wanted: bool) -> Leftover {

@@ -18,7 +18,7 @@ use rustix::fs::OFlags;
 use rustix::io::{self, Errno};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size};
 
-use crate::system::Write;
+use crate::system::Transfer;
 
 use super::descriptor::open_null;
 use super::pipes::{self, Pipe};
@@ -156,16 +156,16 @@ impl Kept {
 
     /// Writes at most `most` bytes of what is kept to a pipe. What fails is left to a write from memory
     /// to tell.
-    pub(super) fn write(&mut self, to: BorrowedFd<'_>, most: usize) -> Write {
+    pub(super) fn write(&mut self, to: BorrowedFd<'_>, most: usize) -> Transfer {
         match splice::splice(self.kept.reader(), to, most) {
             Ok(count) if count > 0 => {
                 self.in_kept -= count;
-                Write::Accepted(count)
+                Transfer::Moved(count)
             }
-            Err(Errno::PIPE) => Write::Gone,
+            Err(Errno::PIPE) => Transfer::Gone,
             result => {
                 self.is_refused |= result != Err(Errno::AGAIN);
-                Write::WouldBlock
+                Transfer::WouldBlock
             }
         }
     }
@@ -218,7 +218,7 @@ mod tests {
         let (output, writer) = pipe().unwrap();
         for most in [5, 3] {
             let wrote = kept.write(writer.as_fd(), most);
-            assert!(matches!(wrote, Write::Accepted(count) if count == most));
+            assert!(matches!(wrote, Transfer::Moved(count) if count == most));
         }
         assert!(kept.drop_teed());
         assert_eq!(kept.len(), 0);
@@ -228,7 +228,7 @@ mod tests {
         io::write(&feed, more).unwrap();
         assert_eq!(kept.take(reader.as_fd(), &[], 100), Ok(Some(4)));
         assert_eq!(read(&mut kept), more);
-        assert!(matches!(kept.write(writer.as_fd(), 4), Write::Accepted(4)));
+        assert!(matches!(kept.write(writer.as_fd(), 4), Transfer::Moved(4)));
         let mut all = [0; 99];
         let count = io::read(&output, &mut all).unwrap();
         assert_eq!(&all[..count], b"one two more");
@@ -256,9 +256,12 @@ mod tests {
         let (mut kept, _input) = kept(b"", b"abc");
         let (output, writer) = pipe().unwrap();
         io::write(&writer, &[0; 64 * 1024]).unwrap();
-        assert!(matches!(kept.write(writer.as_fd(), 3), Write::WouldBlock));
+        assert!(matches!(
+            kept.write(writer.as_fd(), 3),
+            Transfer::WouldBlock
+        ));
         drop(output);
-        assert!(matches!(kept.write(writer.as_fd(), 3), Write::Gone));
+        assert!(matches!(kept.write(writer.as_fd(), 3), Transfer::Gone));
         assert_eq!(kept.len(), 3);
     }
 
@@ -292,7 +295,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let (mut kept, input) = kept(b"", b"abc");
         let wrote = kept.write(input.as_fd(), 3);
-        assert!(matches!(wrote, Write::WouldBlock), "it is the wrong end");
+        assert!(matches!(wrote, Transfer::WouldBlock), "it is the wrong end");
         assert_eq!(read(&mut kept), b"abc");
         assert!(kept.drop_teed());
         assert_eq!(kept.take(file.as_fd(), &[], 100), Ok(None));

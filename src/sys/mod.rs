@@ -71,9 +71,7 @@ use rustix::fs::OFlags;
 use crate::config::{Config, Sink, Source, TransferConfig};
 use crate::core::allowance::space::Space;
 use crate::core::loss::sent::Leftover;
-use crate::system::{
-    Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
-};
+use crate::system::{Granted, Interest, Place, Ready, Signal, SourceError, System, Transfer};
 
 use clock::Clock;
 use demand::Demand;
@@ -151,7 +149,7 @@ impl RealSystem {
     /// # Errors
     ///
     /// What makes a run impossible; see [`StartError`]. FILEs are opened later, when their turn
-    /// comes, and fail by [`Read::Failed`].
+    /// comes, and fail by [`Transfer::SourceFailed`].
     pub fn new(
         sources: Vec<Source>,
         transfer: &TransferConfig,
@@ -340,7 +338,7 @@ impl System for RealSystem {
         self.clock.now()
     }
 
-    fn read(&mut self, room: &mut [u8]) -> Read {
+    fn read(&mut self, room: &mut [u8]) -> Transfer {
         if let Some(Some(kept)) = &mut self.kept
             && kept.is_ahead()
         {
@@ -349,15 +347,15 @@ impl System for RealSystem {
                 |errno| {
                     // What it still has must not come as something else.
                     self.kept = Some(None);
-                    Read::Failed(own_pipe_failed(taken, errno))
+                    Transfer::SourceFailed(own_pipe_failed(taken, errno))
                 },
-                Read::Bytes,
+                Transfer::Moved,
             );
         }
         let mut answer = self.sources.read(room);
         match &mut answer {
-            Read::Bytes(count) => self.flows.input.moved(*count as u64),
-            Read::Failed(problem) => {
+            Transfer::Moved(count) => self.flows.input.moved(*count as u64),
+            Transfer::SourceFailed(problem) => {
                 let scratch = self.scratch.as_ref().and_then(Option::as_ref);
                 problem.taken = scratch.map_or(0, |scratch| scratch.take_lost());
             }
@@ -366,34 +364,34 @@ impl System for RealSystem {
         answer
     }
 
-    fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Transfer {
         let Some(output) = &mut self.output else {
-            return Write::Gone;
+            return Transfer::Gone;
         };
         let answer = output.write(parts);
-        if let Write::Accepted(count) = answer {
+        if let Transfer::Moved(count) = answer {
             self.sent(count as u64);
         }
         answer
     }
 
-    fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice {
+    fn splice(&mut self, from: Place, to: Place, most: u64) -> Transfer {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         // What is in a pipe of ours must leave it all the same.
         let empties = matches!(from, Place::Pipe(_));
         let takes = |output: &mut Output| empties || output.can_be_spliced_to();
         if !self.output.as_mut().is_some_and(takes) {
-            return Splice::Unable;
+            return Transfer::Unable;
         }
         if let Place::Pipe(_) = to {
             self.grow_own();
         }
         let Some(output) = &mut self.output else {
-            return Splice::Unable;
+            return Transfer::Unable;
         };
         let make = || Scratch::new().map(Rc::new);
         let Some(scratch) = self.scratch.get_or_insert_with(make) else {
-            return Splice::Unable;
+            return Transfer::Unable;
         };
         let answer = match (from, to) {
             (Place::Input, Place::Output) => {
@@ -402,20 +400,20 @@ impl System for RealSystem {
             }
             (Place::Input, Place::Pipe(number)) => match self.pipes.writer(number) {
                 Some(pipe) => self.sources.splice(pipe, most, scratch),
-                None => Splice::Unable,
+                None => Transfer::Unable,
             },
             (Place::Pipe(number), Place::Output) => match self.pipes.reader(number) {
                 Some(pipe) => self.drain.empty(pipe, output, most, scratch),
-                None => Splice::Unable,
+                None => Transfer::Unable,
             },
-            _ => Splice::Unable,
+            _ => Transfer::Unable,
         };
-        if let Splice::Moved(count) = answer {
+        if let Transfer::Moved(count) = answer {
             if from == Place::Input {
-                self.flows.input.moved(count);
+                self.flows.input.moved(count as u64);
             }
             if to == Place::Output {
-                self.sent_pages(count, u64::MAX);
+                self.sent_pages(count as u64, u64::MAX);
             }
         }
         answer
@@ -425,10 +423,10 @@ impl System for RealSystem {
         self.demand.as_mut().map_or(Granted::End, Demand::take)
     }
 
-    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Splice {
+    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Transfer {
         let from_pipe = self.sources.pipe_size() > 0;
         if !from_pipe || self.output.as_mut().and_then(Output::twin).is_none() {
-            return Splice::Unable;
+            return Transfer::Unable;
         }
         if self.kept.is_none() && self.share.may_try(self.clock.now()) {
             let kept = Kept::new(self.pipe_bound);
@@ -437,7 +435,7 @@ impl System for RealSystem {
             }
         }
         let Some(Some(kept)) = &mut self.kept else {
-            return Splice::Unable;
+            return Transfer::Unable;
         };
         // Of pages that are half empty the output could take any part, and so cut a record in two.
         let size = kept.size();
@@ -445,12 +443,12 @@ impl System for RealSystem {
         let held: usize = front.iter().map(|part| part.len()).sum();
         let most = most.min(size.saturating_sub(held as u64));
         if most == 0 || !self.output.as_mut().is_some_and(takes_all) {
-            return Splice::Unable;
+            return Transfer::Unable;
         }
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let answer = self.sources.keep(kept, front, most);
-        if let Splice::Moved(count) = answer {
-            self.flows.input.moved(count);
+        if let Transfer::Moved(count) = answer {
+            self.flows.input.moved(count as u64);
         }
         answer
     }
@@ -462,14 +460,14 @@ impl System for RealSystem {
         }
     }
 
-    fn write_teed(&mut self, most: u64) -> Write {
+    fn write_teed(&mut self, most: u64) -> Transfer {
         let output = self.output.as_mut().and_then(Output::twin);
         let (Some(output), Some(Some(kept))) = (output, &mut self.kept) else {
-            return Write::Gone;
+            return Transfer::Gone;
         };
         let answer = kept.write(output, usize::try_from(most).unwrap_or(usize::MAX));
         let size = kept.size();
-        if let Write::Accepted(count) = answer {
+        if let Transfer::Moved(count) = answer {
             self.sent_pages(count as u64, size);
         }
         answer

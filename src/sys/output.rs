@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketType};
 
 use crate::core::allowance::space::{ATOMIC, Space};
 use crate::core::loss::sent::Leftover;
-use crate::system::Write;
+use crate::system::Transfer;
 
 use super::descriptor::{Indirect, Kind, Twin, is_on_disk, is_refusal, may_be_read, reopen};
 use super::ferry::{Crossing, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
@@ -334,7 +334,7 @@ impl Output {
     }
 
     /// Writes from the front of `parts`, as [`crate::system::System::write`] says.
-    pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
+    pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> Transfer {
         let parts = &parts[..parts.len().min(PARTS_MOST)];
         let fd = &self.fd;
         if let Some(indirect) = &self.indirect
@@ -348,7 +348,7 @@ impl Output {
             Way::Plain => io::retry_on_intr(|| io::writev(fd, parts)),
             Way::Scratch(scratch) => scratch.write(fd.as_fd(), parts),
             Way::Ferry(ferry) => match ferry.write(parts) {
-                Ok(Crossing::Begun(n)) => return Write::InFlight(n),
+                Ok(Crossing::Begun(n)) => return Transfer::InFlight(n),
                 Ok(Crossing::Done(n)) => Ok(n),
                 Err(errno) => Err(errno),
             },
@@ -374,23 +374,23 @@ impl Output {
         self.answer(result)
     }
 
-    fn answer(&mut self, result: io::Result<usize>) -> Write {
+    fn answer(&mut self, result: io::Result<usize>) -> Transfer {
         let answer = self.told(result);
-        self.has_failed |= matches!(answer, Write::Failed(_));
+        self.has_failed |= matches!(answer, Transfer::Failed(_));
         answer
     }
 
-    fn told(&mut self, result: io::Result<usize>) -> Write {
+    fn told(&mut self, result: io::Result<usize>) -> Transfer {
         self.was_reset |= result == Err(Errno::CONNRESET);
         match result {
             // A device that takes nothing and calls it success would be asked for ever.
-            Ok(0) => Write::Failed(Errno::IO.into()),
-            Ok(n) => Write::Accepted(n),
-            Err(Errno::AGAIN) => Write::WouldBlock,
-            Err(Errno::PIPE) => Write::Gone,
-            Err(Errno::CONNRESET) if self.kind == Kind::Socket => Write::Gone,
-            Err(Errno::IO) if self.has_hung_up() => Write::Gone,
-            Err(errno) => Write::Failed(errno.into()),
+            Ok(0) => Transfer::Failed(Errno::IO.into()),
+            Ok(n) => Transfer::Moved(n),
+            Err(Errno::AGAIN) => Transfer::WouldBlock,
+            Err(Errno::PIPE) => Transfer::Gone,
+            Err(Errno::CONNRESET) if self.kind == Kind::Socket => Transfer::Gone,
+            Err(Errno::IO) if self.has_hung_up() => Transfer::Gone,
+            Err(errno) => Transfer::Failed(errno.into()),
         }
     }
 
@@ -566,7 +566,7 @@ mod tests {
         gone: false,
     };
 
-    fn write(output: &mut Output, bytes: &[u8]) -> Write {
+    fn write(output: &mut Output, bytes: &[u8]) -> Transfer {
         output.write(&[IoSlice::new(bytes)])
     }
 
@@ -574,8 +574,8 @@ mod tests {
         let mut sum = 0;
         loop {
             match write(output, &[b'x'; 1000]) {
-                Write::Accepted(n) => sum += n,
-                Write::WouldBlock => return sum,
+                Transfer::Moved(n) => sum += n,
+                Transfer::WouldBlock => return sum,
                 other => panic!("after {sum} bytes: {other:?}"),
             }
         }
@@ -585,7 +585,7 @@ mod tests {
     /// nothing of interest but the reader's life.
     fn fills_up_and_dies(mut output: Output, reader: OwnedFd) {
         let parts = [IoSlice::new(b"ab"), IoSlice::new(b"c")];
-        assert!(matches!(output.write(&parts), Write::Accepted(3)));
+        assert!(matches!(output.write(&parts), Transfer::Moved(3)));
         assert!(look(&mut output, true).room);
         assert!(write_until_full(&mut output) > 0);
         assert_eq!(look(&mut output, true), NOTHING);
@@ -595,7 +595,7 @@ mod tests {
         assert_eq!(&start, b"abc");
         drop(reader);
         assert!(look(&mut output, false).gone);
-        assert!(matches!(write(&mut output, b"x"), Write::Gone));
+        assert!(matches!(write(&mut output, b"x"), Transfer::Gone));
     }
 
     #[test]
@@ -635,7 +635,7 @@ mod tests {
         let mut output = Output::over(writer).unwrap();
         assert!(output.gives_back());
         let sent: Vec<u8> = (0..5_000).map(|number| number as u8).collect();
-        assert!(matches!(write(&mut output, &sent), Write::Accepted(5_000)));
+        assert!(matches!(write(&mut output, &sent), Transfer::Moved(5_000)));
         rustix::io::read(&reader, &mut [0; 1_000]).unwrap();
         drop(reader);
         let bare = output.take_unread(false);
@@ -657,7 +657,7 @@ mod tests {
             rustix::io::read(&peer, &mut vec![0; reads][..]).unwrap();
             drop(peer);
             if writes {
-                assert!(matches!(write(&mut output, b"d"), Write::Gone));
+                assert!(matches!(write(&mut output, b"d"), Transfer::Gone));
             }
             let unread = output.take_unread(true);
             assert_eq!((unread.bytes, unread.text), (left, None));
@@ -670,7 +670,7 @@ mod tests {
         let mut output = Output::over(ours.into()).unwrap();
         peer.shutdown(std::net::Shutdown::Write).unwrap();
         assert_eq!(look(&mut output, false), NOTHING);
-        assert!(matches!(write(&mut output, b"x"), Write::Accepted(1)));
+        assert!(matches!(write(&mut output, b"x"), Transfer::Moved(1)));
     }
 
     #[test]
@@ -686,7 +686,7 @@ mod tests {
         let mut output = Output::over(tempfile::tempfile().unwrap().into()).unwrap();
         assert!(matches!(output.way, Way::Plain));
         assert!(look(&mut output, true).room);
-        assert!(matches!(write(&mut output, b"abc"), Write::Accepted(3)));
+        assert!(matches!(write(&mut output, b"abc"), Transfer::Moved(3)));
 
         let open = |path| {
             let file = std::fs::File::options().write(true).open(path).unwrap();
@@ -694,9 +694,9 @@ mod tests {
         };
         assert!(matches!(
             write(&mut open("/dev/null"), b"abc"),
-            Write::Accepted(3)
+            Transfer::Moved(3)
         ));
-        let Write::Failed(error) = write(&mut open("/dev/full"), b"abc") else {
+        let Transfer::Failed(error) = write(&mut open("/dev/full"), b"abc") else {
             panic!("/dev/full took it")
         };
         assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
@@ -709,9 +709,9 @@ mod tests {
         let ferry = WriteFerry::start(writer.as_fd(), WRITE_MOST).unwrap();
         let mut output = Output::new(writer, Kind::Other, Way::Ferry(ferry));
         assert!(output.ready_now());
-        assert!(matches!(write(&mut output, b"abc"), Write::InFlight(3)));
+        assert!(matches!(write(&mut output, b"abc"), Transfer::InFlight(3)));
         assert!(!output.ready_now());
-        assert!(matches!(write(&mut output, b"abc"), Write::WouldBlock));
+        assert!(matches!(write(&mut output, b"abc"), Transfer::WouldBlock));
         assert_eq!(look(&mut output, true), NOTHING);
         rustix::io::read(&reader, &mut vec![0; 1 << 20][..]).unwrap();
         let Way::Ferry(ferry) = &output.way else {
@@ -719,7 +719,7 @@ mod tests {
         };
         readable(ferry.bell());
         assert!(look(&mut output, true).room);
-        assert!(matches!(write(&mut output, b"abc"), Write::Accepted(3)));
+        assert!(matches!(write(&mut output, b"abc"), Transfer::Moved(3)));
         drop(reader);
     }
 
@@ -730,7 +730,7 @@ mod tests {
         let mut output = Output::over(user).unwrap();
         assert!(matches!(output.way, Way::Plain));
         assert!(look(&mut output, true).room);
-        assert!(matches!(write(&mut output, b"hi"), Write::Accepted(2)));
+        assert!(matches!(write(&mut output, b"hi"), Transfer::Moved(2)));
         let mut start = [0; 2];
         rustix::io::read(&master, &mut start).unwrap();
         assert_eq!(&start, b"hi");
@@ -746,15 +746,15 @@ mod tests {
         // Which fill makes poll promise too much depends on the kernel; so promise it here.
         let promise = |output: &mut Output| output.judge(true, PollFlags::OUT, PollFlags::empty());
         assert!(promise(&mut output).room);
-        assert!(matches!(write(&mut output, b"\n"), Write::WouldBlock));
+        assert!(matches!(write(&mut output, b"\n"), Transfer::WouldBlock));
         assert!(output.distrusts_poll());
         output.trust_again();
-        assert!(matches!(write(&mut output, b"\n"), Write::WouldBlock));
+        assert!(matches!(write(&mut output, b"\n"), Transfer::WouldBlock));
         assert!(output.distrusts_poll());
 
         rustix::io::read(&master, &mut vec![0; 1 << 20][..]).unwrap();
         output.trust_again();
-        while matches!(write(&mut output, b"\n"), Write::WouldBlock) {
+        while matches!(write(&mut output, b"\n"), Transfer::WouldBlock) {
             rustix::io::read(&master, &mut vec![0; 1 << 20][..]).unwrap();
         }
         assert!(!output.distrusts_poll());
@@ -767,6 +767,6 @@ mod tests {
         assert_eq!(look(&mut output, false), NOTHING);
         drop(master);
         assert!(look(&mut output, false).gone);
-        assert!(matches!(write(&mut output, b"x"), Write::Gone));
+        assert!(matches!(write(&mut output, b"x"), Transfer::Gone));
     }
 }

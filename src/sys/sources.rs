@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::config::{SkipErrors, Source};
-use crate::system::{Read, SourceError, Splice};
+use crate::system::{SourceError, Transfer};
 
 use super::descriptor::{self, duplicate};
 use super::files::{Files, Role, source_name};
@@ -87,14 +87,14 @@ impl Sources {
     }
 
     /// As [`crate::system::System::read`].
-    pub(super) fn read(&mut self, room: &mut [u8]) -> Read {
+    pub(super) fn read(&mut self, room: &mut [u8]) -> Transfer {
         loop {
             if self.owed > 0 {
-                return Read::Bytes(self.pay(room));
+                return Transfer::Moved(self.pay(room));
             }
             match self.take_by(|input| input.read(room)) {
                 // An error was skipped that nobody is to be told of.
-                Read::WouldBlock if self.owed > 0 => {}
+                Transfer::WouldBlock if self.owed > 0 => {}
                 answer => return answer,
             }
         }
@@ -115,7 +115,7 @@ impl Sources {
         pipe: BorrowedFd<'_>,
         most: usize,
         scratch: &Rc<Scratch>,
-    ) -> Splice {
+    ) -> Transfer {
         self.splice_by(|input| zero_copy::from_input(input, pipe, most, scratch))
     }
 
@@ -123,24 +123,21 @@ impl Sources {
     fn splice_by(
         &mut self,
         mut take: impl FnMut(&mut Input) -> rustix::io::Result<Option<usize>>,
-    ) -> Splice {
+    ) -> Transfer {
         let mut is_to_be_read = false;
         let answer = self.take_by(|input| {
             let taken = take(input)?;
             is_to_be_read = taken.is_none();
             taken.ok_or(Errno::AGAIN)
         });
-        match answer {
-            _ if is_to_be_read => Splice::Unable,
-            Read::Bytes(count) => Splice::Moved(count as u64),
-            Read::WouldBlock => Splice::WouldBlock,
-            Read::End => Splice::End,
-            Read::Failed(error) => Splice::SourceFailed(error),
+        match is_to_be_read {
+            true => Transfer::Unable,
+            false => answer,
         }
     }
 
     /// As [`crate::system::System::keep`].
-    pub(super) fn keep(&mut self, kept: &mut Kept, front: &[IoSlice<'_>], most: usize) -> Splice {
+    pub(super) fn keep(&mut self, kept: &mut Kept, front: &[IoSlice<'_>], most: usize) -> Transfer {
         self.splice_by(|input| match input.twin()? {
             Some(from) => kept.take(from, front, most),
             None => Ok(None),
@@ -149,16 +146,19 @@ impl Sources {
 
     /// Takes bytes from the current source by `take`, of which 0 is the end of that source; opens the
     /// next one where there is none.
-    fn take_by(&mut self, mut take: impl FnMut(&mut Input) -> rustix::io::Result<usize>) -> Read {
+    fn take_by(
+        &mut self,
+        mut take: impl FnMut(&mut Input) -> rustix::io::Result<usize>,
+    ) -> Transfer {
         loop {
             if let Some(error) = self.failed.take() {
-                return Read::Failed(error);
+                return Transfer::SourceFailed(error);
             }
             let Some((source, input)) = &mut self.current else {
                 match self.goes_on() {
                     Next::Came => continue,
-                    Next::Leased => return Read::WouldBlock,
-                    Next::None => return Read::End,
+                    Next::Leased => return Transfer::WouldBlock,
+                    Next::None => return Transfer::End,
                 }
             };
             match take(input) {
@@ -167,17 +167,17 @@ impl Sources {
                     if let Some(skipper) = &mut self.skipper {
                         skipper.read();
                     }
-                    return Read::Bytes(count);
+                    return Transfer::Moved(count);
                 }
-                Err(Errno::AGAIN) => return Read::WouldBlock,
+                Err(Errno::AGAIN) => return Transfer::WouldBlock,
                 Err(errno) => {
                     if let Some(skipper) = &mut self.skipper
                         && let Ok(gap) = skipper.skip(input.descriptor())
                     {
                         self.owed = gap.length;
                         return match skipper.tells() {
-                            true => Read::Failed(skipped(source, gap, errno)),
-                            false => Read::WouldBlock,
+                            true => Transfer::SourceFailed(skipped(source, gap, errno)),
+                            false => Transfer::WouldBlock,
                         };
                     }
                     let error = SourceError {
@@ -187,7 +187,7 @@ impl Sources {
                         error: errno.into(),
                     };
                     self.current = None;
-                    return Read::Failed(error);
+                    return Transfer::SourceFailed(error);
                 }
             }
         }
@@ -200,21 +200,21 @@ impl Sources {
         output: BorrowedFd<'_>,
         most: usize,
         scratch: &Rc<Scratch>,
-    ) -> Splice {
+    ) -> Transfer {
         while self.failed.is_none() {
             if let Some((_, input)) = &mut self.current {
                 match zero_copy::straight(input, output, most, scratch) {
-                    Splice::End => self.current = None,
+                    Transfer::End => self.current = None,
                     answer => return answer,
                 }
             }
             match self.goes_on() {
                 Next::Came => {}
-                Next::Leased => return Splice::WouldBlock,
-                Next::None => return Splice::End,
+                Next::Leased => return Transfer::WouldBlock,
+                Next::None => return Transfer::End,
             }
         }
-        Splice::Unable
+        Transfer::Unable
     }
 
     /// Opens the next source, or remembers why that failed.
@@ -414,10 +414,12 @@ mod tests {
         let mut room = [0; 4];
         loop {
             match sources.read(&mut room) {
-                Read::Bytes(n) => text.push_str(std::str::from_utf8(&room[..n]).unwrap()),
-                Read::Failed(e) => text.push_str(&format!("[{}: {:?}]", e.verb, e.error.kind())),
-                Read::End => return text,
-                Read::WouldBlock => panic!("files do not block; so far: {text}"),
+                Transfer::Moved(n) => text.push_str(std::str::from_utf8(&room[..n]).unwrap()),
+                Transfer::SourceFailed(e) => {
+                    text.push_str(&format!("[{}: {:?}]", e.verb, e.error.kind()))
+                }
+                Transfer::End => return text,
+                other => panic!("{other:?}; so far: {text}"),
             }
         }
     }
@@ -441,8 +443,8 @@ mod tests {
     #[test]
     fn the_end_stays_the_end() {
         let mut sources = sources(vec![]);
-        assert!(matches!(sources.read(&mut [0]), Read::End));
-        assert!(matches!(sources.read(&mut [0]), Read::End));
+        assert!(matches!(sources.read(&mut [0]), Transfer::End));
+        assert!(matches!(sources.read(&mut [0]), Transfer::End));
         assert!(!sources.pending());
     }
 
@@ -452,7 +454,7 @@ mod tests {
         let first = file_with(&directory, "a", "x");
         let second = Source::File(directory.path().join("b"));
         let mut sources = sources(vec![first, second]);
-        assert!(matches!(sources.read(&mut [0; 9]), Read::Bytes(1)));
+        assert!(matches!(sources.read(&mut [0; 9]), Transfer::Moved(1)));
         file_with(&directory, "b", "made meanwhile");
         assert_eq!(transcript(&mut sources), "made meanwhile");
     }
@@ -473,7 +475,7 @@ mod tests {
                 .opened(role, std::fs::File::open(path).unwrap())
                 .unwrap();
             let mut sources = Sources::new(vec![source.clone()], files, 0, None);
-            let Read::Failed(error) = sources.read(&mut [0; 9]) else {
+            let Transfer::SourceFailed(error) = sources.read(&mut [0; 9]) else {
                 panic!("was read")
             };
             assert_eq!(error.error.to_string(), why);
@@ -489,11 +491,11 @@ mod tests {
         );
         let mut sources = sources(vec![a, b]);
         assert!(sources.pending());
-        assert!(matches!(sources.read(&mut [0; 9]), Read::Bytes(1)));
+        assert!(matches!(sources.read(&mut [0; 9]), Transfer::Moved(1)));
         assert!(sources.pending());
-        assert!(matches!(sources.read(&mut [0; 9]), Read::Bytes(1)));
+        assert!(matches!(sources.read(&mut [0; 9]), Transfer::Moved(1)));
         assert!(!sources.pending());
-        assert!(matches!(sources.read(&mut [0; 9]), Read::End));
+        assert!(matches!(sources.read(&mut [0; 9]), Transfer::End));
     }
 
     #[test]
@@ -510,10 +512,10 @@ mod tests {
             while bytes.len() < 640 {
                 let mut room = [b'x'; 50];
                 match sources.read(&mut room) {
-                    Read::Bytes(count) => bytes.extend_from_slice(&room[..count]),
-                    Read::Failed(error) => errors.push(error.name),
-                    Read::WouldBlock => std::thread::yield_now(),
-                    Read::End => panic!("memory has no end"),
+                    Transfer::Moved(count) => bytes.extend_from_slice(&room[..count]),
+                    Transfer::SourceFailed(error) => errors.push(error.name),
+                    Transfer::WouldBlock => std::thread::yield_now(),
+                    other => panic!("{other:?}"),
                 }
             }
             assert!(bytes.iter().all(|byte| *byte == 0));
@@ -532,7 +534,7 @@ mod tests {
             Source::File(fifo.path().to_owned()),
             file_with(&directory, "b", "after"),
         ]);
-        assert!(matches!(sources.read(&mut [0; 9]), Read::WouldBlock));
+        assert!(matches!(sources.read(&mut [0; 9]), Transfer::WouldBlock));
         assert!(!sources.pending());
         fifo.open_for_writing().write_all(b"before ").unwrap();
         assert_eq!(transcript(&mut sources), "before after");

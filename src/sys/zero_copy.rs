@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use rustix::io::{self, Errno};
 
-use crate::system::{Splice, Write};
+use crate::system::Transfer;
 
 use super::descriptor::is_refusal;
 use super::input::Input;
@@ -49,28 +49,28 @@ pub(super) fn straight(
     output: BorrowedFd<'_>,
     most: usize,
     scratch: &Rc<Scratch>,
-) -> Splice {
+) -> Transfer {
     let Ok(Some(from)) = input.splices(scratch) else {
-        return Splice::Unable;
+        return Transfer::Unable;
     };
     match splice(from, output, most) {
-        Ok(0) if input.tells_its_end() => Splice::End,
-        Ok(0) => Splice::Unable,
-        Ok(n) => Splice::Moved(n as u64),
-        Err(Errno::PIPE) => Splice::Gone,
-        Err(Errno::AGAIN) => Splice::WouldBlock,
-        _ => Splice::Unable,
+        Ok(0) if input.tells_its_end() => Transfer::End,
+        Ok(0) => Transfer::Unable,
+        Ok(n) => Transfer::Moved(n),
+        Err(Errno::PIPE) => Transfer::Gone,
+        Err(Errno::AGAIN) => Transfer::WouldBlock,
+        _ => Transfer::Unable,
     }
 }
 
 /// From a pipe of ours, which has something, to the output.
-fn into_output(pipe: BorrowedFd<'_>, output: BorrowedFd<'_>, most: usize) -> io::Result<Splice> {
+fn into_output(pipe: BorrowedFd<'_>, output: BorrowedFd<'_>, most: usize) -> io::Result<Transfer> {
     match splice(pipe, output, most) {
         // A device that takes nothing and calls it success would be asked for ever.
-        Ok(0) => Ok(Splice::Failed(Errno::IO.into())),
-        Ok(n) => Ok(Splice::Moved(n as u64)),
-        Err(Errno::AGAIN) => Ok(Splice::WouldBlock),
-        Err(Errno::PIPE) => Ok(Splice::Gone),
+        Ok(0) => Ok(Transfer::Failed(Errno::IO.into())),
+        Ok(n) => Ok(Transfer::Moved(n)),
+        Err(Errno::AGAIN) => Ok(Transfer::WouldBlock),
+        Err(Errno::PIPE) => Ok(Transfer::Gone),
         Err(errno) => Err(errno),
     }
 }
@@ -96,16 +96,16 @@ impl Drain {
         output: &mut Output,
         most: usize,
         scratch: &Rc<Scratch>,
-    ) -> Splice {
+    ) -> Transfer {
         if output.can_be_spliced_to() {
             match into_output(pipe, output.splice_target(scratch), most) {
                 Ok(answer) => return answer,
                 Err(errno) if is_refusal(errno) => output.do_without_splice(),
-                Err(errno) => return Splice::Failed(errno.into()),
+                Err(errno) => return Transfer::Failed(errno.into()),
             }
         }
         self.copy(pipe, output, most)
-            .unwrap_or_else(|errno| Splice::Failed(errno.into()))
+            .unwrap_or_else(|errno| Transfer::Failed(errno.into()))
     }
 
     fn copy(
@@ -113,7 +113,7 @@ impl Drain {
         pipe: BorrowedFd<'_>,
         output: &mut Output,
         most: usize,
-    ) -> io::Result<Splice> {
+    ) -> io::Result<Transfer> {
         if self.taken == self.read.len() {
             self.read.resize(most.min(Self::MOST), 0);
             let count = io::retry_on_intr(|| io::read(pipe, &mut self.read[..]))?;
@@ -126,14 +126,13 @@ impl Drain {
         let rest = &self.read[self.taken..];
         let rest = &rest[..rest.len().min(most)];
         Ok(match output.write(&[IoSlice::new(rest)]) {
-            Write::Accepted(count) => {
+            Transfer::Moved(count) => {
                 self.taken += count;
-                Splice::Moved(count as u64)
+                Transfer::Moved(count)
             }
             // Which of the two it was the next call tells.
-            Write::WouldBlock | Write::InFlight(_) => Splice::WouldBlock,
-            Write::Gone => Splice::Gone,
-            Write::Failed(error) => Splice::Failed(error),
+            Transfer::InFlight(_) => Transfer::WouldBlock,
+            nothing => nothing,
         })
     }
 }

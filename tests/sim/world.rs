@@ -10,9 +10,7 @@ use highwater::core::allowance::demand::Grant;
 use highwater::core::allowance::space::Space;
 use highwater::core::loss::sent::Leftover;
 use highwater::core::rng::Rng;
-use highwater::system::{
-    Granted, Interest, Place, Read, Ready, Signal, SourceError, Splice, System, Write,
-};
+use highwater::system::{Granted, Interest, Place, Ready, Signal, SourceError, System, Transfer};
 
 /// A pipe as Linux has it: a number of slots, each of at most a page. A write first fills the
 /// last page.
@@ -500,20 +498,20 @@ impl World {
         }
     }
 
-    fn accept(&mut self, bytes: &[u8], offered: usize) -> Write {
+    fn accept(&mut self, bytes: &[u8], offered: usize) -> Transfer {
         let count = self.output.push(bytes);
         self.heard
             .push(Heard::Sent(bytes[..count].to_vec(), offered));
         self.settle();
-        Write::Accepted(count)
+        Transfer::Moved(count)
     }
 
-    fn would_block(&mut self) -> Write {
+    fn would_block(&mut self) -> Transfer {
         self.heard.push(Heard::Blocked);
-        Write::WouldBlock
+        Transfer::WouldBlock
     }
 
-    fn write_by_ferry(&mut self, bytes: Vec<u8>, takes: Duration) -> Write {
+    fn write_by_ferry(&mut self, bytes: Vec<u8>, takes: Duration) -> Transfer {
         if let Some((in_flight, done)) = self.in_flight.take() {
             let room = self.output.room();
             if done > self.now || room == 0 {
@@ -532,7 +530,7 @@ impl World {
         self.in_flight = Some((bytes, self.now + takes));
         self.heard.push(Heard::InFlight(count));
         self.heard.push(Heard::Blocked);
-        Write::InFlight(count)
+        Transfer::InFlight(count)
     }
 }
 
@@ -574,21 +572,21 @@ impl World {
         self.ran_dry = count < most;
     }
 
-    fn pass(&mut self, most: usize) -> Splice {
+    fn pass(&mut self, most: usize) -> Transfer {
         let fails = self.faults.failing_read == Some(self.reads)
             || self.faults.failing_write == Some(self.writes);
         if fails {
-            return Splice::Unable;
+            return Transfer::Unable;
         }
         if self.input.is_empty() && self.producer.ended {
             self.heard.push(Heard::InputEnded);
-            return Splice::End;
+            return Transfer::End;
         }
         if self.consumer_is_gone() {
-            return Splice::Gone;
+            return Transfer::Gone;
         }
         if self.rng.chance(self.faults.would_block) {
-            return Splice::WouldBlock;
+            return Transfer::WouldBlock;
         }
         let asked = most;
         let most = self.at_most(most.min(self.input.len()));
@@ -600,34 +598,34 @@ impl World {
         self.moved(moved, Heard::Passed)
     }
 
-    fn moved(&mut self, bytes: Vec<u8>, heard: impl Fn(Vec<u8>) -> Heard) -> Splice {
+    fn moved(&mut self, bytes: Vec<u8>, heard: impl Fn(Vec<u8>) -> Heard) -> Transfer {
         let count = bytes.len() as u64;
         if count == 0 {
-            return Splice::WouldBlock;
+            return Transfer::WouldBlock;
         }
         self.heard.push(heard(bytes));
         self.settle();
-        Splice::Moved(count)
+        Transfer::Moved(count as usize)
     }
 
     /// The answer where no input can be spliced now.
-    fn nothing_to_splice(&mut self) -> Option<Splice> {
+    fn nothing_to_splice(&mut self) -> Option<Transfer> {
         if let Some(error) = self.next_read_fails() {
-            return Some(Splice::SourceFailed(error));
+            return Some(Transfer::SourceFailed(error));
         }
         if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
-            return Some(Splice::WouldBlock);
+            return Some(Transfer::WouldBlock);
         }
         if self.input.is_empty() {
             self.heard.push(Heard::InputEnded);
-            return Some(Splice::End);
+            return Some(Transfer::End);
         }
         None
     }
 
-    fn fill(&mut self, number: usize, most: usize) -> Splice {
+    fn fill(&mut self, number: usize, most: usize) -> Transfer {
         if number >= self.own.len() {
-            return Splice::Unable;
+            return Transfer::Unable;
         }
         if let Some(answer) = self.nothing_to_splice() {
             return answer;
@@ -642,20 +640,20 @@ impl World {
         self.moved(moved, Heard::Received)
     }
 
-    fn empty(&mut self, number: usize, most: usize) -> Splice {
+    fn empty(&mut self, number: usize, most: usize) -> Transfer {
         assert!(
             most <= self.own[number].len(),
             "order: not so much is in the pipe"
         );
         if let Some(error) = self.next_write_fails() {
-            return Splice::Failed(error);
+            return Transfer::Failed(error);
         }
         if self.consumer_is_gone() {
-            return Splice::Gone;
+            return Transfer::Gone;
         }
         if !self.output.has_free_slot() || self.rng.chance(self.faults.would_block) {
             self.heard.push(Heard::Blocked);
-            return Splice::WouldBlock;
+            return Transfer::WouldBlock;
         }
         let count = self.at_most(most);
         let moved = self.own[number].splice_to(&mut self.output, count);
@@ -665,13 +663,13 @@ impl World {
 
 /// The answers to [`System::keep`] and to what follows.
 impl World {
-    fn take(&mut self, front: &[u8], most: usize) -> Splice {
+    fn take(&mut self, front: &[u8], most: usize) -> Transfer {
         if let Some(answer) = self.nothing_to_splice() {
             return answer;
         }
         let here = self.at_most(most.min(self.input.len()));
         let Some((ahead, kept)) = &mut self.ahead_and_kept else {
-            return Splice::Unable;
+            return Transfer::Unable;
         };
         assert!(
             ahead.is_empty() && kept.is_empty(),
@@ -684,10 +682,10 @@ impl World {
         self.asked(count, most);
         self.roads.kept += 1;
         self.settle();
-        Splice::Moved(count as u64)
+        Transfer::Moved(count)
     }
 
-    fn read_ahead(&mut self, room: &mut [u8]) -> Option<Read> {
+    fn read_ahead(&mut self, room: &mut [u8]) -> Option<Transfer> {
         let (ahead, _) = self.ahead_and_kept.as_mut()?;
         let taken = ahead.len();
         let bytes = ahead.pop(room.len());
@@ -699,7 +697,7 @@ impl World {
             self.ahead_and_kept = None;
             self.roads.lost_ahead += 1;
             self.heard.push(Heard::InputLost(taken));
-            return Some(Read::Failed(SourceError {
+            return Some(Transfer::SourceFailed(SourceError {
                 taken: taken as u64,
                 name: "a pipe of its own".into(),
                 verb: "read",
@@ -709,15 +707,15 @@ impl World {
         let count = bytes.len();
         room[..count].copy_from_slice(&bytes);
         self.heard.push(Heard::Received(bytes));
-        Some(Read::Bytes(count))
+        Some(Transfer::Moved(count))
     }
 
     /// What a thread was writing when the consumer went: as much as there was room for had gone out.
-    fn end_of_ferry(&mut self) -> Write {
+    fn end_of_ferry(&mut self) -> Transfer {
         let (bytes, done) = self.in_flight.take().expect("something under way");
         let room = self.output.room();
         if done > self.now || room == 0 {
-            return Write::Gone;
+            return Transfer::Gone;
         }
         self.accept(&bytes[..bytes.len().min(room)], bytes.len())
     }
@@ -748,23 +746,23 @@ impl System for World {
         self.now
     }
 
-    fn read(&mut self, room: &mut [u8]) -> Read {
+    fn read(&mut self, room: &mut [u8]) -> Transfer {
         assert!(!self.input_closed, "hwm reads what it closed");
         assert!(!room.is_empty(), "hwm asks for nothing");
         if let Some(answer) = self.read_ahead(room) {
             return answer;
         }
         if let Some(error) = self.next_read_fails() {
-            return Read::Failed(error);
+            return Transfer::SourceFailed(error);
         }
         if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
-            return Read::WouldBlock;
+            return Transfer::WouldBlock;
         }
         let most = self.at_most(room.len().min(self.input.len()));
         let bytes = self.input.pop(most);
         if bytes.is_empty() {
             self.heard.push(Heard::InputEnded);
-            return Read::End;
+            return Transfer::End;
         }
         self.asked(bytes.len(), room.len());
         room[..bytes.len()].copy_from_slice(&bytes);
@@ -772,10 +770,10 @@ impl System for World {
         self.settle();
         let count = bytes.len();
         self.heard.push(Heard::Received(bytes));
-        Read::Bytes(count)
+        Transfer::Moved(count)
     }
 
-    fn write(&mut self, parts: &[IoSlice<'_>]) -> Write {
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Transfer {
         assert!(!self.output_closed, "hwm writes what it closed");
         let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
         if self.consumer_is_gone() && self.in_flight.is_some() && bytes.is_empty() {
@@ -783,10 +781,10 @@ impl System for World {
         }
         assert!(!bytes.is_empty(), "hwm offers nothing");
         if let Some(error) = self.next_write_fails() {
-            return Write::Failed(error);
+            return Transfer::Failed(error);
         }
         if self.consumer_is_gone() {
-            return Write::Gone;
+            return Transfer::Gone;
         }
         if let Some(takes) = self.faults.ferry {
             let most = self.at_most(bytes.len());
@@ -807,7 +805,7 @@ impl System for World {
         self.accept(&bytes[..most], bytes.len())
     }
 
-    fn splice(&mut self, from: Place, to: Place, most: u64) -> Splice {
+    fn splice(&mut self, from: Place, to: Place, most: u64) -> Transfer {
         assert!(!self.output_closed, "hwm writes what it closed");
         assert!(most > 0, "hwm moves nothing");
         let most = most as usize;
@@ -818,7 +816,7 @@ impl System for World {
         );
         let unable = from_input && self.rng.chance(self.faults.unable);
         if unable || self.faults.ferry.is_some() {
-            return Splice::Unable;
+            return Transfer::Unable;
         }
         match (from, to) {
             (Place::Input, Place::Output) => self.pass(most),
@@ -844,12 +842,12 @@ impl System for World {
         answer
     }
 
-    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Splice {
+    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Transfer {
         assert!(!self.input_closed, "hwm reads what it closed");
         assert!(most > 0, "hwm takes nothing");
         let no_pipes = self.ahead_and_kept.is_none() || self.faults.ferry.is_some();
         if no_pipes || self.rng.chance(self.faults.unable) {
-            return Splice::Unable;
+            return Transfer::Unable;
         }
         let front: Vec<u8> = front.iter().flat_map(|part| part.to_vec()).collect();
         self.take(&front, most as usize)
@@ -860,17 +858,17 @@ impl System for World {
         pipes.map_or(0, |(_, kept)| kept.len() as u64)
     }
 
-    fn write_teed(&mut self, most: u64) -> Write {
+    fn write_teed(&mut self, most: u64) -> Transfer {
         assert!(!self.output_closed, "hwm writes what it closed");
         assert!(
             0 < most && most <= self.kept(),
             "order: not so much is kept"
         );
         if let Some(error) = self.next_write_fails() {
-            return Write::Failed(error);
+            return Transfer::Failed(error);
         }
         if self.consumer_is_gone() {
-            return Write::Gone;
+            return Transfer::Gone;
         }
         if !self.output.has_free_slot() || self.rng.chance(self.faults.would_block) {
             return self.would_block();
@@ -884,7 +882,7 @@ impl System for World {
         self.roads.kept_written += 1;
         self.heard.push(Heard::Sent(bytes, most as usize));
         self.settle();
-        Write::Accepted(count)
+        Transfer::Moved(count)
     }
 
     fn drop_teed(&mut self) {

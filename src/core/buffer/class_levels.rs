@@ -144,7 +144,7 @@ impl ClassLevels {
         })
     }
 
-    /// Delimiters in it; [`ClassLevels::settle`] must come first.
+    /// Delimiters in it; [`ClassLevels::take_deferred`] must come first.
     pub(super) fn delimiters(&self) -> u64 {
         self.levels
             .iter()

@@ -373,7 +373,7 @@ impl Fifo {
 
     // ---- the front --------------------------------------------------------------------------
 
-    /// The oldest `bytes` bytes leave. What they held of delimiters is owed until [`Fifo::settle`].
+    /// The oldest `bytes` bytes leave. What they held of delimiters is deferred until [`Fifo::take_deferred`].
     /// Emptied chunks go to `retire`, but for the
     /// last, whose memory is used again.
     pub(super) fn advance(&mut self, bytes: u64, mut retire: impl FnMut(Chunk)) {
@@ -415,7 +415,7 @@ impl Fifo {
         self.deferred += delimiters;
     }
 
-    /// Delimiters in the fifo; [`Fifo::settle`] must come first.
+    /// Delimiters in the fifo; [`Fifo::take_deferred`] must come first.
     pub(super) fn delimiters(&self) -> u64 {
         self.delimiters
     }

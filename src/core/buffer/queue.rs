@@ -649,7 +649,7 @@ impl Queue {
     }
 
     /// The oldest `count` bytes went out. The records that ended in them are known after
-    /// [`Queue::settle`].
+    /// [`Queue::take_deferred`].
     pub fn advance(&mut self, count: usize) {
         let count = count as u64;
         if count == 0 {
@@ -673,7 +673,7 @@ impl Queue {
         self.is_torn
     }
 
-    /// Whether the last byte that went out was the input's last, and no delimiter. After [`Queue::settle`].
+    /// Whether the last byte that went out was the input's last, and no delimiter. After [`Queue::take_deferred`].
     pub fn tail_is_out(&self) -> bool {
         self.tail_is_out
     }
@@ -705,7 +705,7 @@ impl Queue {
         self.partial.take_deferred() + self.take_deferred_behind_partial() + self.take_bare_tail()
     }
 
-    /// Whole records held. Call [`Queue::settle`] first.
+    /// Whole records held. Call [`Queue::take_deferred`] first.
     pub fn records(&self) -> u64 {
         let behind_partial = self.classified.delimiters() + self.waiting.delimiters();
         self.partial.delimiters() + behind_partial + u64::from(self.bare_tail)

@@ -31,7 +31,7 @@ impl Relay {
         self.end_if_drained();
     }
 
-    /// [`ReadWish::Watch`] found that there is more input: than space, with `fail`, or than the
+    /// `ReadWish::Watch` found that there is more input: than space, with `fail`, or than the
     /// consumer waited for.
     pub fn more_came(&mut self, now: Duration) {
         if self.lifecycle.eof_grace.is_some() {

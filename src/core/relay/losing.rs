@@ -8,7 +8,8 @@
 
 use std::time::Duration;
 
-use super::{Change, Relay};
+use super::Relay;
+use super::changes::Change;
 use crate::core::account::{Reason, Tally};
 use crate::core::admission::{OnFull, Verdict};
 use crate::core::buffer::sample_window::{Former, NoMemory};

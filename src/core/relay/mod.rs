@@ -19,11 +19,13 @@
 //! vain, `timers` is what time decides, `ending` how a run ends, `sink` goes on without a consumer, `snapshots`
 //! is what others see.
 
+mod changes;
 mod ending;
 mod intake;
 mod losing;
 mod outlet;
 mod passage;
+mod plan;
 mod reading;
 mod sink;
 mod snapshots;
@@ -41,17 +43,14 @@ use super::buffer::own_pipes::PIPE;
 use super::buffer::queue::CHUNK;
 use super::ending::Ending;
 use super::framing::Framing;
-use super::lifecycle::Lifecycle;
+use super::lifecycle::{Lifecycle, Sink};
 use super::loss::Loss;
 use super::meter::{Activity, Meter};
 use super::pressure::Pressure;
 use crate::config::RelayConfig;
-pub use reading::ReadWish;
-use sink::Sink;
-pub use snapshots::Change;
-use snapshots::Changes;
-pub use timers::Timer;
-pub(crate) use timers::earliest;
+pub use changes::Change;
+use changes::Changes;
+pub use plan::{Plan, ReadWish, Timer};
 
 /// See the module's header.
 pub struct Relay {
@@ -78,21 +77,6 @@ pub struct Relay {
     changes: Changes,
     /// A record found no memory to be set aside.
     lacks_memory: bool,
-}
-
-/// What a turn has left to do: what the loop waits for, or does in the next turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
-    /// What to read.
-    pub read: ReadWish,
-    /// There is something to write, and it may go out.
-    pub write: bool,
-    /// The output took not all of what was last offered: it must be ready first.
-    pub is_blocked: bool,
-    /// The consumer may ask for more.
-    pub grants: bool,
-    /// When the loop must turn at the latest, and for what; None where time decides nothing.
-    pub until: Option<(Duration, Timer)>,
 }
 
 impl Relay {

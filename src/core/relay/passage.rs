@@ -11,7 +11,8 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{ReadWish, Relay};
+use super::Relay;
+use super::plan::ReadWish;
 use crate::config::Amount;
 
 /// Less than this part of a chunk, 64 KiB, is cheaper to copy out than to keep.

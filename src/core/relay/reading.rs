@@ -4,19 +4,9 @@
 //! Refuses to change anything: a wish follows from the state.
 
 use super::Relay;
+use super::plan::ReadWish;
 use crate::config::{Amount, Policy};
 use crate::core::buffer::queue::CHUNK;
-
-/// What the relay wants from its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReadWish {
-    /// Nothing; the input must not even be watched.
-    Nothing,
-    /// At most so many bytes (>= 1).
-    UpTo(usize),
-    /// Only to know whether there is more: [`Relay::more_came`] if so.
-    Watch,
-}
 
 /// What may be lost is read at least so many bytes at a time.
 const LEAST: u64 = 4096;

@@ -10,13 +10,8 @@ use super::Relay;
 use super::losing::Victim;
 use crate::core::account::{Reason, Tally};
 use crate::core::allowance::prebuffer::Prebuffer;
+use crate::core::lifecycle::Sink;
 use crate::core::loss::Place;
-
-/// The consumer is gone, and the input is read on.
-pub(super) struct Sink {
-    /// Of a record whose end has not come: how many bytes were lost, of those that came.
-    amid_record: Option<u64>,
-}
 
 impl Relay {
     /// From here on everything is lost, beginning with what is held.

@@ -5,45 +5,11 @@
 use std::time::Duration;
 
 use super::Relay;
+use super::changes::{Change, MOST_CHANGES, MOST_TOLD};
 use crate::config::Policy;
 use crate::core::loss::dead_letters::DeadLetters;
 use crate::core::meter::{Activity, Rates};
 use crate::core::snapshot::{Seen, Snapshot};
-use crate::memory;
-
-/// Something that happened and that reports may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// The state became pressured.
-    Pressured,
-    /// The state became flowing.
-    Flowing,
-    /// A loss episode began.
-    Loss,
-    /// `--then` took over.
-    Opened,
-    /// It blocks again.
-    Closed,
-}
-
-/// Changes between two calls of [`Relay::take_changes`] beyond this many are not remembered: a
-/// turn in which the state flaps more often is told by the account, and by their number.
-const MOST_CHANGES: usize = 16;
-
-/// The same where each loss is told with its account: as many as a reporter may be handed at once.
-const MOST_TOLD: usize = 1024;
-
-/// What happened since it was last told, for reports.
-#[derive(Default)]
-pub(super) struct Changes {
-    list: Vec<(Change, Option<Box<Snapshot>>)>,
-    /// Changes that were not remembered.
-    forgotten: u64,
-    /// Whether changes of state, and loss episodes, come with the account at that moment.
-    with_snapshot: (bool, bool),
-    /// Memory for those.
-    memory: memory::Allowance,
-}
 
 impl Relay {
     /// What happened since the last call, oldest first; with the account at that moment where

@@ -8,46 +8,15 @@
 
 use std::time::Duration;
 
+use super::Relay;
+use super::changes::Change;
 use super::losing::Victim;
-use super::{Change, ReadWish, Relay};
+use super::plan::{ReadWish, Timer};
 use crate::core::account::Reason;
 use crate::core::allowance::demand::Demand;
 use crate::core::allowance::prebuffer::Prebuffer;
 use crate::core::ending::Ending;
 use crate::core::lifecycle::Phase;
-
-/// What a deadline is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Timer {
-    /// The present stage of the ending.
-    Stage,
-    /// The end of the input after the consumer has gone with everything.
-    EofGrace,
-    /// A stall (`--block-timeout`).
-    Stall,
-    /// No input (`--idle-timeout`).
-    Idle,
-    /// The oldest record held (`--max-age`).
-    Age,
-    /// The first write (`--start-timeout`).
-    Prebuffer,
-    /// The records of a sample window.
-    Window,
-    /// The time between two marks (`--mark-every`).
-    Mark,
-    /// Space for a record that is incomplete.
-    Retry,
-    /// The rate limit.
-    Rate,
-}
-
-/// The earlier of two moments that may never come.
-pub(crate) fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
-}
 
 impl Relay {
     /// When the loop must turn at the latest, though nothing can be read or written, and for what.
