@@ -246,10 +246,10 @@ fn run(name: &str, length: usize, reads: usize) {
 }
 
 fn run_bare(input: &mut Input, reads: usize) {
-    let mut room = vec![0; READ];
+    let mut space = vec![0; READ];
     for _ in 0..reads {
-        room.copy_from_slice(input.read());
-        std::hint::black_box(&room);
+        space.copy_from_slice(input.read());
+        std::hint::black_box(&space);
     }
 }
 
@@ -263,9 +263,9 @@ fn want_snapshots(chunks: usize, pictures: usize) {
     let mut relay = Relay::with_chunk_size(config, CHUNK);
     relay.output_blocked(Duration::ZERO);
     while let ReadWish::UpTo(most) = relay.read_wish() {
-        let room = relay.space(most);
-        let count = room.len();
-        room.fill(b'\n');
+        let space = relay.space(most);
+        let count = space.len();
+        space.fill(b'\n');
         relay.received(count, Duration::ZERO);
     }
     for _ in 0..pictures {
@@ -342,9 +342,9 @@ impl Driver {
             let ReadWish::UpTo(most) = self.relay.read_wish() else {
                 panic!("it stopped reading");
             };
-            let room = self.relay.space(most.min(bytes.len()));
-            let (here, rest) = bytes.split_at(room.len());
-            room.copy_from_slice(here);
+            let space = self.relay.space(most.min(bytes.len()));
+            let (here, rest) = bytes.split_at(space.len());
+            space.copy_from_slice(here);
             self.relay.received(here.len(), self.now);
             bytes = rest;
         }

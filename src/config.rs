@@ -27,7 +27,7 @@ pub struct Config {
     /// What is said about it, where and how often.
     pub report: ReportConfig,
     /// Who else is told, and what is kept of what is lost.
-    pub sideways: Sideways,
+    pub observers: Observers,
 }
 
 /// One input.
@@ -165,7 +165,7 @@ impl RelayConfig {
         }
     }
 
-    /// Whether records may be lost for want of room, now or later: then they are counted, and the input
+    /// Whether records may be lost for want of space, now or later: then they are counted, and the input
     /// is never left unread for long.
     pub fn may_lose(&self) -> bool {
         self.policy.is_lossy() || self.then.is_some()
@@ -365,7 +365,7 @@ pub struct ScreenConfig {
 
 /// What leaves a run beside the data and the report; nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sideways {
+pub struct Observers {
     /// Each change of state, each loss episode, as a JSON line.
     pub events: Option<PathBuf>,
     /// A shell command for each time the state becomes pressured.

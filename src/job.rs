@@ -1,7 +1,7 @@
 //! What job control makes of this process: whether a shell could continue it, and whether a
 //! terminal shows it.
 //!
-//! A leaf of the house: every room may use it. Groups and sessions that began outside our PID
+//! A leaf: every module may use it. Groups and sessions that began outside our PID
 //! namespace have the number 0, which is why they are read from /proc: rustix's `Pid` can hold no
 //! 0. Refuses to change anything: not the group, not the foreground, not a setting.
 

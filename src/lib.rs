@@ -48,7 +48,7 @@
 //! 2. `core/relay/losing.rs` takes that out of the queue and counts it under its reason (`core/account.rs`).
 //! 3. `core/gaps.rs` remembers where it is missing; with `--mark`, `core/relay/marker.rs` writes the record that
 //!    stands for it, which goes out in its place.
-//! 4. With `--lost-to`, `core/relay/spilling.rs` copies it for `report/sideways/lost.rs`, which appends it to the file.
+//! 4. With `--lost-to`, `core/loss/dead_letters.rs` copies it for `report/observers/lost.rs`, which appends it to the file.
 //! 5. The change is told with the account of that moment: `engine/run.rs` hands a snapshot to the reporter,
 //!    `report/threaded.rs` to its thread, which writes it (`report/thread.rs`, `report/json.rs`).
 //! 6. At the end `exit.rs` makes the exit status of it, and `report/summary.rs` the line for people.

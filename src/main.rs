@@ -22,9 +22,9 @@ fn main() {
     let watchdog = sys::may_hang(&config).then(sys::watch).flatten();
     let files = sys::Files::of(&config).unwrap_or_else(|error| give_up(&error));
     let mut reporter = report::start(&config, &files).unwrap_or_else(|error| give_up(&error));
-    let patience = match config.relay.may_lose() {
-        true => sys::Patience::NeverWaits,
-        false => sys::Patience::WaitsForDisk,
+    let write_mode = match config.relay.may_lose() {
+        true => sys::WriteMode::Offloaded,
+        false => sys::WriteMode::Inline,
     };
     let demand = config.demand.map(|path| sys::DemandSource {
         path,
@@ -35,7 +35,7 @@ fn main() {
         sources,
         &config.transfer,
         capacity,
-        patience,
+        write_mode,
         demand,
         &files,
         watchdog,

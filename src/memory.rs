@@ -5,7 +5,7 @@
 //! the many small ones, and those of the libraries, cannot. So whoever takes much leaves a [`MARGIN`] for
 //! them: what is held can then still be written, and what went wrong be told.
 //!
-//! A leaf of the house: every room may use it. Refuses to try, for what it took to try would be missing for
+//! A leaf: every module may use it. Refuses to try, for what it took to try would be missing for
 //! another thread at that moment: it asks the kernel. Without a limit it asks nothing.
 
 use std::sync::OnceLock;

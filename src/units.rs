@@ -1,6 +1,6 @@
 //! Amounts, rates and times as text: for people in pv's style, for machines as plain numbers.
 //!
-//! A leaf of the house: every room may use it. Refuses locale and padding: whoever lays out a line pads. Sizes count in 1024, records in 1000.
+//! A leaf: every module may use it. Refuses locale and padding: whoever lays out a line pads. Sizes count in 1024, records in 1000.
 
 use std::time::Duration;
 

@@ -107,7 +107,7 @@ fn feed_slowly(child: &mut Child, input: Vec<u8>, size: usize) -> JoinHandle<Chi
 }
 
 #[test]
-fn no_record_is_begun_whose_end_may_find_no_room() {
+fn no_record_is_begun_whose_end_may_find_no_space() {
     let ends: [(&[&str], Option<i32>); 3] = [
         (&["--drain-timeout", "50ms"], Some(SIGTERM)),
         (&[], Some(SIGINT)),
@@ -145,7 +145,7 @@ fn no_record_is_begun_whose_end_may_find_no_room() {
 }
 
 #[test]
-fn the_beginning_of_a_record_that_had_no_room_for_its_end_goes_when_the_consumer_has_read() {
+fn the_beginning_of_a_record_that_had_no_space_for_its_end_goes_when_the_consumer_has_read() {
     for lines in [100, 8_192, 9_300] {
         let mut child = hwm(&["-l", "-q"]).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();

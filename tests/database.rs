@@ -114,7 +114,7 @@ fn no_row_is_cut_in_two_where_a_run_is_cut_short() {
     let Some(server) = Server::start() else {
         return;
     };
-    // As long as nobody reads, the producers have more than finds room.
+    // As long as nobody reads, the producers have more than finds space.
     let fast = "seq 5000000";
     let slow = "i=1; while [ $i -lt 5000000 ] && seq $i $((i + 999)); do i=$((i + 1000)); sleep .002; done";
     // psql begins to read when hwm has ended; with `fail` hwm waits for it.

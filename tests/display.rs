@@ -11,11 +11,11 @@ use common::{Account, command, finish, hwm, run, wait, wait_until};
 #[track_caller]
 fn read_until(stderr: &mut ChildStderr, text: &str) -> String {
     let mut said = String::new();
-    let mut room = [0; 4096];
+    let mut space = [0; 4096];
     while !said.contains(text) {
-        let count = stderr.read(&mut room).unwrap();
+        let count = stderr.read(&mut space).unwrap();
         assert!(count > 0, "it ended without {text:?}: {said:?}");
-        said += &String::from_utf8_lossy(&room[..count]);
+        said += &String::from_utf8_lossy(&space[..count]);
     }
     said
 }

@@ -321,8 +321,8 @@ fn closed_stderr_changes_nothing() {
 fn an_error_before_the_run_ends_it_also_where_stderr_is_full_and_never_read() {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
-    let room = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
-    assert_eq!(rustix::io::write(&writer, &vec![0; room]), Ok(room));
+    let space = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
+    assert_eq!(rustix::io::write(&writer, &vec![0; space]), Ok(space));
     for (args, status) in [
         (["--bogus", "-q"], 2),
         (["-s", "@/nowhere"], 2),
@@ -335,7 +335,7 @@ fn an_error_before_the_run_ends_it_also_where_stderr_is_full_and_never_read() {
     }
     assert_eq!(rustix::fs::fcntl_getfl(&writer), Ok(flags));
     drop(writer);
-    assert_eq!(slurp(std::fs::File::from(reader)).len(), room);
+    assert_eq!(slurp(std::fs::File::from(reader)).len(), space);
 }
 
 #[test]

@@ -175,8 +175,8 @@ fn time_through(terminal: &OwnedFd, input: &std::path::Path) -> std::time::Durat
     let mut stdout = child.stdout.take().unwrap();
     // Beside a wait that has a bound: where the display holds up the data, nothing ends.
     let reader = std::thread::spawn(move || {
-        let mut room = vec![0; 1 << 16];
-        while stdout.read(&mut room).unwrap() > 0 {}
+        let mut space = vec![0; 1 << 16];
+        while stdout.read(&mut space).unwrap() > 0 {}
         begun.elapsed()
     });
     assert!(wait(&mut child).success());

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use common::{Account, assert_subsequence, finish, hwm, slurp, summary_of, wait, wait_until};
 use rustix::io::ioctl_fionread;
 
-/// Every policy that loses records before there is no room at all.
+/// Every policy that loses records before there is no space at all.
 const POLICIES: [&[&str]; 8] = [
     &["priority", "--priority", "00"],
     &["red"],
@@ -89,7 +89,7 @@ fn a_file_that_takes_one_piece_after_the_other_gets_them_all() {
 const BURST: usize = 30_000;
 
 #[test]
-fn bursts_beyond_the_buffer_reach_a_program_that_has_room_for_them() {
+fn bursts_beyond_the_buffer_reach_a_program_that_has_space_for_them() {
     let input = numbers(40_000);
     for policy in POLICIES {
         for size in ["4k", "16k", "64k"] {

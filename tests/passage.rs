@@ -206,7 +206,7 @@ fn what_others_write_to_the_same_file_survives() {
     }
 }
 
-/// A read takes all of a packet from a pipe in packet mode, and forgets what it has no room for.
+/// A read takes all of a packet from a pipe in packet mode, and forgets what it has no space for.
 #[test]
 fn a_packet_is_not_cut_where_the_buffer_has_become_full() {
     const PACKETS: usize = 4000;
@@ -231,9 +231,9 @@ fn a_packet_is_not_cut_where_the_buffer_has_become_full() {
                 std::mem::replace(&mut before, now) == now && now > 0
             });
             // In reads that never end within a packet.
-            let (mut came, mut room) = (0, vec![0; MIB]);
+            let (mut came, mut space) = (0, vec![0; MIB]);
             loop {
-                match stdout.read(&mut room).expect("read") {
+                match stdout.read(&mut space).expect("read") {
                     0 => break came,
                     count => came += count,
                 }

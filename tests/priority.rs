@@ -118,7 +118,7 @@ fn a_record_that_came_in_part_may_be_of_any_class() {
         relay.space(1).copy_from_slice(&[*byte]);
         relay.received(1, NOW);
     }
-    // w1 made room for its first byte.
+    // w1 made space for its first byte.
     assert_eq!(lost(&mut relay, Reason::Priority), 2);
     assert_eq!(finish(relay), "e1 #1 w2 #1 ");
 }
@@ -128,7 +128,7 @@ fn a_record_of_which_a_byte_went_out_stays() {
     let mut relay = relay(3, 3);
     feed(&mut relay, "i1 e1 i2");
     assert_eq!(take(&mut relay, 1), "i");
-    // i1 has room for one byte; the others of e2 need that of i2, and e3 finds errors only.
+    // i1 has space for one byte; the others of e2 need that of i2, and e3 finds errors only.
     feed(&mut relay, "e2 e3");
     assert_eq!(lost(&mut relay, Reason::Priority), 2);
     assert_eq!(finish(relay), "1 #2 e2 e3 ");
@@ -173,7 +173,7 @@ const ARGS: [&str; 8] = [
     "json",
 ];
 
-/// What holds of every run in which the errors had room.
+/// What holds of every run in which the errors had space.
 fn check(input: &[u8], output: &[u8], report: Vec<u8>) {
     let account = Account(summary_of(&String::from_utf8(report).unwrap()));
     account.assert_balanced();

@@ -14,9 +14,9 @@ const RECORD: usize = 40;
 
 fn arrive(relay: &mut Relay, records: usize, now: Duration) {
     for _ in 0..records {
-        let room = relay.space(RECORD);
-        room.fill(b'x');
-        room[RECORD - 1] = b'\n';
+        let space = relay.space(RECORD);
+        space.fill(b'x');
+        space[RECORD - 1] = b'\n';
         relay.received(RECORD, now);
     }
 }

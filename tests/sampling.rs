@@ -9,7 +9,7 @@ use highwater::core::account::Reason;
 use highwater::core::relay::Relay;
 
 /// Which of `records` records of 8 bytes a sampler lets pass that is always pressured and never
-/// short of room.
+/// short of space.
 fn passed(sample: Sample, seed: u64, records: u64) -> Vec<u64> {
     let config = RelayConfig {
         high_water: 1,
@@ -21,8 +21,8 @@ fn passed(sample: Sample, seed: u64, records: u64) -> Vec<u64> {
     let mut relay = Relay::with_chunk_size(config, 4096);
     for number in 0..records {
         let record = format!("{number:07}\n");
-        let room = relay.space(record.len());
-        room[..8].copy_from_slice(record.as_bytes());
+        let space = relay.space(record.len());
+        space[..8].copy_from_slice(record.as_bytes());
         relay.received(8, Duration::ZERO);
     }
     relay.input_ended(Duration::ZERO);

@@ -107,7 +107,7 @@ fn a_report_on_a_full_disk_is_told_of_once_and_its_summary_is_seen() {
         assert_eq!(done.stderr.matches(told).count(), 1, "{}", done.stderr);
     }
     assert_eq!(done.summary().count("out_bytes"), 50);
-    // Not one line found room, and of none a part was left.
+    // Not one line found space, and of none a part was left.
     assert_eq!(done.stderr.lines().last(), Some("0"), "{}", done.stderr);
 }
 
@@ -222,7 +222,7 @@ fn side_files_over_their_limit_are_told_of_and_the_data_flows_on() {
         }
         drop(stdin);
         let done = finish(child, b"").expect(0);
-        // One that comes while another waits finds no room.
+        // One that comes while another waits finds no space.
         let account = done.summary();
         account.assert_balanced();
         let came = account.count("out_records") as usize;

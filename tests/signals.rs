@@ -173,11 +173,11 @@ fn got_of_one_that_stalls(policy: &[&str], length: usize) -> Vec<u8> {
         while stdin.write_all(&record).is_ok() {}
     });
     let mut stdout = child.stdout.take().unwrap();
-    let (mut got, mut room) = (Vec::new(), vec![0; 128 << 10]);
+    let (mut got, mut space) = (Vec::new(), vec![0; 128 << 10]);
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(100) {
-        let count = stdout.read(&mut room).unwrap();
-        got.extend_from_slice(&room[..count]);
+        let count = stdout.read(&mut space).unwrap();
+        got.extend_from_slice(&space[..count]);
     }
     std::thread::sleep(Duration::from_millis(50));
     signal(&child, SIGTERM);

@@ -1,4 +1,4 @@
-//! The system room in a process of its own, for descriptors 0 and 1, signals and the ways to die
+//! The system space in a process of its own, for descriptors 0 and 1, signals and the ways to die
 //! belong to a process.
 //!
 //! The child is this test binary again, with only the test `child` to run. The test harness writes
@@ -14,7 +14,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use highwater::cli;
-use highwater::sys::{Files, Patience, RealSystem, die_by};
+use highwater::sys::{Files, RealSystem, WriteMode, die_by};
 use highwater::system::{Interest, Ready, Signal, System, Transfer};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -51,7 +51,7 @@ fn child() {
         config.sources,
         &config.transfer,
         1 << 20,
-        Patience::WaitsForDisk,
+        WriteMode::Inline,
         None,
         &files,
         None,
@@ -70,7 +70,7 @@ fn child() {
 
 /// Moves bytes until the end, holding one read at most, and heeds signals.
 fn relay(system: &mut RealSystem) {
-    let mut room = vec![0; 10_000];
+    let mut space = vec![0; 10_000];
     let mut held = 0..0;
     let mut ended = false;
     while !ended || !held.is_empty() {
@@ -91,7 +91,7 @@ fn relay(system: &mut RealSystem) {
             die_by(13);
         }
         if ready.input {
-            match system.read(&mut room) {
+            match system.read(&mut space) {
                 Transfer::Moved(n) => held = 0..n,
                 Transfer::WouldBlock => {}
                 Transfer::End => ended = true,
@@ -99,7 +99,7 @@ fn relay(system: &mut RealSystem) {
             }
         }
         if ready.output {
-            match system.write(&[IoSlice::new(&room[held.clone()])]) {
+            match system.write(&[IoSlice::new(&space[held.clone()])]) {
                 Transfer::Moved(n) => held.start += n,
                 Transfer::WouldBlock | Transfer::InFlight(_) => {}
                 Transfer::Gone => die_by(13),

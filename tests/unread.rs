@@ -64,11 +64,16 @@ fn assert_taken(account: &Account, read: &[u8]) {
 }
 
 /// Fails unless each line of what came in of `input` and was not read to its end is in the file once, and no
-/// other. Where not all found room to wait for the disk, the sums must tell.
+/// other. Where not all found space to wait for the disk, the sums must tell.
 #[track_caller]
 fn assert_kept(account: &Account, input: &[u8], read: &[u8], path: &Path) {
-    let spilled = account.count("spilled_bytes") + account.count("unspilled_bytes");
-    assert_eq!(spilled, account.lost_in_all("lost_bytes"), "{}", account.0);
+    let dead_letters = account.count("spilled_bytes") + account.count("unspilled_bytes");
+    assert_eq!(
+        dead_letters,
+        account.lost_in_all("lost_bytes"),
+        "{}",
+        account.0
+    );
     if account.count("unspilled_records") > 0 {
         return;
     }
@@ -102,8 +107,8 @@ fn leave_after<R: Read>(
         stdin
     });
     let read = read_exactly(&mut output, count);
-    let patience = std::time::Instant::now();
-    while !feeder.is_finished() && patience.elapsed().as_millis() < 300 {
+    let write_mode = std::time::Instant::now();
+    while !feeder.is_finished() && write_mode.elapsed().as_millis() < 300 {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     drop(output);
@@ -156,7 +161,7 @@ fn a_record_of_which_a_part_was_read_is_lost_whole() {
                 .spawn()
                 .expect("spawn");
             let output = child.stdout.take().expect("stdout");
-            // A part of it, so that all of it came in: block has no room for more.
+            // A part of it, so that all of it came in: block has no space for more.
             let input = match args.contains(&"-l") {
                 true => &input[..1_050_000],
                 false => &input[..],
@@ -206,7 +211,7 @@ fn marks_that_were_not_read_are_no_records() {
         });
         let mut output = child.stdout.take().expect("stdout");
         let mut read = Vec::new();
-        // Little at a time, so that there is room for something behind what is lost.
+        // Little at a time, so that there is space for something behind what is lost.
         while read.len() < count {
             let piece = 5_000.min(count - read.len());
             read.extend(read_exactly(&mut output, piece));

@@ -134,7 +134,7 @@ fn each_window_has_a_sample_of_its_own() {
 }
 
 #[test]
-fn what_is_chosen_and_finds_no_room_is_lost_for_want_of_it() {
+fn what_is_chosen_and_finds_no_space_is_lost_for_want_of_it() {
     let sample = reservoir(10);
     let mut relay = Relay::new(RelayConfig {
         capacity: 10,

@@ -476,7 +476,7 @@ fn capacity_fast(size: Size) -> Scenario {
     Scenario {
         name: "capacity-fast",
         about:
-            "-B from 64 KiB to 4 GiB, both sides as fast as they go: with more room more is held"
+            "-B from 64 KiB to 4 GiB, both sides as fast as they go: with more space more is held"
                 .to_owned(),
         base: "the same with -B 64K",
         figures: COST,

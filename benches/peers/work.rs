@@ -268,9 +268,9 @@ fn produce_bursts<P: Write + AsFd>(
 fn produce_in_window<P: Write + AsFd>(writer: &mut Writer<'_, P>, window: u64) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while writer.left > 0 {
-        let room = window.saturating_sub(writer.progress.under_way());
-        if room >= (writer.write as u64).min(writer.left) {
-            writer.write(room)?;
+        let space = window.saturating_sub(writer.progress.under_way());
+        if space >= (writer.write as u64).min(writer.left) {
+            writer.write(space)?;
         } else if Instant::now() > deadline {
             return Err(trouble("the relay kept back what it had"));
         } else {

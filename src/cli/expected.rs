@@ -66,16 +66,16 @@ impl Count {
             return None;
         }
         let end = u64::try_from(stat.st_size).ok()?;
-        let mut room = vec![0; 256 * 1024];
+        let mut space = vec![0; 256 * 1024];
         while position < end {
-            let most = room.len().min(usize::try_from(end - position).ok()?);
-            let read = || rustix::io::pread(&file, &mut room[..most], position);
+            let most = space.len().min(usize::try_from(end - position).ok()?);
+            let read = || rustix::io::pread(&file, &mut space[..most], position);
             let taken = rustix::io::retry_on_intr(read).ok()?;
             let Some(last) = taken.checked_sub(1) else {
                 break;
             };
-            self.delimiters += memchr::memchr_iter(self.delimiter, &room[..taken]).count() as u64;
-            self.is_open = room[last] != self.delimiter;
+            self.delimiters += memchr::memchr_iter(self.delimiter, &space[..taken]).count() as u64;
+            self.is_open = space[last] != self.delimiter;
             position += taken as u64;
         }
         Some(())

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 /// `--when-full POLICY`: the names that are built. The aliases are those of other tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum PolicyName {
-    /// stop reading until there is room; nothing is lost
+    /// stop reading until there is space; nothing is lost
     #[value(aliases = ["suspend", "backpressure"])]
     Block,
     /// lose the arriving record

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::display::{BarStyle, Display, Part, Piece};
 use crate::config::{
-    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, ReportMode, Sample, Sideways,
+    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Observers, Policy, Rate, ReportMode, Sample,
     Sink, Source, StartFill, TransferConfig,
 };
 
@@ -71,7 +71,7 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(report.name, None);
     assert_eq!(report.expected, None);
     assert!(!report.records && !report.statistics);
-    assert_eq!(config.sideways, Sideways::default());
+    assert_eq!(config.observers, Observers::default());
 }
 
 #[test]
@@ -209,14 +209,14 @@ fn each_option_arrives_in_the_configuration() {
     assert_eq!(report.to, Some("/tmp/x".into()));
     assert!(report.statistics);
 
-    let sideways = config("--events e --on-pressure p --on-flow -f --lost-to l").sideways;
-    let expected = Sideways {
+    let observers = config("--events e --on-pressure p --on-flow -f --lost-to l").observers;
+    let expected = Observers {
         events: Some("e".into()),
         on_pressure: Some("p".into()),
         on_flow: Some("-f".into()),
         lost_to: Some("l".into()),
     };
-    assert_eq!(sideways, expected);
+    assert_eq!(observers, expected);
     let config = config("--lost-to l");
     assert!(config.relay.keeps_lost && config.relay.count_records && !config.report.records);
 }

@@ -18,8 +18,8 @@ use super::{expected, hints, mark, switches};
 use crate::classes::Classes;
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
-    Amount, BrokenPipe, Config, Mark, MarkPiece, Policy, Rate, RelayConfig, ReportConfig,
-    ReportMode, Sample, ScreenConfig, Sideways, Sink, SkipErrors, Source, StartFill,
+    Amount, BrokenPipe, Config, Mark, MarkPiece, Observers, Policy, Rate, RelayConfig,
+    ReportConfig, ReportMode, Sample, ScreenConfig, Sink, SkipErrors, Source, StartFill,
     TransferConfig,
 };
 use crate::units::reason;
@@ -47,11 +47,11 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
     let screen = screen(&args, mode, expected);
     let transfer = transfer(&args)?;
     let mut relay = relay(&args, policy, size)?;
-    let trail = screen.display.as_ref().map(Display::trail);
-    let looks = trail.unwrap_or_default().is_wanted() || transfer.skip_errors.is_some();
+    let tail = screen.display.as_ref().map(Display::output_tail);
+    let looks = tail.unwrap_or_default().is_wanted() || transfer.skip_errors.is_some();
     relay.splice &= !looks;
     Ok(Config {
-        sideways: sideways(&args),
+        observers: observers(&args),
         relay,
         transfer,
         demand: args.demand.clone(),
@@ -348,8 +348,8 @@ fn counted(args: &Args, mode: ReportMode, sources: &[Source]) -> Option<Amount> 
     expected::records_of_sources(sources, delimiter).map(Amount::Records)
 }
 
-fn sideways(args: &Args) -> Sideways {
-    Sideways {
+fn observers(args: &Args) -> Observers {
+    Observers {
         events: args.events.clone(),
         on_pressure: args.on_pressure.clone(),
         on_flow: args.on_flow.clone(),

@@ -23,22 +23,22 @@ pub struct Display {
 
 impl Display {
     /// How many of the bytes last written are shown at most, and whether the last line is.
-    pub fn trail(&self) -> Trail {
-        let mut trail = Trail::default();
+    pub fn output_tail(&self) -> TailNeeds {
+        let mut output_tail = TailNeeds::default();
         for piece in &self.pieces {
             match piece {
                 Piece::Part {
                     part: Part::LastWritten,
                     width,
-                } => trail.last_written = trail.last_written.max(*width),
+                } => output_tail.last_written = output_tail.last_written.max(*width),
                 Piece::Part {
                     part: Part::PreviousLine,
                     ..
-                } => trail.previous_line = true,
+                } => output_tail.previous_line = true,
                 _ => {}
             }
         }
-        trail
+        output_tail
     }
 }
 
@@ -109,7 +109,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Whether the part takes what room is left, where no width is given.
+    /// Whether the part takes what space is left, where no width is given.
     pub fn stretches(&self) -> bool {
         matches!(self, Part::Progress | Part::Bar(_) | Part::PreviousLine)
     }
@@ -131,14 +131,14 @@ pub enum BarStyle {
 
 /// What of the output has to be remembered for a display.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Trail {
+pub struct TailNeeds {
     /// So many of the last bytes, at most [`Piece::WIDEST`].
     pub last_written: usize,
     /// The beginning of the last whole line.
     pub previous_line: bool,
 }
 
-impl Trail {
+impl TailNeeds {
     /// Whether anything is to be remembered. If not, bytes need not be looked at.
     pub fn is_wanted(self) -> bool {
         self.last_written > 0 || self.previous_line

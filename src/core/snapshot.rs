@@ -77,7 +77,7 @@ pub struct Snapshot {
     /// What held the data up for longest, over the whole run so far.
     pub bottleneck: Bottleneck,
     /// What became of the lost records that `--lost-to` shall keep; None without it.
-    pub spilled: Option<DeadLetterCount>,
+    pub dead_letters: Option<DeadLetterCount>,
     /// The exit status, in the summary (128 + N for an ending by signal N).
     pub exit: Option<i32>,
     /// How the run ended, in the summary.

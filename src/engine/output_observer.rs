@@ -5,26 +5,26 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::output_tail::Trail;
+use super::output_tail::OutputTail;
 use crate::config::display;
 use crate::core::snapshot::{Seen, Snapshot};
 
 /// See the module's header.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(super) struct OutputObserver {
     first_output: Option<Duration>,
-    trail: Option<Trail>,
+    tail: Option<OutputTail>,
 }
 
-impl Witness {
+impl OutputObserver {
     /// Remembers what `wanted` says; records end with `delimiter`.
-    pub(super) fn new(wanted: display::Trail, delimiter: u8) -> Witness {
+    pub(super) fn new(wanted: display::TailNeeds, delimiter: u8) -> OutputObserver {
         let delimiter = wanted.previous_line.then_some(delimiter);
-        Witness {
+        OutputObserver {
             first_output: None,
-            trail: wanted
+            tail: wanted
                 .is_wanted()
-                .then(|| Trail::new(wanted.last_written, delimiter)),
+                .then(|| OutputTail::new(wanted.last_written, delimiter)),
         }
     }
 
@@ -37,25 +37,25 @@ impl Witness {
 
     /// The first `count` bytes of `parts` were taken by the output.
     pub(super) fn wrote(&mut self, parts: &[IoSlice<'_>], count: usize) {
-        let Some(trail) = &mut self.trail else {
+        let Some(tail) = &mut self.tail else {
             return;
         };
         let mut rest = count;
         for part in parts {
             let taken = part.len().min(rest);
-            trail.wrote(&part[..taken]);
+            tail.wrote(&part[..taken]);
             rest -= taken;
         }
     }
 
     /// Adds what was seen to `snapshot`, with what is `unread` in the consumer's pipe.
     pub(super) fn complete(&self, mut snapshot: Snapshot, unread: u64) -> Snapshot {
-        let trail = self.trail.as_ref();
+        let tail = self.tail.as_ref();
         snapshot.seen = Seen {
             unread,
             first_output: self.first_output,
-            last_written: trail.map_or_else(Vec::new, |trail| trail.last().to_vec()),
-            previous_line: trail.map_or_else(Vec::new, |trail| trail.previous_line().to_vec()),
+            last_written: tail.map_or_else(Vec::new, |tail| tail.last().to_vec()),
+            previous_line: tail.map_or_else(Vec::new, |tail| tail.previous_line().to_vec()),
         };
         snapshot
     }

@@ -10,7 +10,7 @@ const LINE: usize = 1024;
 
 /// The tail of a stream.
 #[derive(Debug)]
-pub struct Trail {
+pub struct OutputTail {
     /// How many of the last bytes are kept.
     space: usize,
     last: Vec<u8>,
@@ -25,10 +25,10 @@ struct Lines {
     previous: Vec<u8>,
 }
 
-impl Trail {
+impl OutputTail {
     /// Keeps `space` bytes, and the last record where its `delimiter` is given.
-    pub fn new(space: usize, delimiter: Option<u8>) -> Trail {
-        Trail {
+    pub fn new(space: usize, delimiter: Option<u8>) -> OutputTail {
+        OutputTail {
             space,
             last: Vec::with_capacity(space),
             lines: delimiter.map(|delimiter| Lines {
@@ -96,37 +96,37 @@ mod tests {
         let text = b"one\ntwo\n\nthree";
         for cut in 0..=text.len() {
             for again in cut..=text.len() {
-                let mut trail = Trail::new(4, Some(b'\n'));
-                trail.wrote(&text[..cut]);
-                trail.wrote(&text[cut..again]);
-                trail.wrote(&text[again..]);
-                assert_eq!(trail.last(), b"hree");
-                assert_eq!(trail.previous_line(), b"");
-                trail.wrote(b"\n");
-                assert_eq!(trail.previous_line(), b"three");
-                assert_eq!(trail.last(), b"ree\n");
+                let mut tail = OutputTail::new(4, Some(b'\n'));
+                tail.wrote(&text[..cut]);
+                tail.wrote(&text[cut..again]);
+                tail.wrote(&text[again..]);
+                assert_eq!(tail.last(), b"hree");
+                assert_eq!(tail.previous_line(), b"");
+                tail.wrote(b"\n");
+                assert_eq!(tail.previous_line(), b"three");
+                assert_eq!(tail.last(), b"ree\n");
             }
         }
     }
 
     #[test]
     fn nothing_is_kept_that_nobody_asked_for() {
-        let mut trail = Trail::new(0, None);
-        trail.wrote(b"some\nbytes");
-        assert_eq!((trail.last(), trail.previous_line()), (&b""[..], &b""[..]));
+        let mut tail = OutputTail::new(0, None);
+        tail.wrote(b"some\nbytes");
+        assert_eq!((tail.last(), tail.previous_line()), (&b""[..], &b""[..]));
     }
 
     #[test]
     fn of_a_long_record_the_beginning_is_kept() {
-        let mut trail = Trail::new(1, Some(0));
+        let mut tail = OutputTail::new(1, Some(0));
         for _ in 0..3 {
-            trail.wrote(&[b'x'; 1000]);
+            tail.wrote(&[b'x'; 1000]);
         }
-        trail.wrote(b"y\0");
-        assert_eq!(trail.previous_line(), [b'x'; LINE]);
-        trail.wrote(&[&[b'z'; 5000][..], b"\0"].concat());
-        assert_eq!(trail.previous_line(), [b'z'; LINE]);
-        trail.wrote(b"a\0b\0c");
-        assert_eq!(trail.previous_line(), b"b");
+        tail.wrote(b"y\0");
+        assert_eq!(tail.previous_line(), [b'x'; LINE]);
+        tail.wrote(&[&[b'z'; 5000][..], b"\0"].concat());
+        assert_eq!(tail.previous_line(), [b'z'; LINE]);
+        tail.wrote(b"a\0b\0c");
+        assert_eq!(tail.previous_line(), b"b");
     }
 }

@@ -1,4 +1,4 @@
-//! The roads on which bytes are moved without being copied: straight through while nothing is held,
+//! The ways in which bytes are moved without being copied: straight through while nothing is held,
 //! else into our own pipes and out of them; or read into memory, and out of what was kept besides.
 //!
 //! Whatever the system cannot do this way is read and written instead, in the same turn, so that
@@ -8,7 +8,7 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use super::run::{Engine, PARTS};
-use super::tee_buffer::Kept;
+use super::tee_buffer::TeeBuffer;
 use crate::core::allowance::space::Space;
 use crate::core::buffer::own_pipes::PIPE;
 use crate::reporter::Reporter;
@@ -94,7 +94,7 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
                 return true;
             }
         };
-        self.kept = Some(Kept {
+        self.kept = Some(TeeBuffer {
             span: before.start..before.end + taken,
             bytes: self.system.kept(),
         });

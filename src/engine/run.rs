@@ -7,8 +7,8 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use super::output_observer::Witness;
-use super::tee_buffer::Kept;
+use super::output_observer::OutputObserver;
+use super::tee_buffer::TeeBuffer;
 use crate::config::display::Display;
 use crate::config::{RelayConfig, ReportConfig, ReportMode};
 use crate::core::allowance::demand::MixedUnits;
@@ -48,17 +48,17 @@ pub struct Engine<'a, S, R> {
     pub(super) relay: Relay,
     pub(super) system: &'a mut S,
     reporter: &'a mut R,
-    beat: Option<Beat>,
+    ticker: Option<Ticker>,
     input_closed: bool,
     pub(super) input_ready: bool,
     demand_ready: bool,
     /// So much was handed to a helper thread: what is accepted next is of it, not of the offer.
     in_flight: Option<usize>,
-    witness: Witness,
+    observer: OutputObserver,
     /// Bytes that were lost up to the turn before.
     lost: u64,
     /// What the system keeps a second time.
-    pub(super) kept: Option<Kept>,
+    pub(super) kept: Option<TeeBuffer>,
 }
 
 impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
@@ -69,17 +69,17 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         system: &'a mut S,
         reporter: &'a mut R,
     ) -> Self {
-        let trail = report.screen.display.as_ref().map(Display::trail);
+        let tail = report.screen.display.as_ref().map(Display::output_tail);
         let mut relay = relay;
         if !system.gives_unread_back() {
             relay.keep_sent();
         }
         Self {
-            witness: Witness::new(trail.unwrap_or_default(), relay.config().delimiter),
+            observer: OutputObserver::new(tail.unwrap_or_default(), relay.config().delimiter),
             relay,
             system,
             reporter,
-            beat: Beat::new(report),
+            ticker: Ticker::new(report),
             input_closed: false,
             input_ready: true,
             demand_ready: true,
@@ -124,7 +124,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             self.read(now);
             self.write(now)
         };
-        self.witness.note(self.relay.output_bytes(), now);
+        self.observer.note(self.relay.output_bytes(), now);
         self.drop_teed();
         self.forget_read();
         if self.relay.lacks_memory() && self.relay.takes_input() {
@@ -159,7 +159,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         let now = self.system.now();
         self.relay.turn(now);
         let snapshot = self.relay.summary_snapshot(now);
-        let mut snapshot = self.witness.complete(snapshot, unread);
+        let mut snapshot = self.observer.complete(snapshot, unread);
         let (input, lost) = (snapshot.input, snapshot.lost);
         let exit_of = |ending| exit::of(ending, input, &lost, self.relay.config());
         let mut exit = exit_of(ending);
@@ -428,12 +428,12 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         };
         match answer {
             Transfer::InFlight(count) => {
-                self.witness.wrote(parts, count);
+                self.observer.wrote(parts, count);
                 self.write_nothing(Transfer::InFlight(count), now);
             }
             Transfer::Moved(count) => {
                 if self.in_flight.is_none() {
-                    self.witness.wrote(parts, count);
+                    self.observer.wrote(parts, count);
                 }
                 let rest = self.in_flight.unwrap_or(offered) - count;
                 self.in_flight = self.in_flight.map(|_| rest).filter(|rest| *rest > 0);
@@ -463,7 +463,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             // Not what the turn took: a disk that is slow to take a write is no wait for input.
             self.relay.waits(self.system.now());
             let told = earliest(
-                self.beat.as_ref().map(|beat| beat.next),
+                self.ticker.as_ref().map(|ticker| ticker.next),
                 self.reporter.next_sample(),
             );
             earliest(plan.until.map(|(at, _)| at), told)
@@ -565,7 +565,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             match snapshot {
                 None => self.report(event, now),
                 Some(snapshot) => {
-                    let snapshot = self.witness.complete(*snapshot, unread);
+                    let snapshot = self.observer.complete(*snapshot, unread);
                     self.reporter.report(event, &snapshot);
                 }
             }
@@ -595,7 +595,11 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     }
 
     fn report_interval(&mut self, now: Duration) {
-        if self.beat.as_mut().is_some_and(|beat| beat.is_due(now)) {
+        if self
+            .ticker
+            .as_mut()
+            .is_some_and(|ticker| ticker.is_due(now))
+        {
             let snapshot = self.relay.interval_snapshot(now);
             let snapshot = self.complete(snapshot);
             self.reporter.report(Event::Interval, &snapshot);
@@ -612,7 +616,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
 
     fn complete(&mut self, snapshot: Snapshot) -> Snapshot {
         let unread = self.system.output_unread();
-        self.witness.complete(snapshot, unread)
+        self.observer.complete(snapshot, unread)
     }
 }
 
@@ -625,12 +629,12 @@ fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> 
 }
 
 /// When the next periodic report is due.
-struct Beat {
+struct Ticker {
     interval: Duration,
     next: Duration,
 }
 
-impl Beat {
+impl Ticker {
     /// None when nothing periodic is said: then no timer ticks either.
     fn new(report: &ReportConfig) -> Option<Self> {
         let ticks = report.mode.is_periodic() || report.statistics || report.metrics_file.is_some();
@@ -774,7 +778,7 @@ mod tests {
         let mut ear = Ear::default();
         let relay = RelayConfig::new(Policy::Block, 100);
         let report = ReportConfig {
-            // Without intervals, so that no beat ends a wait.
+            // Without intervals, so that no tick ends a wait.
             mode: ReportMode::Summary,
             to: None,
             interval: SECOND,
@@ -798,16 +802,16 @@ mod tests {
     #[test]
     fn a_late_beat_keeps_the_rhythm_and_missed_ones_are_not_made_up_for() {
         let second = Duration::from_secs;
-        let mut beat = Beat {
+        let mut ticker = Ticker {
             interval: second(10),
             next: second(10),
         };
-        assert!(!beat.is_due(second(9)));
-        assert!(beat.is_due(second(12)), "late");
-        assert_eq!(beat.next, second(20));
-        assert!(beat.is_due(second(30)), "one was missed");
-        assert_eq!(beat.next, second(40));
-        assert!(beat.is_due(second(57)));
-        assert_eq!(beat.next, second(67));
+        assert!(!ticker.is_due(second(9)));
+        assert!(ticker.is_due(second(12)), "late");
+        assert_eq!(ticker.next, second(20));
+        assert!(ticker.is_due(second(30)), "one was missed");
+        assert_eq!(ticker.next, second(40));
+        assert!(ticker.is_due(second(57)));
+        assert_eq!(ticker.next, second(67));
     }
 }

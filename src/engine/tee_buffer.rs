@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// What the system keeps a second time, and can write without copying.
-pub(super) struct Kept {
+pub(super) struct TeeBuffer {
     /// Where in the admitted stream it is, if all of it was admitted.
     pub(super) span: Range<u64>,
     pub(super) bytes: u64,

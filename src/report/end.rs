@@ -56,15 +56,15 @@ impl End {
     }
 }
 
-/// Says on stderr why the process ends without a run. Waits for room, as where a run ends, but not for
+/// Says on stderr why the process ends without a run. Waits for space, as where a run ends, but not for
 /// ever: the exit status says the rest.
 pub fn say_and_end(text: String) {
     say_within(Descriptor::Stderr, text, LAST_WORD);
 }
 
-/// Writes a text before the process ends, and waits for room no longer than `patience`: the thread that
+/// Writes a text before the process ends, and waits for space no longer than `timeout`: the thread that
 /// is stuck then ends with the process.
-fn say_within(mut out: Descriptor, text: String, patience: Duration) {
+fn say_within(mut out: Descriptor, text: String, timeout: Duration) {
     if out.write_at_once(text.as_bytes()) {
         return;
     }
@@ -73,7 +73,7 @@ fn say_within(mut out: Descriptor, text: String, patience: Duration) {
         let _ = out.write_all(text.as_bytes());
     };
     match End::of("last word", work) {
-        Ok(end) => end.wait(Instant::now() + patience),
+        Ok(end) => end.wait(Instant::now() + timeout),
         // Where not even a thread can be had, only if nobody has to be waited for.
         Err(_) => say_if_room(&mut same, &again),
     }

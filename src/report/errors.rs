@@ -53,12 +53,12 @@ type Post = Box<dyn Fn(String) -> Result<(), String> + Send>;
 /// Where the other threads say what went wrong, as errors of the run: among the reports while these
 /// go on, so that no line is painted over, and behind them on stderr itself.
 #[derive(Clone, Default)]
-pub struct Complaints(Arc<Mutex<Option<Post>>>);
+pub struct ErrorChannel(Arc<Mutex<Option<Post>>>);
 
-impl Complaints {
+impl ErrorChannel {
     /// To whoever takes a line, while that is possible.
-    pub fn to(post: impl Fn(String) -> Result<(), String> + Send + 'static) -> Complaints {
-        Complaints(Arc::new(Mutex::new(Some(Box::new(post)))))
+    pub fn to(post: impl Fn(String) -> Result<(), String> + Send + 'static) -> ErrorChannel {
+        ErrorChannel(Arc::new(Mutex::new(Some(Box::new(post)))))
     }
 
     /// Says one line. Must not be called by the relay's thread.

@@ -52,7 +52,7 @@ fn put_account(object: &mut Object, snapshot: &Snapshot, config: &ReportConfig) 
     object.put("unread_bytes", snapshot.seen.unread);
     object.put("recent_peak_held_bytes", snapshot.recent_peak_held);
     object.put("last_open_s", or_null(snapshot.last_open.map(seconds)));
-    if let Some(DeadLetterCount { written, unwritten }) = snapshot.spilled {
+    if let Some(DeadLetterCount { written, unwritten }) = snapshot.dead_letters {
         object.put("spilled_records", written.records);
         object.put("spilled_bytes", written.bytes);
         object.put("unspilled_records", unwritten.records);
@@ -220,7 +220,7 @@ mod tests {
         let mut config = config();
         config.name = Some("name".to_owned());
         let mut snapshot = lossy();
-        snapshot.spilled = Some(DeadLetterCount::default());
+        snapshot.dead_letters = Some(DeadLetterCount::default());
         let object = line("interval", None, &snapshot, &config);
         let there = keys(&object).into_iter().filter(|key| *key != "event");
         assert_listed(listed, there.map(str::to_owned).collect());
@@ -308,7 +308,7 @@ mod tests {
     fn what_became_of_lost_records_is_told_where_it_is_known() {
         let tally = |bytes, records| Tally { bytes, records };
         let mut snapshot = lossy();
-        snapshot.spilled = Some(DeadLetterCount {
+        snapshot.dead_letters = Some(DeadLetterCount {
             written: tally(40, 3),
             unwritten: tally(20, 1),
         });

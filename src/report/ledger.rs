@@ -20,10 +20,10 @@ const LARGEST: u64 = 1 << 20;
 
 /// How long to wait for another process to be done with the ledger. It has it for no longer than it
 /// takes to draw, unless it was stopped meanwhile.
-const PATIENCE: Duration = Duration::from_millis(250);
+const TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The same once that was in vain.
-const LITTLE_PATIENCE: Duration = Duration::from_millis(10);
+const LITTLE_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// A line of the ledger.
 #[derive(Debug, Clone)]
@@ -107,7 +107,7 @@ pub fn ledger_of(terminal: &Descriptor) -> Option<PathBuf> {
 pub struct Ledger {
     file: File,
     files: Files,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Ledger {
@@ -128,14 +128,14 @@ impl Ledger {
         Ok(Ledger {
             file: file.into(),
             files: files.clone(),
-            patience: PATIENCE,
+            timeout: TIMEOUT,
         })
     }
 
     /// Waits for the others to close it, though not for ever, and reads it. Where the last of them took
     /// it away, a new one is begun.
     pub fn turn(&mut self, path: &Path) -> io::Result<Vec<Entry>> {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         loop {
             match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) if rustix::fs::fstat(&self.file)?.st_nlink > 0 => break,
@@ -144,12 +144,12 @@ impl Ledger {
                     pause(Duration::from_millis(1));
                 }
                 Err(error) => {
-                    self.patience = LITTLE_PATIENCE;
+                    self.timeout = LITTLE_TIMEOUT;
                     return Err(error.into());
                 }
             }
         }
-        self.patience = PATIENCE;
+        self.timeout = TIMEOUT;
         let mut text = String::new();
         self.file.seek(SeekFrom::Start(0))?;
         Read::by_ref(&mut self.file)

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 
-use super::errors::Complaints;
+use super::errors::ErrorChannel;
 use super::output::Descriptor;
 use crate::sys::path::reopen;
 use crate::sys::{Files, Role, is_local};
@@ -30,16 +30,16 @@ pub struct Log {
     /// What a line or record ends in: one of these.
     ends: [u8; 2],
     /// Where to tell of a file that could not be opened anew.
-    complaints: Complaints,
+    error_channel: ErrorChannel,
     has_complained: bool,
 }
 
 /// How a [`Log`] is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// In whole lines, each of which waits for room as long as it takes.
+    /// In whole lines, each of which waits for space as long as it takes.
     Lines,
-    /// As far as there is room, so that it is known how much went. Records end in this byte.
+    /// As far as there is space, so that it is known how much went. Records end in this byte.
     Records(u8),
 }
 
@@ -76,7 +76,7 @@ impl Log {
         role: Role,
         way: Way,
         files: &Files,
-        complaints: Complaints,
+        error_channel: ErrorChannel,
     ) -> io::Result<Log> {
         Ok(Log {
             place: Place::open(path, role, way, files)?,
@@ -89,7 +89,7 @@ impl Log {
                 Way::Lines => [b'\n', b'\r'],
                 Way::Records(delimiter) => [delimiter; 2],
             },
-            complaints,
+            error_channel,
             has_complained: false,
         })
     }
@@ -128,7 +128,7 @@ impl Log {
             return Err(error);
         }
         if !std::mem::replace(&mut self.has_complained, true) {
-            self.complaints.say(format!(
+            self.error_channel.say(format!(
                 "cannot open {} again: {}; writing on to the file that was there",
                 self.path.display(),
                 reason(&error)

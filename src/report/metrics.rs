@@ -68,7 +68,7 @@ fn amounts(page: &mut Page, at: &Snapshot) {
             at.held.records,
         );
     }
-    if let Some(DeadLetterCount { written, unwritten }) = at.spilled {
+    if let Some(DeadLetterCount { written, unwritten }) = at.dead_letters {
         page.counter(
             "hwm_spilled_records_total",
             "Lost records that were written to the file of --lost-to.",
@@ -325,7 +325,7 @@ mod tests {
         let formats = include_str!("../../man/sections/formats.roff").to_owned() + "\n.SH";
         let listed = terms(&formats, ".SH METRICS", "\n.SH");
         let mut snapshot = lossy();
-        snapshot.spilled = Some(DeadLetterCount::default());
+        snapshot.dead_letters = Some(DeadLetterCount::default());
         let text = text(&snapshot, &config());
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let there = types.filter_map(|line| line.split_once(' '));

@@ -28,7 +28,7 @@
 //! end                    a thread, its end, and the last words
 //! guard                  panics, which never end the relay
 //! rendered               all of their texts, for tests
-//! sideways               the others who are told, each by a thread of its own
+//! observers               the others who are told, each by a thread of its own
 //! ```
 
 mod chart;
@@ -46,6 +46,7 @@ mod ledger;
 mod live;
 mod log;
 mod metrics;
+mod observers;
 mod output;
 mod painter;
 mod plain;
@@ -57,7 +58,6 @@ mod reports;
 mod rows;
 #[cfg(test)]
 mod screens;
-mod sideways;
 mod statistics;
 mod summary;
 #[cfg(test)]
@@ -66,12 +66,12 @@ mod summary_tests;
 mod testing;
 mod thread;
 mod threaded;
-mod told;
+mod throttle;
 mod whole;
 mod words;
 
 pub use end::say_and_end;
 pub use errors::StartError;
 pub use guard::install as tell_panics;
-pub use sideways::{Reporters, start};
+pub use observers::{Reporters, start};
 pub use threaded::ThreadedReporter;

@@ -38,7 +38,7 @@ impl Descriptor {
         Ok((file, is_own))
     }
 
-    /// The same, to be written as far as there is room: [`Write::write`] waits until there is any,
+    /// The same, to be written as far as there is space: [`Write::write`] waits until there is any,
     /// and then tells how much went. A descriptor that others share may wait for more.
     pub fn open_non_blocking(path: &Path) -> io::Result<(Descriptor, bool)> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NONBLOCK;
@@ -52,7 +52,7 @@ impl Descriptor {
     }
 
     /// Writes a short text as a whole if nobody has to be waited for: to a file, /dev/null, or a pipe
-    /// with room. Returns whether it is written, or lost for good.
+    /// with space. Returns whether it is written, or lost for good.
     pub fn write_at_once(&self, text: &[u8]) -> bool {
         // An offset of -1 stands for "the current position".
         const HERE: u64 = u64::MAX;
@@ -149,7 +149,7 @@ pub fn say(out: &mut dyn Write, line: String) {
     let _ = out.write_all((line + "\n").as_bytes());
 }
 
-/// The same on stderr, by one who must not wait: only where there is room for a line.
+/// The same on stderr, by one who must not wait: only where there is space for a line.
 pub fn say_now(line: String) {
     say_if_room(&mut Descriptor::Stderr, &(line + "\n"));
 }
@@ -157,8 +157,8 @@ pub fn say_now(line: String) {
 /// The same for any text.
 pub fn say_if_room(out: &mut Descriptor, text: &str) {
     let at_once = Timespec::default();
-    let mut room = [PollFd::new(&*out, PollFlags::OUT)];
-    if poll(&mut room, Some(&at_once)) == Ok(1) {
+    let mut space = [PollFd::new(&*out, PollFlags::OUT)];
+    if poll(&mut space, Some(&at_once)) == Ok(1) {
         let _ = out.write_all(text.as_bytes());
     }
 }
@@ -222,8 +222,8 @@ mod tests {
     fn a_description_made_non_blocking_by_others_gets_whole_lines() {
         let flags = rustix::pipe::PipeFlags::NONBLOCK;
         let (reader, writer) = rustix::pipe::pipe_with(flags).unwrap();
-        let room = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
-        let line = "x".repeat(2 * room);
+        let space = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
+        let line = "x".repeat(2 * space);
         let sent = line.clone();
         let talker = std::thread::spawn(move || {
             say(&mut Descriptor::Own(Arc::new(writer)), sent);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::closing::Closing;
 use super::display::parts::{visible, without_codes};
-use super::display::{Abilities, Face};
+use super::display::{Abilities, Renderer};
 use super::testing::{config, quiet};
 use super::{painter, summary};
 use crate::config::{Amount, ReportConfig, ReportMode};
@@ -76,7 +76,7 @@ fn account() -> impl Strategy<Value = Snapshot> {
         (now.peak_held, now.recent_peak_held) = (now.held.bytes, now.held.bytes);
         if is_pressured {
             now.state = State::Pressured;
-            now.spilled = Some(DeadLetterCount {
+            now.dead_letters = Some(DeadLetterCount {
                 written: now.marks,
                 unwritten: now.held,
             });
@@ -149,11 +149,11 @@ proptest! {
         width in 0..200_usize, utf8 in any::<bool>(), paint in any::<bool>(),
     ) {
         let config = ReportConfig { mode: ReportMode::Bar, ..config };
-        let mut face = Face::of(&config, Abilities { utf8, colour: paint, paint }).unwrap();
+        let mut renderer = Renderer::of(&config, Abilities { utf8, colour: paint, paint }).unwrap();
         let mut run = run;
         run.sort_by_key(|now| now.elapsed);
         for now in run {
-            let line = face.line(&now, &config, width, false, SystemTime::UNIX_EPOCH);
+            let line = renderer.line(&now, &config, width, false, SystemTime::UNIX_EPOCH);
             assert_fits(&painter::text(&line, width), width);
         }
     }

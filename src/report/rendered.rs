@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use super::closing::Closing;
 use super::display::Abilities;
+use super::observers::describe;
 use super::output::Descriptor;
-use super::sideways::describe;
 use super::statistics::Statistics;
-use super::thread::{LastWord, Scribe};
+use super::thread::{FinalReport, ReportWriter};
 use super::{json, metrics};
 use crate::config::ReportConfig;
 use crate::core::snapshot::Snapshot;
@@ -58,14 +58,14 @@ pub fn report(config: &ReportConfig, moments: &[Snapshot], colourful: bool) -> S
     let null = null.map(|(null, _)| null);
     for terminal in [None, null] {
         let out = Box::new(page.clone());
-        let mut scribe = Scribe::drawing(config.clone(), out, terminal, abilities);
-        scribe.begin();
+        let mut writer = ReportWriter::drawing(config.clone(), out, terminal, abilities);
+        writer.begin();
         for moment in moments {
             for event in EVENTS {
-                scribe.report(event, moment.input.records, moment);
+                writer.report(event, moment.input.records, moment);
             }
-            scribe.error("an error".to_owned());
-            scribe.suspend();
+            writer.error("an error".to_owned());
+            writer.suspend();
         }
         let mut closing = Closing {
             statistics: Statistics::new(config.records),
@@ -76,7 +76,7 @@ pub fn report(config: &ReportConfig, moments: &[Snapshot], colourful: bool) -> S
             closing.statistics.add(moment.out_rate.unwrap_or(0.0));
         }
         let last = moments.last().cloned().map(Box::new);
-        scribe.end(LastWord {
+        writer.end(FinalReport {
             history: None,
             errors: vec!["a late error".to_owned()],
             summary: last.map(|last| (last, closing)),
@@ -88,7 +88,7 @@ pub fn report(config: &ReportConfig, moments: &[Snapshot], colourful: bool) -> S
 }
 
 /// What others are told of a moment: of events, a JSON object each; for Prometheus, a page.
-pub fn sideways(config: &ReportConfig, moment: &Snapshot) -> (String, String) {
+pub fn observers(config: &ReportConfig, moment: &Snapshot) -> (String, String) {
     for event in EVENTS {
         let name = config.name.as_deref();
         describe(&mut Command::new("true"), event, moment, name);

@@ -346,7 +346,7 @@ mod tests {
     fn last_words_are_in_the_order_of_the_pipeline_whoever_says_them_first() {
         let words = |who: &str| vec![format!("{who}: words")];
         let row = |who: &str| format!("{who} row");
-        // As wide as the window, and with codes, which take no room.
+        // As wide as the window, and with codes, which take no space.
         let drawn = |who: &str| format!("\x1b[1;31m{:<20}\x1b[m", row(who));
         for stays in [false, true] {
             for order in ["ABab", "ABba", "BAab", "BAba", "AaBb", "BbAa", "ABb-"] {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::display::parts::visible;
-use super::display::{Abilities, Face};
+use super::display::{Abilities, Renderer};
 use super::painter;
 use super::testing::{config, quiet};
 use crate::config::display::{BarStyle, Display, Part, Piece};
@@ -171,10 +171,10 @@ fn lines(story: &[Snapshot], config: &ReportConfig, width: usize) -> Vec<String>
         utf8: true,
         ..Abilities::default()
     };
-    let mut face = Face::of(config, abilities).unwrap();
+    let mut renderer = Renderer::of(config, abilities).unwrap();
     let lines = story.iter().enumerate().map(|(index, at)| {
         let last = index + 1 == story.len();
-        let line = face.line(at, config, width, last, SystemTime::UNIX_EPOCH);
+        let line = renderer.line(at, config, width, last, SystemTime::UNIX_EPOCH);
         painter::text(&line, width)
     });
     lines.collect()

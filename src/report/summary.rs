@@ -296,7 +296,7 @@ fn reasons(lost: &[(Reason, Tally)]) -> Part<'static> {
         .or(10, format!(": {main}"))
 }
 
-/// With `-v`: each reason, where the line for all of them may have no room.
+/// With `-v`: each reason, where the line for all of them may have no space.
 fn each_reason(snapshot: &Snapshot) -> Vec<String> {
     let lost: Vec<(Reason, Tally)> = snapshot.lost.by_reason().collect();
     if lost.len() < 2 {
@@ -351,14 +351,14 @@ fn details(snapshot: &Snapshot, config: &ReportConfig) -> Vec<Vec<Part<'static>>
         texts.push(format!("{episodes}; {marks} written"));
     }
     texts.extend(each_reason(snapshot));
-    texts.extend(snapshot.spilled.and_then(kept));
+    texts.extend(snapshot.dead_letters.and_then(kept));
     let line = |text| vec![prefix(config), Part::text(KEPT, text).apart(1)];
     texts.into_iter().map(line).collect()
 }
 
 /// What became of the lost records; nothing where none was lost.
-fn kept(spilled: DeadLetterCount) -> Option<String> {
-    let DeadLetterCount { written, unwritten } = spilled;
+fn kept(dead_letters: DeadLetterCount) -> Option<String> {
+    let DeadLetterCount { written, unwritten } = dead_letters;
     let mut lost = written;
     lost += unwritten;
     (lost != Tally::default()).then(|| {

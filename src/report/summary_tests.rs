@@ -258,7 +258,7 @@ fn with_v_there_are_details() {
     };
     let mut snapshot = lossy();
     let tally = |bytes, records| Tally { bytes, records };
-    snapshot.spilled = Some(DeadLetterCount {
+    snapshot.dead_letters = Some(DeadLetterCount {
         written: tally(50, 199),
         unwritten: tally(2048, 1),
     });

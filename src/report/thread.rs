@@ -1,6 +1,6 @@
 //! The reporter's thread: the only place that writes reports, and the only one that may get stuck.
 //!
-//! It ends when its inbox is closed and read to the end; the last word comes by a door of its
+//! It ends when its inbox is closed and read to the end; the final report comes by a channel of its
 //! own, so that no flood of reports can keep it out.
 
 use std::env;
@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime};
 
 use super::chart::{self, History};
 use super::closing::Closing;
-use super::display::{Abilities, DEFAULT_WIDTH, Face, taken};
+use super::display::{Abilities, DEFAULT_WIDTH, Renderer, taken};
 use super::guard::{Defect, guarded};
 use super::live::Live;
 use super::output::{self, Descriptor, say};
@@ -47,7 +47,7 @@ pub enum Message {
 }
 
 /// What the thread is told at the end.
-pub struct LastWord {
+pub struct FinalReport {
     /// Errors that found the inbox full.
     pub errors: Vec<String>,
     /// The summary, if one is wanted.
@@ -59,53 +59,53 @@ pub struct LastWord {
 }
 
 /// The thread's life.
-pub fn run(inbox: Receiver<Message>, last: Receiver<LastWord>, mut scribe: Scribe) {
-    scribe.attempt(REPORT, Scribe::begin);
-    let mut last_word = None;
+pub fn run(inbox: Receiver<Message>, last: Receiver<FinalReport>, mut writer: ReportWriter) {
+    writer.attempt(REPORT, ReportWriter::begin);
+    let mut final_report = None;
     for message in &inbox {
-        last_word = last_word.or_else(|| last.try_recv().ok());
+        final_report = final_report.or_else(|| last.try_recv().ok());
         match message {
             // The summary says it all, and on a slow terminal it must not queue behind these.
-            Message::Report(Event::Interval | Event::Asked, ..) if hurries(&last_word) => {}
+            Message::Report(Event::Interval | Event::Asked, ..) if hurries(&final_report) => {}
             Message::Report(event, count, snapshot) => {
-                scribe.keep_metrics(event, &snapshot);
-                if !scribe.is_broken {
-                    scribe.attempt(REPORT, |scribe| scribe.report(event, count, &snapshot));
+                writer.keep_metrics(event, &snapshot);
+                if !writer.is_broken {
+                    writer.attempt(REPORT, |writer| writer.report(event, count, &snapshot));
                 }
             }
-            Message::Error(line) => scribe.error_at_all_costs(line),
+            Message::Error(line) => writer.error_at_all_costs(line),
             Message::Suspend(answer) => {
-                scribe.attempt(REPORT, Scribe::suspend);
+                writer.attempt(REPORT, ReportWriter::suspend);
                 let _ = answer.try_send(());
             }
             Message::Retire(snapshot, answer) => {
-                scribe.attempt(REPORT, |scribe| scribe.retire(&snapshot));
+                writer.attempt(REPORT, |writer| writer.retire(&snapshot));
                 let _ = answer.try_send(());
             }
         }
-        scribe.attempt(ERRORS, Scribe::tell_trouble);
+        writer.attempt(ERRORS, ReportWriter::tell_trouble);
     }
-    if let Some(last_word) = last_word.or_else(|| last.recv().ok()) {
-        scribe.end(last_word);
+    if let Some(final_report) = final_report.or_else(|| last.recv().ok()) {
+        writer.end(final_report);
     }
 }
 
-fn hurries(last_word: &Option<LastWord>) -> bool {
-    last_word
+fn hurries(final_report: &Option<FinalReport>) -> bool {
+    final_report
         .as_ref()
         .is_some_and(|word| Instant::now() >= word.hurry)
 }
 
 /// Puts reports into words, and words where they belong.
-pub struct Scribe {
+pub struct ReportWriter {
     config: ReportConfig,
     reports: Reports,
     /// Where errors go if not to the same place as the reports.
     errors: Option<Box<dyn Write + Send>>,
-    live: Option<(Live, Face)>,
+    live: Option<(Live, Renderer)>,
     side_files: SideFiles,
     /// What could not be written, and was told.
-    told: Told,
+    reported: Reported,
     /// Whether the live line was drawn at least once.
     shown: bool,
     /// Whether it was drawn for the last time.
@@ -125,19 +125,19 @@ pub struct SideFiles {
 
 /// Of what could not be written it was told that it could not.
 #[derive(Default)]
-struct Told {
+struct Reported {
     reports: bool,
     metrics: bool,
 }
 
-impl Scribe {
-    /// A scribe that writes to `reports`. The rows that several share are none of `files`.
+impl ReportWriter {
+    /// A writer that writes to `reports`. The rows that several share are none of `files`.
     pub fn new(
         config: ReportConfig,
         reports: Reports,
         side_files: SideFiles,
         files: &Files,
-    ) -> Scribe {
+    ) -> ReportWriter {
         let terminal = reports.terminal().cloned();
         // Unknown terminals are dumb, for indicatif as well.
         let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
@@ -149,18 +149,18 @@ impl Scribe {
             colour: (shows_colour || is_forced) && !no_colour,
             paint: shows_colour && !no_colour,
         };
-        let live = Face::of(&config, abilities).map(|face| {
+        let live = Renderer::of(&config, abilities).map(|renderer| {
             let live = Live::new(terminal, dumb, config.mode, &config.screen, files);
-            (live, face)
+            (live, renderer)
         });
         let stderr = || Box::new(Descriptor::Stderr) as Box<dyn Write + Send>;
-        Scribe {
+        ReportWriter {
             config,
             errors: reports.is_elsewhere().then(stderr),
             reports,
             live,
             side_files,
-            told: Told::default(),
+            reported: Reported::default(),
             shown: false,
             is_retired: false,
             is_broken: false,
@@ -168,8 +168,8 @@ impl Scribe {
     }
 
     #[cfg(test)]
-    pub fn onto(config: ReportConfig, reports: Box<dyn Write + Send>) -> Scribe {
-        Scribe::drawing(config, reports, None, Abilities::default())
+    pub fn onto(config: ReportConfig, reports: Box<dyn Write + Send>) -> ReportWriter {
+        ReportWriter::drawing(config, reports, None, Abilities::default())
     }
 
     /// One that writes to anything, and draws on `terminal` if there is one.
@@ -178,19 +178,19 @@ impl Scribe {
         reports: Box<dyn Write + Send>,
         terminal: Option<Descriptor>,
         abilities: Abilities,
-    ) -> Scribe {
-        let live = Face::of(&config, abilities).map(|face| {
+    ) -> ReportWriter {
+        let live = Renderer::of(&config, abilities).map(|renderer| {
             let files = Files::default();
             let live = Live::new(terminal, false, config.mode, &config.screen, &files);
-            (live, face)
+            (live, renderer)
         });
-        Scribe {
+        ReportWriter {
             config,
             reports: Reports::onto(reports),
             errors: None,
             live,
             side_files: SideFiles::default(),
-            told: Told::default(),
+            reported: Reported::default(),
             shown: false,
             is_retired: false,
             is_broken: false,
@@ -199,7 +199,7 @@ impl Scribe {
 
     /// Does a piece of work. Where that panics, it is told once, the live line is left as it is, and
     /// reports end; whoever waits for the data never learns. Returns whether it is done.
-    fn attempt(&mut self, name: &str, work: impl FnOnce(&mut Scribe)) -> bool {
+    fn attempt(&mut self, name: &str, work: impl FnOnce(&mut ReportWriter)) -> bool {
         let Err(Defect(defect)) = guarded(name, || work(self)) else {
             return true;
         };
@@ -232,7 +232,7 @@ impl Scribe {
 
     /// What cannot be said among the reports is said without them.
     fn error_at_all_costs(&mut self, line: String) {
-        if !self.attempt(ERRORS, |scribe| scribe.error(line.clone())) {
+        if !self.attempt(ERRORS, |writer| writer.error(line.clone())) {
             output::say_now(error_line(line));
         }
     }
@@ -245,7 +245,7 @@ impl Scribe {
 
     fn keep_metrics(&mut self, event: Event, snapshot: &Snapshot) {
         if event == Event::Interval && self.side_files.metrics.is_some() {
-            self.attempt(METRICS, |scribe| scribe.write_metrics(snapshot));
+            self.attempt(METRICS, |writer| writer.write_metrics(snapshot));
         }
     }
 
@@ -291,7 +291,7 @@ impl Scribe {
             return;
         };
         if let Err(error) = file.write(&metrics::text(snapshot, &self.config))
-            && !std::mem::replace(&mut self.told.metrics, true)
+            && !std::mem::replace(&mut self.reported.metrics, true)
         {
             let name = file.name();
             let line = format!(
@@ -305,7 +305,7 @@ impl Scribe {
     /// Tells once of reports that could not be written to where they were to go.
     fn tell_trouble(&mut self) {
         if let Some(error) = self.reports.take_trouble()
-            && !std::mem::replace(&mut self.told.reports, true)
+            && !std::mem::replace(&mut self.reported.reports, true)
             && let Some(path) = &self.config.to
         {
             let name = path.display();
@@ -323,8 +323,8 @@ impl Scribe {
     fn shows(&mut self, snapshot: &Snapshot) -> bool {
         let screen = &self.config.screen;
         if screen.awaits_output && !self.shown && taken(snapshot, false) == 0 {
-            if let Some((_, face)) = &mut self.live {
-                face.begins(snapshot.elapsed);
+            if let Some((_, renderer)) = &mut self.live {
+                renderer.begins(snapshot.elapsed);
             }
             return false;
         }
@@ -332,9 +332,9 @@ impl Scribe {
     }
 
     fn draw(&mut self, snapshot: &Snapshot, last: bool) {
-        if let Some((live, face)) = &mut self.live {
+        if let Some((live, renderer)) = &mut self.live {
             let now = SystemTime::now();
-            let line = face.line(snapshot, &self.config, live.width(), last, now);
+            let line = renderer.line(snapshot, &self.config, live.width(), last, now);
             live.draw(&line, &mut self.reports);
             self.shown = true;
         }
@@ -383,31 +383,31 @@ impl Scribe {
         self.shown && self.config.mode == ReportMode::Pv
     }
 
-    pub fn end(&mut self, last_word: LastWord) {
-        if let Some((snapshot, _)) = &last_word.summary {
+    pub fn end(&mut self, final_report: FinalReport) {
+        if let Some((snapshot, _)) = &final_report.summary {
             self.keep_metrics(Event::Interval, snapshot);
-            self.attempt(REPORT, |scribe| scribe.retire(snapshot));
+            self.attempt(REPORT, |writer| writer.retire(snapshot));
         }
-        if last_word.history.is_some() {
-            self.attempt(CHART, |scribe| scribe.draw_chart(&last_word));
+        if final_report.history.is_some() {
+            self.attempt(CHART, |writer| writer.draw_chart(&final_report));
         }
-        self.attempt(REPORT, |scribe| {
-            if let Some((live, _)) = &mut scribe.live {
-                live.clear(&mut scribe.reports);
+        self.attempt(REPORT, |writer| {
+            if let Some((live, _)) = &mut writer.live {
+                live.clear(&mut writer.reports);
             }
         });
-        for line in last_word.errors {
+        for line in final_report.errors {
             self.error_at_all_costs(line);
         }
-        self.attempt(SUMMARY, |scribe| {
-            let lines = last_word
+        self.attempt(SUMMARY, |writer| {
+            let lines = final_report
                 .summary
-                .map(|(snapshot, closing)| scribe.summary(&snapshot, &closing));
+                .map(|(snapshot, closing)| writer.summary(&snapshot, &closing));
             let lines = lines.unwrap_or_default();
-            scribe.say_last(lines.clone());
-            scribe.tell_trouble();
-            if scribe.told.reports
-                && let Some(errors) = &mut scribe.errors
+            writer.say_last(lines.clone());
+            writer.tell_trouble();
+            if writer.reported.reports
+                && let Some(errors) = &mut writer.errors
             {
                 // Or nobody would ever see it.
                 lines.into_iter().for_each(|line| say(errors, line));
@@ -417,12 +417,12 @@ impl Scribe {
         self.live = None;
     }
 
-    /// Before the last words, which may have to wait for whoever reads them.
-    fn draw_chart(&mut self, last_word: &LastWord) {
+    /// Before the final reports, which may have to wait for whoever reads them.
+    fn draw_chart(&mut self, final_report: &FinalReport) {
         let (Some(file), Some(history), Some((snapshot, _))) = (
             &mut self.side_files.chart,
-            &last_word.history,
-            &last_word.summary,
+            &final_report.history,
+            &final_report.summary,
         ) else {
             return;
         };

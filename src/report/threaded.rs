@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use super::chart::History;
 use super::closing::Closing;
 use super::end::{End, LAST_WORD};
-use super::errors::{Complaints, StartError};
+use super::errors::{ErrorChannel, StartError};
 use super::guard::{self, guarded};
 use super::log::{Log, Way};
 use super::output;
 use super::reports::Reports;
 use super::statistics::Statistics;
-use super::thread::{self, LastWord, Message, Scribe, SideFiles};
-use super::told::{Losing, Told};
+use super::thread::{self, FinalReport, Message, ReportWriter, SideFiles};
+use super::throttle::{Losing, Throttle};
 use super::whole::Whole;
 use super::words::error_line;
 use crate::config::{ReportConfig, ReportMode};
@@ -42,15 +42,13 @@ pub fn start_report(config: &ReportConfig, files: &Files) -> Result<ThreadedRepo
         .to
         .as_ref()
         .filter(|_| config.mode != ReportMode::None);
-    let log = elsewhere.map(|path| {
-        // They go straight to stderr, where no live line is.
-        let complaints = Complaints::default();
-        Log::open(path, Role::Report, Way::Lines, files, complaints).map_err(StartError::path(
-            "report",
-            "--report-to",
-            path,
-        ))
-    });
+    let log =
+        elsewhere.map(|path| {
+            // They go straight to stderr, where no live line is.
+            let error_channel = ErrorChannel::default();
+            Log::open(path, Role::Report, Way::Lines, files, error_channel)
+                .map_err(StartError::path("report", "--report-to", path))
+        });
     let reports = match log.transpose()? {
         None => Reports::on_stderr(),
         Some(log) => Reports::to(log),
@@ -66,8 +64,8 @@ pub fn start_report(config: &ReportConfig, files: &Files) -> Result<ThreadedRepo
     let chart = chart.transpose()?;
     let needs_thread = config.mode.is_periodic() || metrics.is_some() || chart.is_some();
     let side_files = SideFiles { metrics, chart };
-    let scribe = Scribe::new(config.clone(), reports, side_files, files);
-    let mut reporter = ThreadedReporter::new(config, scribe);
+    let writer = ReportWriter::new(config.clone(), reports, side_files, files);
+    let mut reporter = ThreadedReporter::new(config, writer);
     if needs_thread {
         reporter.link();
     }
@@ -87,7 +85,7 @@ pub struct ThreadedReporter {
     interval: Duration,
     /// The run's course, for `--chart`. Here rather than in the thread, which may get stuck.
     history: Option<History>,
-    told: Told,
+    throttle: Throttle,
     losing: Losing,
     dropped: u64,
     /// As [`Closing::untold_events`].
@@ -96,12 +94,12 @@ pub struct ThreadedReporter {
     /// There was a defect on the relay's thread: what it left behind is not touched any more.
     has_failed: bool,
     /// How long the end waits: [`LAST_WORD`], but for tests.
-    patience: Duration,
+    timeout: Duration,
 }
 
 enum Thread {
     /// Nothing to say so far. Boxed: it is the largest state, and the first to go.
-    Unborn(Box<Scribe>),
+    Unborn(Box<ReportWriter>),
     Running(Link),
     /// It said its last word, or could not be started.
     Gone,
@@ -110,36 +108,36 @@ enum Thread {
 /// The relay's ends of the channels to the thread.
 struct Link {
     inbox: SyncSender<Message>,
-    last: SyncSender<LastWord>,
+    last: SyncSender<FinalReport>,
     end: End,
 }
 
 impl ThreadedReporter {
-    fn new(config: &ReportConfig, scribe: Scribe) -> ThreadedReporter {
+    fn new(config: &ReportConfig, writer: ReportWriter) -> ThreadedReporter {
         ThreadedReporter {
             mode: config.mode,
             has_metrics: config.metrics_file.is_some(),
             has_statistics: config.statistics,
-            thread: Thread::Unborn(Box::new(scribe)),
+            thread: Thread::Unborn(Box::new(writer)),
             counts_records: config.records,
             statistics: Statistics::new(config.records),
             interval: config.interval,
             history: config.chart.is_some().then(History::new),
-            told: Told::default(),
+            throttle: Throttle::default(),
             losing: Losing::default(),
             dropped: 0,
             untold_events: 0,
             unsaid: Vec::new(),
             has_failed: false,
-            patience: LAST_WORD,
+            timeout: LAST_WORD,
         }
     }
 
     /// The thread, started now if this is the first time; None if it cannot be had.
     fn link(&mut self) -> Option<&Link> {
         if let Thread::Unborn(_) = self.thread
-            && let Thread::Unborn(scribe) = std::mem::replace(&mut self.thread, Thread::Gone)
-            && let Some(link) = spawn(*scribe)
+            && let Thread::Unborn(writer) = std::mem::replace(&mut self.thread, Thread::Gone)
+            && let Some(link) = spawn(*writer)
         {
             self.thread = Thread::Running(link);
         }
@@ -177,7 +175,7 @@ impl ThreadedReporter {
         if event == Event::Losing {
             self.losing.note(now);
         }
-        if let Some(count) = self.told.came(event, snapshot, self.interval) {
+        if let Some(count) = self.throttle.came(event, snapshot, self.interval) {
             self.tell(event, count, snapshot);
         }
     }
@@ -193,11 +191,11 @@ impl ThreadedReporter {
     }
 
     /// Where the other threads say what went wrong: to the reports' thread, which is started for it.
-    pub fn complaints(&mut self) -> Complaints {
+    pub fn error_channel(&mut self) -> ErrorChannel {
         let Some(inbox) = self.link().map(|link| link.inbox.clone()) else {
-            return Complaints::default();
+            return ErrorChannel::default();
         };
-        Complaints::to(move |line| match inbox.try_send(Message::Error(line)) {
+        ErrorChannel::to(move |line| match inbox.try_send(Message::Error(line)) {
             Err(TrySendError::Full(Message::Error(line)))
             | Err(TrySendError::Disconnected(Message::Error(line))) => Err(line),
             _ => Ok(()),
@@ -230,15 +228,15 @@ impl ThreadedReporter {
     /// Says the summary here and now where nobody had anything to say before, and nobody has to be
     /// waited for. A thread would take longer to start than a short run takes.
     fn says_at_once(&mut self, snapshot: &Snapshot, closing: &Closing) -> bool {
-        let Thread::Unborn(scribe) = &mut self.thread else {
+        let Thread::Unborn(writer) = &mut self.thread else {
             return false;
         };
         // Where it fails, the thread tries again, and says so.
-        let Ok(lines) = guarded(thread::SUMMARY, || scribe.summary(snapshot, closing)) else {
+        let Ok(lines) = guarded(thread::SUMMARY, || writer.summary(snapshot, closing)) else {
             return false;
         };
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        text.is_empty() || scribe.says_at_once(text.as_bytes())
+        text.is_empty() || writer.says_at_once(text.as_bytes())
     }
 
     /// The rate that the statistics are made of.
@@ -259,7 +257,7 @@ impl ThreadedReporter {
                 0
             }
         };
-        self.told.note(event, count, snapshot.elapsed);
+        self.throttle.note(event, count, snapshot.elapsed);
     }
 
     /// Tells of events that came too soon after others of their kind.
@@ -267,7 +265,7 @@ impl ThreadedReporter {
         if !matches!(self.mode, ReportMode::Json | ReportMode::Plain) {
             return;
         }
-        for (event, count, picture) in self.told.due(now, self.interval, is_end) {
+        for (event, count, picture) in self.throttle.due(now, self.interval, is_end) {
             self.tell(event, count, &picture);
         }
     }
@@ -300,22 +298,24 @@ impl ThreadedReporter {
             return errors.iter().map(error_line).for_each(output::say_now);
         };
         // The last word first: once the inbox is closed the thread looks for it.
-        let _ = link.last.try_send(LastWord {
+        let _ = link.last.try_send(FinalReport {
             errors,
             summary,
             history: self.history.take(),
             // Half of the time for what is under way, half for the last word itself.
-            hurry: Instant::now() + self.patience / 2,
+            hurry: Instant::now() + self.timeout / 2,
         });
         drop(link.inbox);
-        link.end.wait(Instant::now() + self.patience);
+        link.end.wait(Instant::now() + self.timeout);
     }
 }
 
-fn spawn(scribe: Scribe) -> Option<Link> {
+fn spawn(writer: ReportWriter) -> Option<Link> {
     let (inbox, messages) = sync_channel(INBOX);
-    let (last, last_word) = sync_channel(1);
-    let end = End::of("reporter", move || thread::run(messages, last_word, scribe));
+    let (last, final_report) = sync_channel(1);
+    let end = End::of("reporter", move || {
+        thread::run(messages, final_report, writer)
+    });
     end.ok().map(|end| Link { inbox, last, end })
 }
 
@@ -330,7 +330,7 @@ impl Reporter for ThreadedReporter {
             (ReportMode::Json | ReportMode::Plain, event) => match event {
                 Event::Losing => false,
                 // Its account tells how many there were.
-                Event::Loss => self.told.is_due(event, now, self.interval),
+                Event::Loss => self.throttle.is_due(event, now, self.interval),
                 _ => true,
             },
             (ReportMode::Summary | ReportMode::Losses, event) => {

@@ -9,7 +9,7 @@ use super::*;
 use crate::core::snapshot::State;
 use crate::report::testing::{config, lossy, quiet};
 
-/// Far above any bound here and below a test runner's patience: only a hang takes so long.
+/// Far above any bound here and below a test runner's timeout: only a hang takes so long.
 const HANG: Duration = Duration::from_secs(60);
 
 /// A writer that waits for its gate at each write, and tells when it got there.
@@ -80,18 +80,18 @@ fn mode(mode: ReportMode) -> ReportConfig {
 }
 
 fn reporter(config: &ReportConfig, writer: impl Write + Send + 'static) -> ThreadedReporter {
-    ThreadedReporter::new(config, Scribe::onto(config.clone(), Box::new(writer)))
+    ThreadedReporter::new(config, ReportWriter::onto(config.clone(), Box::new(writer)))
 }
 
 /// A reporter whose thread gets all the time it needs: a busy machine must fail no test.
 fn patient(config: &ReportConfig, writer: impl Write + Send + 'static) -> ThreadedReporter {
     let mut reporter = reporter(config, writer);
-    reporter.patience = HANG / 2;
+    reporter.timeout = HANG / 2;
     reporter
 }
 
 /// Runs `work` where a hang is a failure rather than the end of all tests.
-fn within_patience<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+fn within_timeout<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, answer) = channel();
     std::thread::spawn(move || done.send(work()));
     answer.recv_timeout(HANG).expect("it hangs")
@@ -117,7 +117,7 @@ fn after(milliseconds: u64) -> Snapshot {
 #[test]
 fn a_stuck_writer_holds_up_neither_reports_nor_errors_nor_the_end() {
     let (reader, writer) = io::pipe().unwrap();
-    let waited = within_patience(move || {
+    let waited = within_timeout(move || {
         let mut reporter = reporter(&mode(ReportMode::Json), writer);
         // Some hundred times what a pipe and the inbox take.
         for _ in 0..100_000 {
@@ -136,7 +136,7 @@ fn a_stuck_writer_holds_up_neither_reports_nor_errors_nor_the_end() {
 #[test]
 fn the_summary_comes_after_a_flood_of_intervals() {
     let (writer, gate) = gated();
-    let text = within_patience(move || {
+    let text = within_timeout(move || {
         let mut reporter = patient(&mode(ReportMode::Json), writer);
         reporter.report(Event::Interval, &quiet());
         gate.wait_until_reached();
@@ -156,7 +156,7 @@ fn the_summary_comes_after_a_flood_of_intervals() {
 #[test]
 fn events_and_errors_survive_the_flood_that_intervals_do_not() {
     let (writer, gate) = gated();
-    let text = within_patience(move || {
+    let text = within_timeout(move || {
         let mut reporter = patient(&mode(ReportMode::Plain), writer);
         reporter.report(Event::Interval, &quiet());
         gate.wait_until_reached();
@@ -179,7 +179,7 @@ fn events_and_errors_survive_the_flood_that_intervals_do_not() {
 #[test]
 fn a_slow_terminal_gets_the_summary_instead_of_old_intervals() {
     let (writer, gate) = gated();
-    let text = within_patience(move || {
+    let text = within_timeout(move || {
         let mut reporter = reporter(&mode(ReportMode::Plain), writer);
         for _ in 0..100 {
             reporter.report(Event::Interval, &quiet());
@@ -199,7 +199,7 @@ fn a_slow_terminal_gets_the_summary_instead_of_old_intervals() {
 fn a_dead_reader_is_harmless() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
-    within_patience(move || {
+    within_timeout(move || {
         // A thread that panicked or hung would keep a patient reporter waiting for ever.
         let mut reporter = patient(&mode(ReportMode::Plain), writer);
         reporter.report(Event::Interval, &quiet());

@@ -11,7 +11,7 @@ use crate::core::snapshot::{Snapshot, State};
 use crate::units::{count, counted, grouped, one_line, size};
 
 /// What is short of the capacity by less than this share is full: a record that does not fit leaves some
-/// room.
+/// space.
 const NEARLY: f64 = 0.95;
 
 /// Less than this share of the capacity is not worth a word.
@@ -139,13 +139,13 @@ pub fn brief(time: Duration) -> String {
 pub fn fullness(snapshot: &Snapshot) -> Option<[String; 2]> {
     // `block` stops reading there, until the low-water mark, and so it is full.
     let blocks = snapshot.policy == "block";
-    let room = if blocks {
+    let space = if blocks {
         snapshot.high_water
     } else {
         snapshot.capacity
     };
     let is_stopped = blocks && snapshot.state == State::Pressured;
-    let share = |held: u64| held as f64 / room.max(1) as f64;
+    let share = |held: u64| held as f64 / space.max(1) as f64;
     let now = share(snapshot.held.bytes);
     let word = match share(snapshot.recent_peak_held.max(snapshot.held.bytes)) {
         peak if peak >= NEARLY => "full".to_owned(),

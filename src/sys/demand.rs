@@ -74,10 +74,10 @@ impl Demand {
                     false => self.read_line(&line),
                 };
             }
-            let mut room = [0; 4096];
-            match self.input.read(&mut room) {
+            let mut space = [0; 4096];
+            match self.input.read(&mut space) {
                 Ok(0) => self.has_ended = true,
-                Ok(count) => self.unread.extend_from_slice(&room[..count]),
+                Ok(count) => self.unread.extend_from_slice(&space[..count]),
                 Err(Errno::AGAIN) => return Granted::WouldBlock,
                 Err(errno) => return Granted::Failed(reason(&errno.into())),
             }

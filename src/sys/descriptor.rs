@@ -173,13 +173,13 @@ pub(super) fn may_be_read(fd: BorrowedFd<'_>) -> bool {
 /// Another description, of our own, of a pipe: what is done to it leaves the shared one alone. Made when
 /// it is first asked for; where that fails, there is none.
 #[derive(Debug, Default)]
-pub(super) struct Twin(Option<Option<OwnedFd>>);
+pub(super) struct Reopened(Option<Option<OwnedFd>>);
 
-impl Twin {
+impl Reopened {
     /// That of `fd`; `access` is `RDONLY` or `WRONLY`.
     pub(super) fn of(&mut self, fd: BorrowedFd<'_>, access: OFlags) -> Option<BorrowedFd<'_>> {
-        let twin = self.0.get_or_insert_with(|| reopen(fd, access).ok());
-        twin.as_ref().map(AsFd::as_fd)
+        let reopened = self.0.get_or_insert_with(|| reopen(fd, access).ok());
+        reopened.as_ref().map(AsFd::as_fd)
     }
 }
 
@@ -317,10 +317,10 @@ mod tests {
     #[test]
     fn a_pipe_has_one_twin() {
         let (reader, _writer) = pipe().unwrap();
-        let mut twin = Twin::default();
+        let mut reopened = Reopened::default();
         let mut number = || {
-            let twin = twin.of(reader.as_fd(), OFlags::RDONLY)?;
-            (twin.as_raw_fd() != reader.as_raw_fd()).then(|| twin.as_raw_fd())
+            let reopened = reopened.of(reader.as_fd(), OFlags::RDONLY)?;
+            (reopened.as_raw_fd() != reader.as_raw_fd()).then(|| reopened.as_raw_fd())
         };
         let first = number();
         assert!(first.is_some());

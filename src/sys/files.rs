@@ -337,8 +337,8 @@ fn others(config: &Config) -> Vec<(Place, String)> {
     let named = [
         (Role::Demand, &config.demand),
         (Role::Report, report),
-        (Role::Events, &config.sideways.events),
-        (Role::Lost, &config.sideways.lost_to),
+        (Role::Events, &config.observers.events),
+        (Role::Lost, &config.observers.lost_to),
         (Role::Metrics, &config.report.metrics_file),
         (Role::Chart, &config.report.chart),
         (Role::PidFile, &config.transfer.pid_file),

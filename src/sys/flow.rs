@@ -290,8 +290,8 @@ impl Flows {
             return self.backlog.sleep(output, untaken());
         };
         // Both sides must do without us for so long.
-        let room = pipe.saturating_sub(unread());
-        let most = time_to_gather(room, input.rate).filter(|_| input.is_dense())?;
+        let space = pipe.saturating_sub(unread());
+        let most = time_to_gather(space, input.rate).filter(|_| input.is_dense())?;
         Some(self.backlog.sleep(output, untaken())?.min(most))
     }
 
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn a_producer_who_waits_for_room_is_not_made_to_wait_again() {
+    fn a_producer_that_waits_for_space_is_not_made_to_wait_again() {
         // Half a pipe is taken at once, and the next half when we have made space: however long we slept,
         // no more is taken than that.
         let (mut flows, mut total, turns) = (Flows::default(), Duration::ZERO, 20_000);

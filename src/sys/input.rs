@@ -2,12 +2,12 @@
 //!
 //! | what it is | how it is read |
 //! | --- | --- |
-//! | pipe | `RWF_NOWAIT` per call; on kernels without, or once spliced, a private description; then a pipe of our own, or the ferry |
+//! | pipe | `RWF_NOWAIT` per call; on kernels without, or once spliced, a private description; then a pipe of our own, or the worker |
 //! | socket | `MSG_DONTWAIT` per call |
 //! | file on a disk, block or memory device | plainly: it waits for nobody |
-//! | file that somebody else serves | the ferry |
-//! | terminal | through a private description; then the ferry |
-//! | anything else | the ferry |
+//! | file that somebody else serves | the worker |
+//! | terminal | through a private description; then the worker |
+//! | anything else | the worker |
 //!
 //! Refuses to know in which order inputs come (`sources`), and to touch a shared flag.
 
@@ -20,10 +20,10 @@ use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::{self, Errno, ReadWriteFlags};
 use rustix::net::RecvFlags;
 
-use super::descriptor::{Indirect, Kind, Twin, is_refusal, reopen};
-use super::ferry::ReadFerry;
+use super::descriptor::{Indirect, Kind, Reopened, is_refusal, reopen};
+use super::io_worker::ReadWorker;
 use super::poll::look;
-use super::splice::{PACKET, Scratch};
+use super::splice::{BouncePipe, PACKET};
 
 /// What poll says of something readable, ended or broken.
 const NEWS: PollFlags = PollFlags::IN.union(PollFlags::HUP).union(PollFlags::ERR);
@@ -43,8 +43,8 @@ pub(super) struct Input {
     /// `fd` is read in the place of one with `O_DIRECT`.
     indirect: Option<Indirect>,
     /// How to read a pipe that was spliced from.
-    way_back: Option<Rc<Scratch>>,
-    twin: Twin,
+    fallback: Option<Rc<BouncePipe>>,
+    reopened: Reopened,
 }
 
 /// What is known of an input without taking anything from it.
@@ -64,8 +64,8 @@ enum Way {
     Socket,
     Plain,
     /// Through a pipe of our own.
-    Scratch(Rc<Scratch>),
-    Ferry(ReadFerry),
+    BouncePipe(Rc<BouncePipe>),
+    Worker(ReadWorker),
 }
 
 impl Input {
@@ -86,7 +86,7 @@ impl Input {
             Kind::Socket => Way::Socket,
             Kind::File => Way::Plain,
             Kind::Terminal => return Input::over_blocking(fd, kind),
-            Kind::ServedFile | Kind::Other => Way::Ferry(ReadFerry::start(fd.as_fd())?),
+            Kind::ServedFile | Kind::Other => Way::Worker(ReadWorker::start(fd.as_fd())?),
         };
         Ok(Input {
             // A splice would leave the other description's position behind.
@@ -105,8 +105,8 @@ impl Input {
             awaits_writer: false,
             is_unspliceable: false,
             indirect: None,
-            way_back: None,
-            twin: Twin::default(),
+            fallback: None,
+            reopened: Reopened::default(),
         }
     }
 
@@ -120,7 +120,7 @@ impl Input {
         let way = match kind {
             Kind::Directory => return Err(Errno::ISDIR),
             // Whether a strange device honours the flag, and has a poll to go with it, is unknown.
-            Kind::ServedFile | Kind::Other => Way::Ferry(ReadFerry::start(fd.as_fd())?),
+            Kind::ServedFile | Kind::Other => Way::Worker(ReadWorker::start(fd.as_fd())?),
             _ => Way::Plain,
         };
         Ok(Input {
@@ -141,11 +141,11 @@ impl Input {
     /// # Errors
     ///
     /// `AGAIN` when there is nothing now, else the system's.
-    pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         if !self.has_writer() {
             return Err(Errno::AGAIN);
         }
-        match self.read_by_way(room) {
+        match self.read_by_way(space) {
             // Other kernels, and other moments, call the same an end.
             Err(Errno::IO) if self.has_hung_up() => Ok(0),
             Ok(count) => {
@@ -163,62 +163,65 @@ impl Input {
         self.kind == Kind::Terminal && look(self.fd.as_fd(), PollFlags::IN).contains(PollFlags::HUP)
     }
 
-    fn read_by_way(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn read_by_way(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let fd = &self.fd;
         // A read takes the whole of a packet from a pipe in packet mode, and a splice leaves its rest.
-        if let Some(scratch) = &self.way_back
+        if let Some(bounce_pipe) = &self.fallback
             && self.kind == Kind::Pipe
-            && room.len() < PACKET
+            && space.len() < PACKET
         {
-            match scratch.read(fd.as_fd(), room) {
+            match bounce_pipe.read(fd.as_fd(), space) {
                 Err(errno) if is_refusal(errno) => {}
                 result => return result,
             }
         }
         match &mut self.way {
-            Way::NoWait => match read_no_wait(fd, room) {
+            Way::NoWait => match read_no_wait(fd, space) {
                 Err(errno) if is_refusal(errno) => {
                     self.do_without_no_wait()?;
-                    self.read_by_way(room)
+                    self.read_by_way(space)
                 }
                 result => result,
             },
             Way::Socket => io::retry_on_intr(|| {
-                rustix::net::recv(fd, &mut *room, RecvFlags::DONTWAIT).map(|(n, _)| n)
+                rustix::net::recv(fd, &mut *space, RecvFlags::DONTWAIT).map(|(n, _)| n)
             }),
-            Way::Plain => io::retry_on_intr(|| io::read(fd, &mut *room)),
-            Way::Scratch(scratch) => match scratch.read(fd.as_fd(), room) {
+            Way::Plain => io::retry_on_intr(|| io::read(fd, &mut *space)),
+            Way::BouncePipe(bounce_pipe) => match bounce_pipe.read(fd.as_fd(), space) {
                 Err(errno) if is_refusal(errno) => {
-                    self.way = Way::Ferry(ReadFerry::start(fd.as_fd())?);
-                    self.read_by_way(room)
+                    self.way = Way::Worker(ReadWorker::start(fd.as_fd())?);
+                    self.read_by_way(space)
                 }
                 result => result,
             },
-            Way::Ferry(ferry) => ferry.read(room),
+            Way::Worker(io_worker) => io_worker.read(space),
         }
     }
 
     /// The best way that is left: a private description takes one call for what a pipe of ours takes two.
     fn do_without_no_wait(&mut self) -> io::Result<()> {
-        match (reopen(self.fd.as_fd(), OFlags::RDONLY), &self.way_back) {
+        match (reopen(self.fd.as_fd(), OFlags::RDONLY), &self.fallback) {
             (Ok(private), _) => {
                 self.shared = Some(std::mem::replace(&mut self.fd, private));
                 self.way = Way::Plain;
             }
-            (Err(_), Some(scratch)) => self.way = Way::Scratch(Rc::clone(scratch)),
-            (Err(_), None) => self.way = Way::Ferry(ReadFerry::start(self.fd.as_fd())?),
+            (Err(_), Some(bounce_pipe)) => self.way = Way::BouncePipe(Rc::clone(bounce_pipe)),
+            (Err(_), None) => self.way = Way::Worker(ReadWorker::start(self.fd.as_fd())?),
         }
         Ok(())
     }
 
     /// What to splice from; `AGAIN` when there is nothing now, `None` when it is to be read. Once it
-    /// was spliced from, a pipe knows `RWF_NOWAIT` no more, so `scratch` is kept as a way to read it.
-    pub(super) fn splices(&mut self, scratch: &Rc<Scratch>) -> io::Result<Option<BorrowedFd<'_>>> {
+    /// was spliced from, a pipe knows `RWF_NOWAIT` no more, so `bounce_pipe` is kept as a fallback to read it.
+    pub(super) fn splices(
+        &mut self,
+        bounce_pipe: &Rc<BouncePipe>,
+    ) -> io::Result<Option<BorrowedFd<'_>>> {
         let may = !self.is_unspliceable
             && matches!(self.kind, Kind::Pipe | Kind::File)
-            && matches!(self.way, Way::NoWait | Way::Plain | Way::Scratch(_));
-        if may && self.way_back.is_none() {
-            self.way_back = Some(Rc::clone(scratch));
+            && matches!(self.way, Way::NoWait | Way::Plain | Way::BouncePipe(_));
+        if may && self.fallback.is_none() {
+            self.fallback = Some(Rc::clone(bounce_pipe));
         }
         if may && !self.has_writer() {
             return Err(Errno::AGAIN);
@@ -228,7 +231,7 @@ impl Input {
 
     /// A description of our own of a pipe, to splice from while it is read by the other; `AGAIN` when
     /// there is nothing now, `None` when there is none.
-    pub(super) fn twin(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
+    pub(super) fn reopened(&mut self) -> io::Result<Option<BorrowedFd<'_>>> {
         if self.kind != Kind::Pipe {
             return Ok(None);
         }
@@ -236,7 +239,7 @@ impl Input {
             return Err(Errno::AGAIN);
         }
         Ok(match self.way {
-            Way::NoWait => self.twin.of(self.fd.as_fd(), OFlags::RDONLY),
+            Way::NoWait => self.reopened.of(self.fd.as_fd(), OFlags::RDONLY),
             Way::Plain => Some(self.fd.as_fd()),
             _ => None,
         })
@@ -263,8 +266,10 @@ impl Input {
     /// What to poll for news, and for which events; `None` when a read makes sense at once.
     pub(super) fn watched(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         match &self.way {
-            Way::Ferry(ferry) if ferry.is_away() => Some((ferry.bell(), PollFlags::IN)),
-            Way::Ferry(_) => None,
+            Way::Worker(io_worker) if io_worker.is_away() => {
+                Some((io_worker.completion(), PollFlags::IN))
+            }
+            Way::Worker(_) => None,
             // Poll answers for a file that it is always ready.
             _ => Some((
                 self.shared.as_ref().unwrap_or(&self.fd).as_fd(),
@@ -276,7 +281,7 @@ impl Input {
     /// What comes next. A helper tells only what it has read.
     pub(super) fn ahead(&mut self) -> Ahead {
         let has_bytes = match &mut self.way {
-            Way::Ferry(ferry) => ferry.has_bytes(),
+            Way::Worker(io_worker) => io_worker.has_bytes(),
             _ if self.kind == Kind::File => return self.ahead_in_file(),
             _ => match io::ioctl_fionread(&self.fd) {
                 Ok(count) => count > 0,
@@ -331,8 +336,8 @@ impl Input {
         }
         let rest = match &self.way {
             // The position is the helper's while it reads, and asking for it would wait for that.
-            Way::Ferry(ferry) if ferry.is_away() => return,
-            Way::Ferry(ferry) => ferry.rest().len(),
+            Way::Worker(io_worker) if io_worker.is_away() => return,
+            Way::Worker(io_worker) => io_worker.rest().len(),
             _ => 0,
         };
         // Refused by what has none, as a memory device.
@@ -340,8 +345,8 @@ impl Input {
         if rustix::fs::seek(&self.fd, back).is_err() {
             return;
         }
-        if let Way::Ferry(ferry) = &mut self.way {
-            ferry.forget_rest();
+        if let Way::Worker(io_worker) = &mut self.way {
+            io_worker.forget_rest();
         }
         if let Some(indirect) = &self.indirect {
             indirect.follow(self.fd.as_fd());
@@ -359,13 +364,13 @@ impl Input {
     }
 }
 
-fn read_no_wait(fd: &OwnedFd, room: &mut [u8]) -> io::Result<usize> {
+fn read_no_wait(fd: &OwnedFd, space: &mut [u8]) -> io::Result<usize> {
     // An offset of -1 stands for "the current position", the only one that a pipe has.
     const HERE: u64 = u64::MAX;
     io::retry_on_intr(|| {
         io::preadv2(
             fd,
-            &mut [IoSliceMut::new(room)],
+            &mut [IoSliceMut::new(space)],
             HERE,
             ReadWriteFlags::NOWAIT,
         )
@@ -420,25 +425,25 @@ mod tests {
 
     /// The same story for every way of reading something with two ends.
     fn tells_empty_from_ended(mut input: Input, writer: OwnedFd) {
-        let mut room = [0; 10];
-        assert_eq!(input.read(&mut room), Err(Errno::AGAIN));
+        let mut space = [0; 10];
+        assert_eq!(input.read(&mut space), Err(Errno::AGAIN));
         assert!(!is_ready(&input));
         assert_eq!(input.ahead(), Ahead::Nothing);
         io::write(&writer, b"abc").unwrap();
-        assert_eq!(wait_and_read(&mut input, &mut room[..2]), Ok(2));
+        assert_eq!(wait_and_read(&mut input, &mut space[..2]), Ok(2));
         assert_eq!(input.ahead(), Ahead::Bytes);
-        assert_eq!(wait_and_read(&mut input, &mut room[2..]), Ok(1));
-        assert_eq!(&room[..3], b"abc");
+        assert_eq!(wait_and_read(&mut input, &mut space[2..]), Ok(1));
+        assert_eq!(&space[..3], b"abc");
         drop(writer);
-        assert_eq!(wait_and_read(&mut input, &mut room), Ok(0));
+        assert_eq!(wait_and_read(&mut input, &mut space), Ok(0));
     }
 
-    fn wait_and_read(input: &mut Input, room: &mut [u8]) -> io::Result<usize> {
+    fn wait_and_read(input: &mut Input, space: &mut [u8]) -> io::Result<usize> {
         loop {
             if let Some((fd, _)) = input.watched() {
                 readable(fd);
             }
-            match input.read(room) {
+            match input.read(space) {
                 Err(Errno::AGAIN) => {}
                 result => return result,
             }
@@ -448,39 +453,39 @@ mod tests {
     #[test]
     fn a_pipe_is_read_without_waiting_and_without_flags() {
         let (reader, writer) = pipe().unwrap();
-        let witness = reader.try_clone().unwrap();
+        let duplicate = reader.try_clone().unwrap();
         let input = Input::over(reader).unwrap();
         assert!(matches!(input.way, Way::NoWait));
         tells_empty_from_ended(input, writer);
-        assert!(!is_non_blocking(&witness));
+        assert!(!is_non_blocking(&duplicate));
     }
 
     #[test]
     fn a_pipe_is_read_on_kernels_without_nowait() {
         let (reader, writer) = pipe().unwrap();
-        let witness = reader.try_clone().unwrap();
+        let duplicate = reader.try_clone().unwrap();
         let mut input = Input::over(reader).unwrap();
         input.do_without_no_wait().unwrap();
         assert!(matches!(input.way, Way::Plain));
         tells_empty_from_ended(input, writer);
-        assert!(!is_non_blocking(&witness));
+        assert!(!is_non_blocking(&duplicate));
     }
 
     #[test]
     fn a_socket_is_read_without_waiting_and_without_flags() {
         let (reader, writer) = UnixStream::pair().unwrap();
-        let witness = reader.try_clone().unwrap();
+        let duplicate = reader.try_clone().unwrap();
         let input = Input::over(reader.into()).unwrap();
         assert!(matches!(input.way, Way::Socket));
         tells_empty_from_ended(input, writer.into());
-        assert!(!is_non_blocking(&witness));
+        assert!(!is_non_blocking(&duplicate));
     }
 
     #[test]
     fn a_ferried_input_is_read_without_waiting() {
         let (reader, writer) = pipe().unwrap();
-        let ferry = ReadFerry::start(reader.as_fd()).unwrap();
-        let input = Input::new(reader, Kind::Other, Way::Ferry(ferry));
+        let io_worker = ReadWorker::start(reader.as_fd()).unwrap();
+        let input = Input::new(reader, Kind::Other, Way::Worker(io_worker));
         // The first read fetches up to ten bytes, so the second is served from what is left.
         tells_empty_from_ended(input, writer);
     }
@@ -488,33 +493,33 @@ mod tests {
     #[test]
     fn a_terminal_is_read_through_a_private_description() {
         let (master, user) = pty();
-        let witness = user.try_clone().unwrap();
+        let duplicate = user.try_clone().unwrap();
         let mut input = Input::over(user).unwrap();
         assert!(matches!(input.way, Way::Plain));
-        let mut room = [0; 10];
-        assert_eq!(input.read(&mut room), Err(Errno::AGAIN));
+        let mut space = [0; 10];
+        assert_eq!(input.read(&mut space), Err(Errno::AGAIN));
         assert!(!is_ready(&input));
         io::write(&master, b"hi\n").unwrap();
-        assert_eq!(wait_and_read(&mut input, &mut room), Ok(3));
+        assert_eq!(wait_and_read(&mut input, &mut space), Ok(3));
         // Ctrl-D at the start of a line is the end.
         io::write(&master, &[4]).unwrap();
-        assert_eq!(wait_and_read(&mut input, &mut room), Ok(0));
-        assert!(!is_non_blocking(&witness));
+        assert_eq!(wait_and_read(&mut input, &mut space), Ok(0));
+        assert!(!is_non_blocking(&duplicate));
     }
 
     #[test]
     fn a_fifo_without_a_writer_has_not_ended() {
         let fifo = Fifo::new();
         let mut input = Input::over_own(fifo.open_for_reading()).unwrap();
-        let mut room = [0; 10];
-        assert_eq!(input.read(&mut room), Err(Errno::AGAIN));
+        let mut space = [0; 10];
+        assert_eq!(input.read(&mut space), Err(Errno::AGAIN));
         assert!(!is_ready(&input));
         let mut writer = fifo.open_for_writing();
-        assert_eq!(input.read(&mut room), Err(Errno::AGAIN));
+        assert_eq!(input.read(&mut space), Err(Errno::AGAIN));
         writer.write_all(b"x").unwrap();
-        assert_eq!(wait_and_read(&mut input, &mut room), Ok(1));
+        assert_eq!(wait_and_read(&mut input, &mut space), Ok(1));
         drop(writer);
-        assert_eq!(wait_and_read(&mut input, &mut room), Ok(0));
+        assert_eq!(wait_and_read(&mut input, &mut space), Ok(0));
     }
 
     #[test]
@@ -558,8 +563,8 @@ mod tests {
     #[test]
     fn a_helper_that_found_the_end_has_found_no_byte() {
         let (reader, writer) = pipe().unwrap();
-        let ferry = ReadFerry::start(reader.as_fd()).unwrap();
-        let mut input = Input::new(reader, Kind::Other, Way::Ferry(ferry));
+        let io_worker = ReadWorker::start(reader.as_fd()).unwrap();
+        let mut input = Input::new(reader, Kind::Other, Way::Worker(io_worker));
         assert_eq!(input.read(&mut [0]), Err(Errno::AGAIN));
         drop(writer);
         readable(input.watched().unwrap().0);

@@ -8,8 +8,8 @@
 //! demand       the consumer's grants, read without blocking
 //! occupancy    how full the consumer's pipe is
 //! output       written without blocking; its reader's end is noticed
-//! ferry        a helper thread for what only knows blocking calls
-//! bell         by which such a thread wakes the loop
+//! io_worker     a thread for what only knows blocking calls
+//! completion    the event by which such a thread wakes the loop
 //! pipes        our own, for bytes that need not be seen
 //! skip         going on behind what cannot be read
 //! pid_file     our number in a file
@@ -32,16 +32,15 @@
 //! inherited description and no setting of a terminal is ever changed, and nothing waits but
 //! [`System::wait`], and calls on local files for their disk. It refuses to decide anything about the bytes.
 
-mod bell;
 mod clock;
-mod death;
+mod completion;
 mod demand;
 mod descriptor;
-mod ferry;
+mod end_by_signal;
 mod files;
 mod flow;
 mod input;
-mod kept;
+mod io_worker;
 mod memory_limit;
 mod occupancy;
 mod output;
@@ -55,6 +54,7 @@ mod skip;
 mod sources;
 mod splice;
 mod startup;
+mod tee;
 #[cfg(test)]
 pub(crate) mod testing;
 mod watchdog;
@@ -78,7 +78,6 @@ use demand::Demand;
 use descriptor::{is_on_disk, open_null};
 use flow::Flows;
 use input::Input;
-use kept::Kept;
 use output::{Output, Watch};
 use pid_file::PidFile;
 use pipes::Pipes;
@@ -86,12 +85,13 @@ use poll::PollSet;
 use share::{Alarm, Share, Turn};
 use signals::Signals;
 use sources::Sources;
-use splice::Scratch;
+use splice::BouncePipe;
+use tee::TeeBuffer;
 use zero_copy::Drain;
 
-pub use death::die_by;
 pub use demand::DemandSource;
 pub(crate) use descriptor::is_local;
+pub use end_by_signal::die_by;
 pub use files::{Clash, Files, Role};
 pub use memory_limit::too_large;
 pub(crate) use poll::pause;
@@ -112,11 +112,11 @@ pub struct RealSystem {
     sources: Sources,
     pipes: Pipes,
     drain: Drain,
-    /// The way back from splicing, made before the first splice. None within the option: it cannot be
+    /// The fallback from splicing, made before the first splice. None within the option: it cannot be
     /// had.
-    scratch: Option<Option<Rc<Scratch>>>,
+    bounce_pipe: Option<Option<Rc<BouncePipe>>>,
     /// None within the option: it cannot be had.
-    kept: Option<Option<Kept>>,
+    kept: Option<Option<TeeBuffer>>,
     pipe_bound: u64,
     share: Share,
     alarm: Alarm,
@@ -133,11 +133,11 @@ pub struct RealSystem {
 /// Whether writes may take as long as a disk does. A relay that never stops reading must not stand
 /// still meanwhile; one that blocks anyway saves the thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
+pub enum WriteMode {
     /// Files are written by the loop itself.
-    WaitsForDisk,
+    Inline,
     /// Files are written by a helper thread.
-    NeverWaits,
+    Offloaded,
 }
 
 impl RealSystem {
@@ -154,7 +154,7 @@ impl RealSystem {
         sources: Vec<Source>,
         transfer: &TransferConfig,
         pipe_bound: u64,
-        patience: Patience,
+        write_mode: WriteMode,
         demand: Option<DemandSource>,
         files: &Files,
         watchdog: Option<Arc<Watchdog>>,
@@ -176,10 +176,10 @@ impl RealSystem {
         });
         let pid_file = pid_file.transpose()?;
         let output = output.empty()?;
-        let over = match (transfer.sync, patience) {
+        let over = match (transfer.sync, write_mode) {
             (true, _) => Output::synced,
-            (false, Patience::WaitsForDisk) => Output::over,
-            (false, Patience::NeverWaits) => Output::impatient,
+            (false, WriteMode::Inline) => Output::over,
+            (false, WriteMode::Offloaded) => Output::impatient,
         };
         let output = over(output).map_err(StartError::system("write to stdout"))?;
         Ok(RealSystem {
@@ -192,7 +192,7 @@ impl RealSystem {
             pid_file,
             pipes: Pipes::new(pipe_bound),
             drain: Drain::default(),
-            scratch: None,
+            bounce_pipe: None,
             kept: None,
             pipe_bound,
             share: Share::new(),
@@ -264,7 +264,7 @@ impl RealSystem {
     /// All pipes are what they were, or what they hold.
     fn give_back(&mut self) {
         // As a rule it is empty between two turns.
-        let stays = |kept: &Option<Kept>| kept.as_ref().is_none_or(Kept::is_ahead);
+        let stays = |kept: &Option<TeeBuffer>| kept.as_ref().is_none_or(TeeBuffer::is_ahead);
         self.kept = self.kept.take().filter(stays);
         let output = self.output.as_mut().is_none_or(Output::give_back);
         let input = self.sources.give_back();
@@ -283,7 +283,7 @@ impl RealSystem {
         }
     }
 
-    /// Whether a read makes sense without asking poll: it opens a source, or starts a ferry.
+    /// Whether a read makes sense without asking poll: it opens a source, or starts a worker.
     fn reads_now(&self) -> bool {
         let current = self.sources.current();
         current.is_none_or(|input| input.watched().is_none()) && !self.sources.is_leased()
@@ -317,7 +317,7 @@ impl RealSystem {
         }
     }
 
-    fn judge_output(&mut self, wanted: bool, fd: PollFlags, bell: PollFlags) -> (bool, bool) {
+    fn judge_output(&mut self, wanted: bool, fd: PollFlags, completion: PollFlags) -> (bool, bool) {
         let Some(output) = &mut self.output else {
             return (false, false);
         };
@@ -325,11 +325,11 @@ impl RealSystem {
         if wanted && output.distrusts_poll() {
             output.trust_again();
         }
-        let found = output.judge(wanted, fd, bell);
+        let found = output.judge(wanted, fd, completion);
         if found.gone {
             output.await_end();
         }
-        (found.room || assumed, found.gone)
+        (found.space || assumed, found.gone)
     }
 }
 
@@ -338,12 +338,12 @@ impl System for RealSystem {
         self.clock.now()
     }
 
-    fn read(&mut self, room: &mut [u8]) -> Transfer {
+    fn read(&mut self, space: &mut [u8]) -> Transfer {
         if let Some(Some(kept)) = &mut self.kept
             && kept.is_ahead()
         {
             let taken = kept.ahead() as u64;
-            return kept.read(room).map_or_else(
+            return kept.read(space).map_or_else(
                 |errno| {
                     // What it still has must not come as something else.
                     self.kept = Some(None);
@@ -352,12 +352,12 @@ impl System for RealSystem {
                 Transfer::Moved,
             );
         }
-        let mut answer = self.sources.read(room);
+        let mut answer = self.sources.read(space);
         match &mut answer {
             Transfer::Moved(count) => self.flows.input.moved(*count as u64),
             Transfer::SourceFailed(problem) => {
-                let scratch = self.scratch.as_ref().and_then(Option::as_ref);
-                problem.taken = scratch.map_or(0, |scratch| scratch.take_lost());
+                let bounce_pipe = self.bounce_pipe.as_ref().and_then(Option::as_ref);
+                problem.taken = bounce_pipe.map_or(0, |bounce_pipe| bounce_pipe.take_lost());
             }
             _ => {}
         }
@@ -389,21 +389,21 @@ impl System for RealSystem {
         let Some(output) = &mut self.output else {
             return Transfer::Unable;
         };
-        let make = || Scratch::new().map(Rc::new);
-        let Some(scratch) = self.scratch.get_or_insert_with(make) else {
+        let make = || BouncePipe::new().map(Rc::new);
+        let Some(bounce_pipe) = self.bounce_pipe.get_or_insert_with(make) else {
             return Transfer::Unable;
         };
         let answer = match (from, to) {
             (Place::Input, Place::Output) => {
-                let output = output.splice_target(scratch);
-                self.sources.pass(output, most, scratch)
+                let output = output.splice_target(bounce_pipe);
+                self.sources.pass(output, most, bounce_pipe)
             }
             (Place::Input, Place::Pipe(number)) => match self.pipes.writer(number) {
-                Some(pipe) => self.sources.splice(pipe, most, scratch),
+                Some(pipe) => self.sources.splice(pipe, most, bounce_pipe),
                 None => Transfer::Unable,
             },
             (Place::Pipe(number), Place::Output) => match self.pipes.reader(number) {
-                Some(pipe) => self.drain.empty(pipe, output, most, scratch),
+                Some(pipe) => self.drain.empty(pipe, output, most, bounce_pipe),
                 None => Transfer::Unable,
             },
             _ => Transfer::Unable,
@@ -425,11 +425,11 @@ impl System for RealSystem {
 
     fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Transfer {
         let from_pipe = self.sources.pipe_size() > 0;
-        if !from_pipe || self.output.as_mut().and_then(Output::twin).is_none() {
+        if !from_pipe || self.output.as_mut().and_then(Output::reopened).is_none() {
             return Transfer::Unable;
         }
         if self.kept.is_none() && self.share.may_try(self.clock.now()) {
-            let kept = Kept::new(self.pipe_bound);
+            let kept = TeeBuffer::new(self.pipe_bound);
             if self.share.leaves_enough(self.clock.now()) {
                 self.kept = Some(kept);
             }
@@ -439,7 +439,7 @@ impl System for RealSystem {
         };
         // Of pages that are half empty the output could take any part, and so cut a record in two.
         let size = kept.size();
-        let takes_all = |output: &mut Output| output.room(size).whole() >= size;
+        let takes_all = |output: &mut Output| output.space(size).whole() >= size;
         let held: usize = front.iter().map(|part| part.len()).sum();
         let most = most.min(size.saturating_sub(held as u64));
         if most == 0 || !self.output.as_mut().is_some_and(takes_all) {
@@ -461,7 +461,7 @@ impl System for RealSystem {
     }
 
     fn write_teed(&mut self, most: u64) -> Transfer {
-        let output = self.output.as_mut().and_then(Output::twin);
+        let output = self.output.as_mut().and_then(Output::reopened);
         let (Some(output), Some(Some(kept))) = (output, &mut self.kept) else {
             return Transfer::Gone;
         };
@@ -529,18 +529,18 @@ impl System for RealSystem {
         let pipes_are_due = !set.found(alarm).is_empty();
         let news = !set.found(input).is_empty();
         let granted = !set.found(demand).is_empty();
-        let (fd, bell) = output.found(&set);
+        let (fd, completion) = output.found(&set);
         if rung {
             self.signals.drain();
         }
         if pipes_are_due {
             self.alarm.rang();
         }
-        let (room, gone) = self.judge_output(asked.output, fd, bell);
+        let (space, gone) = self.judge_output(asked.output, fd, completion);
         Ready {
             // After a sleep there will be much of either.
             input: news || interest.input && (sleep.is_some() || self.may_read_now()),
-            output: room || interest.output && sleep.is_some(),
+            output: space || interest.output && sleep.is_some(),
             demand: granted || interest.demand && self.takes_now(),
             output_gone: gone,
         }
@@ -597,7 +597,7 @@ impl System for RealSystem {
 
     fn output_space(&mut self, most: u64) -> Space {
         let output = self.output.as_mut();
-        output.map_or(Space::UNKNOWN, |output| output.room(most))
+        output.map_or(Space::UNKNOWN, |output| output.space(most))
     }
 
     fn takes_more(&mut self) -> bool {

@@ -178,14 +178,14 @@ mod tests {
             let largest = [10, 5_000, 20_000, 100_000][random.below(4) as usize];
             let mut occupancy = Occupancy::new();
             occupancy.resize(size);
-            let mut room = vec![0; 100_000];
+            let mut space = vec![0; 100_000];
             for _ in 0..500 {
                 if random.chance(0.5) {
                     occupancy.look(io::ioctl_fionread(&writer).unwrap());
                 }
                 let free = occupancy.free();
                 let wanted = (1 + random.below(largest)).min(free.max(4096)) as usize;
-                match io::write(&writer, &room[..wanted]) {
+                match io::write(&writer, &space[..wanted]) {
                     Ok(count) => {
                         assert_eq!(count, wanted, "{free} bytes were called free");
                         occupancy.wrote(count as u64);
@@ -197,7 +197,7 @@ mod tests {
                 }
                 if random.chance(0.4) {
                     let most = 1 + random.below(largest) as usize;
-                    let _ = io::read(&reader, &mut room[..most]);
+                    let _ = io::read(&reader, &mut space[..most]);
                 }
             }
         }

@@ -16,12 +16,12 @@ use crate::core::allowance::space::{ATOMIC, Space};
 use crate::core::loss::sent::Leftover;
 use crate::system::Transfer;
 
-use super::descriptor::{Indirect, Kind, Twin, is_on_disk, is_refusal, may_be_read, reopen};
-use super::ferry::{Crossing, TERMINAL_WRITE_MOST, WRITE_MOST, WriteFerry};
+use super::descriptor::{Indirect, Kind, Reopened, is_on_disk, is_refusal, may_be_read, reopen};
+use super::io_worker::{Progress, TERMINAL_WRITE_MOST, WRITE_MOST, WriteWorker};
 use super::occupancy::Occupancy;
 use super::poll::{Place, PollSet, look};
 use super::share::Lent;
-use super::splice::{self, Scratch};
+use super::splice::{self, BouncePipe};
 
 /// The most parts that the system takes in one call.
 const PARTS_MOST: usize = 1024;
@@ -37,13 +37,13 @@ pub(super) struct Output {
     /// Whether to watch for `death` while there is nothing to write. Not after poll reported an
     /// ERR or HUP that means no death: it would report it for ever.
     vigil: bool,
-    /// How far to trust poll that there is space.
-    trust: Trust,
+    /// How far poll is to be believed that there is space.
+    poll_reliability: PollReliability,
     /// Whether the kernel splices into it; None while that was not tried.
     splices: Option<bool>,
     /// How to write a pipe that was spliced to.
-    way_back: Option<Rc<Scratch>>,
-    twin: Twin,
+    fallback: Option<Rc<BouncePipe>>,
+    reopened: Reopened,
     /// A socket whose other side closed before it had read everything.
     was_reset: bool,
     /// `fd` is written in the place of one with `O_DIRECT`.
@@ -62,15 +62,15 @@ enum Way {
     Socket,
     Plain,
     /// Through a pipe of our own.
-    Scratch(Rc<Scratch>),
-    Ferry(WriteFerry),
+    BouncePipe(Rc<BouncePipe>),
+    Worker(WriteWorker),
 }
 
 /// A terminal may have space in poll's eyes and yet refuse a character that takes two places, such
 /// as a line's end (seen on Linux 6.18, on a pseudoterminal that nobody reads and that is almost
 /// full). Without this, that is a busy loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trust {
+enum PollReliability {
     Full,
     /// Poll found space, the write is still to come.
     Tested,
@@ -82,14 +82,14 @@ enum Trust {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Watch {
     fd: Option<Place>,
-    bell: Option<Place>,
+    completion: Option<Place>,
 }
 
 /// What a poll found out about the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     /// There is space, or an error to be collected by writing.
-    pub(super) room: bool,
+    pub(super) space: bool,
     /// The reader is gone.
     pub(super) gone: bool,
 }
@@ -103,7 +103,7 @@ impl Output {
     ///
     /// The system's.
     pub(super) fn impatient(fd: OwnedFd) -> io::Result<Output> {
-        Output::over_disk(fd, WriteFerry::start_for_file)
+        Output::over_disk(fd, WriteWorker::start_for_file)
     }
 
     /// Like [`Output::over`], and what goes to a disk counts as written when the disk has it. A thread
@@ -113,20 +113,20 @@ impl Output {
     ///
     /// The system's.
     pub(super) fn synced(fd: OwnedFd) -> io::Result<Output> {
-        Output::over_disk(fd, WriteFerry::start_synced)
+        Output::over_disk(fd, WriteWorker::start_synced)
     }
 
     /// Like [`Output::over`], and what is on a disk is written through the helper that `start` starts.
     fn over_disk(
         fd: OwnedFd,
-        start: fn(BorrowedFd<'_>) -> io::Result<WriteFerry>,
+        start: fn(BorrowedFd<'_>) -> io::Result<WriteWorker>,
     ) -> io::Result<Output> {
         if !is_on_disk(fd.as_fd()) {
             return Output::over(fd);
         }
         let (fd, indirect) = Indirect::in_place_of(fd, OFlags::WRONLY);
-        let ferry = start(fd.as_fd())?;
-        let output = Output::new(fd, Kind::File, Way::Ferry(ferry));
+        let io_worker = start(fd.as_fd())?;
+        let output = Output::new(fd, Kind::File, Way::Worker(io_worker));
         Ok(Output { indirect, ..output })
     }
 
@@ -141,9 +141,11 @@ impl Output {
             Kind::Pipe => Way::NoWait,
             Kind::Socket => Way::Socket,
             Kind::File => Way::Plain,
-            Kind::ServedFile => return Output::over_disk(fd, WriteFerry::start_for_file),
+            Kind::ServedFile => return Output::over_disk(fd, WriteWorker::start_for_file),
             Kind::Terminal => return Output::over_blocking(fd, kind),
-            Kind::Other | Kind::Directory => Way::Ferry(WriteFerry::start(fd.as_fd(), WRITE_MOST)?),
+            Kind::Other | Kind::Directory => {
+                Way::Worker(WriteWorker::start(fd.as_fd(), WRITE_MOST)?)
+            }
         };
         let (fd, indirect) = match kind {
             Kind::File => Indirect::in_place_of(fd, OFlags::WRONLY),
@@ -178,10 +180,10 @@ impl Output {
             way,
             death,
             vigil: !death.is_empty(),
-            trust: Trust::Full,
+            poll_reliability: PollReliability::Full,
             splices: None,
-            way_back: None,
-            twin: Twin::default(),
+            fallback: None,
+            reopened: Reopened::default(),
             was_reset: false,
             indirect: None,
             has_failed: false,
@@ -218,7 +220,7 @@ impl Output {
     }
 
     /// What there is space for, as far as that can be known and matters up to `most` bytes.
-    pub(super) fn room(&mut self, most: u64) -> Space {
+    pub(super) fn space(&mut self, most: u64) -> Space {
         let is_pipe = self.kind == Kind::Pipe && matches!(self.way, Way::NoWait | Way::Plain);
         if !is_pipe {
             return Space::UNKNOWN;
@@ -292,8 +294,8 @@ impl Output {
 
     /// Waits, for a moment, until what a helper thread is writing has met that the reader is gone.
     pub(super) fn await_end(&self) {
-        if let Way::Ferry(ferry) = &self.way {
-            ferry.await_end();
+        if let Way::Worker(io_worker) = &self.way {
+            io_worker.await_end();
         }
     }
 
@@ -316,18 +318,18 @@ impl Output {
         self.splices = Some(false);
     }
 
-    /// What to splice to. Once it was, a pipe knows `RWF_NOWAIT` no more, so `scratch` is kept as a way
+    /// What to splice to. Once it was, a pipe knows `RWF_NOWAIT` no more, so `bounce_pipe` is kept as a way
     /// to write it.
-    pub(super) fn splice_target(&mut self, scratch: &Rc<Scratch>) -> BorrowedFd<'_> {
-        self.way_back.get_or_insert_with(|| Rc::clone(scratch));
+    pub(super) fn splice_target(&mut self, bounce_pipe: &Rc<BouncePipe>) -> BorrowedFd<'_> {
+        self.fallback.get_or_insert_with(|| Rc::clone(bounce_pipe));
         self.fd.as_fd()
     }
 
     /// A description of our own of a pipe, to splice to while it is written by the other; `None` when
     /// there is none.
-    pub(super) fn twin(&mut self) -> Option<BorrowedFd<'_>> {
+    pub(super) fn reopened(&mut self) -> Option<BorrowedFd<'_>> {
         match (self.kind, &self.way) {
-            (Kind::Pipe, Way::NoWait) => self.twin.of(self.fd.as_fd(), OFlags::WRONLY),
+            (Kind::Pipe, Way::NoWait) => self.reopened.of(self.fd.as_fd(), OFlags::WRONLY),
             (Kind::Pipe, Way::Plain) => Some(self.fd.as_fd()),
             _ => None,
         }
@@ -338,7 +340,7 @@ impl Output {
         let parts = &parts[..parts.len().min(PARTS_MOST)];
         let fd = &self.fd;
         if let Some(indirect) = &self.indirect
-            && !matches!(&self.way, Way::Ferry(ferry) if ferry.is_away())
+            && !matches!(&self.way, Way::Worker(io_worker) if io_worker.is_away())
         {
             indirect.lead(fd.as_fd());
         }
@@ -346,16 +348,16 @@ impl Output {
             Way::NoWait => write_no_wait(fd, parts),
             Way::Socket => io::retry_on_intr(|| send(fd, parts)),
             Way::Plain => io::retry_on_intr(|| io::writev(fd, parts)),
-            Way::Scratch(scratch) => scratch.write(fd.as_fd(), parts),
-            Way::Ferry(ferry) => match ferry.write(parts) {
-                Ok(Crossing::Begun(n)) => return Transfer::InFlight(n),
-                Ok(Crossing::Done(n)) => Ok(n),
+            Way::BouncePipe(bounce_pipe) => bounce_pipe.write(fd.as_fd(), parts),
+            Way::Worker(io_worker) => match io_worker.write(parts) {
+                Ok(Progress::Begun(n)) => return Transfer::InFlight(n),
+                Ok(Progress::Done(n)) => Ok(n),
                 Err(errno) => Err(errno),
             },
         };
         if let Err(errno) = result
             && is_refusal(errno)
-            && matches!(self.way, Way::NoWait | Way::Scratch(_))
+            && matches!(self.way, Way::NoWait | Way::BouncePipe(_))
         {
             return match self.do_without_no_wait() {
                 Ok(()) => self.write(parts),
@@ -367,9 +369,9 @@ impl Output {
         {
             indirect.follow(self.fd.as_fd());
         }
-        self.trust = match (self.trust, &result) {
-            (Trust::Tested, Err(Errno::AGAIN)) => Trust::Lost,
-            _ => Trust::Full,
+        self.poll_reliability = match (self.poll_reliability, &result) {
+            (PollReliability::Tested, Err(Errno::AGAIN)) => PollReliability::Lost,
+            _ => PollReliability::Full,
         };
         self.answer(result)
     }
@@ -402,22 +404,22 @@ impl Output {
 
     /// The best way that is left, as for an input.
     fn do_without_no_wait(&mut self) -> io::Result<()> {
-        let way_back = self
-            .way_back
+        let fallback = self
+            .fallback
             .as_ref()
-            .filter(|_| !matches!(self.way, Way::Scratch(_)));
-        match (reopen(self.fd.as_fd(), OFlags::WRONLY), way_back) {
+            .filter(|_| !matches!(self.way, Way::BouncePipe(_)));
+        match (reopen(self.fd.as_fd(), OFlags::WRONLY), fallback) {
             (Ok(private), _) => {
                 self.fd = private;
                 self.way = Way::Plain;
             }
-            (Err(_), Some(scratch)) => self.way = Way::Scratch(Rc::clone(scratch)),
+            (Err(_), Some(bounce_pipe)) => self.way = Way::BouncePipe(Rc::clone(bounce_pipe)),
             (Err(_), None) => {
                 let most = match self.kind {
                     Kind::Terminal => TERMINAL_WRITE_MOST,
                     _ => WRITE_MOST,
                 };
-                self.way = Way::Ferry(WriteFerry::start(self.fd.as_fd(), most)?);
+                self.way = Way::Worker(WriteWorker::start(self.fd.as_fd(), most)?);
             }
         }
         Ok(())
@@ -425,12 +427,12 @@ impl Output {
 
     /// Whether a write that took a part would take more at once.
     pub(super) fn takes_more(&self) -> bool {
-        matches!(&self.way, Way::Ferry(ferry) if ferry.takes_more())
+        matches!(&self.way, Way::Worker(io_worker) if io_worker.takes_more())
     }
 
     /// Whether a write never came back: so may nothing else that is asked of it.
     pub(super) fn hangs(&self) -> bool {
-        matches!(&self.way, Way::Ferry(ferry) if ferry.is_away())
+        matches!(&self.way, Way::Worker(io_worker) if io_worker.is_away())
     }
 
     /// Lets go of it.
@@ -449,56 +451,56 @@ impl Output {
 
     /// Whether a write makes sense at once, without asking poll.
     pub(super) fn ready_now(&self) -> bool {
-        matches!(&self.way, Way::Ferry(ferry) if !ferry.is_away())
+        matches!(&self.way, Way::Worker(io_worker) if !io_worker.is_away())
     }
 
     /// Whether poll has just been wrong about space; ask again after a nap, not by poll.
     pub(super) fn distrusts_poll(&self) -> bool {
-        self.trust == Trust::Lost
+        self.poll_reliability == PollReliability::Lost
     }
 
     /// Puts what there is to watch into `set`: space if it is `wanted`, and the reader's end.
     pub(super) fn watch<'a>(&'a self, wanted: bool, set: &mut PollSet<'a>) -> Watch {
         let mut watch = Watch::default();
-        let asks_fd = wanted && !self.distrusts_poll() && !matches!(self.way, Way::Ferry(_));
+        let asks_fd = wanted && !self.distrusts_poll() && !matches!(self.way, Way::Worker(_));
         if asks_fd {
             watch.fd = Some(set.add(self.fd.as_fd(), PollFlags::OUT));
         } else if self.vigil {
             watch.fd = Some(set.add(self.fd.as_fd(), PollFlags::empty()));
         }
-        if let Way::Ferry(ferry) = &self.way
+        if let Way::Worker(io_worker) = &self.way
             && wanted
-            && ferry.is_away()
+            && io_worker.is_away()
         {
-            watch.bell = Some(set.add(ferry.bell(), PollFlags::IN));
+            watch.completion = Some(set.add(io_worker.completion(), PollFlags::IN));
         }
         watch
     }
 
     /// Makes sense of what poll found, given whether space was `wanted`.
-    pub(super) fn judge(&mut self, wanted: bool, fd: PollFlags, bell: PollFlags) -> Found {
+    pub(super) fn judge(&mut self, wanted: bool, fd: PollFlags, completion: PollFlags) -> Found {
         let gone = fd.intersects(self.death);
         if !gone && fd.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
             self.vigil = false;
         }
-        let ferried = matches!(self.way, Way::Ferry(_));
-        let room = wanted && (!bell.is_empty() || !ferried && !fd.is_empty());
-        if room && self.kind == Kind::Terminal {
-            self.trust = Trust::Tested;
+        let offloaded = matches!(self.way, Way::Worker(_));
+        let space = wanted && (!completion.is_empty() || !offloaded && !fd.is_empty());
+        if space && self.kind == Kind::Terminal {
+            self.poll_reliability = PollReliability::Tested;
         }
-        Found { room, gone }
+        Found { space, gone }
     }
 
     /// A nap is over: space may be assumed once more.
     pub(super) fn trust_again(&mut self) {
-        self.trust = Trust::Tested;
+        self.poll_reliability = PollReliability::Tested;
     }
 }
 
 impl Watch {
-    /// What `set` found at the output and at its helper's bell.
+    /// What `set` found at the output and at its helper's completion.
     pub(super) fn found(&self, set: &PollSet<'_>) -> (PollFlags, PollFlags) {
-        (set.found(self.fd), set.found(self.bell))
+        (set.found(self.fd), set.found(self.completion))
     }
 }
 
@@ -557,12 +559,12 @@ mod tests {
         let mut set = PollSet::new();
         let watch = output.watch(wanted, &mut set);
         set.wait(Some(Duration::ZERO)).unwrap();
-        let (fd, bell) = watch.found(&set);
-        output.judge(wanted, fd, bell)
+        let (fd, completion) = watch.found(&set);
+        output.judge(wanted, fd, completion)
     }
 
     const NOTHING: Found = Found {
-        room: false,
+        space: false,
         gone: false,
     };
 
@@ -586,7 +588,7 @@ mod tests {
     fn fills_up_and_dies(mut output: Output, reader: OwnedFd) {
         let parts = [IoSlice::new(b"ab"), IoSlice::new(b"c")];
         assert!(matches!(output.write(&parts), Transfer::Moved(3)));
-        assert!(look(&mut output, true).room);
+        assert!(look(&mut output, true).space);
         assert!(write_until_full(&mut output) > 0);
         assert_eq!(look(&mut output, true), NOTHING);
         assert_eq!(look(&mut output, false), NOTHING);
@@ -601,32 +603,32 @@ mod tests {
     #[test]
     fn a_pipe_is_written_without_waiting_and_without_flags() {
         let (reader, writer) = pipe().unwrap();
-        let witness = writer.try_clone().unwrap();
+        let duplicate = writer.try_clone().unwrap();
         let output = Output::over(writer).unwrap();
         assert!(matches!(output.way, Way::NoWait));
         fills_up_and_dies(output, reader);
-        assert!(!is_non_blocking(&witness));
+        assert!(!is_non_blocking(&duplicate));
     }
 
     #[test]
     fn a_pipe_is_written_on_kernels_without_nowait() {
         let (reader, writer) = pipe().unwrap();
-        let witness = writer.try_clone().unwrap();
+        let duplicate = writer.try_clone().unwrap();
         let mut output = Output::over(writer).unwrap();
         output.do_without_no_wait().unwrap();
         assert!(matches!(output.way, Way::Plain));
         fills_up_and_dies(output, reader);
-        assert!(!is_non_blocking(&witness));
+        assert!(!is_non_blocking(&duplicate));
     }
 
     #[test]
     fn a_socket_is_written_without_waiting_and_without_flags() {
         let (reader, writer) = UnixStream::pair().unwrap();
-        let witness = writer.try_clone().unwrap();
+        let duplicate = writer.try_clone().unwrap();
         let output = Output::over(writer.into()).unwrap();
         assert!(matches!(output.way, Way::Socket));
         fills_up_and_dies(output, reader.into());
-        assert!(!is_non_blocking(&witness));
+        assert!(!is_non_blocking(&duplicate));
     }
 
     #[test]
@@ -685,7 +687,7 @@ mod tests {
     fn files_and_memory_devices_are_written_plainly() {
         let mut output = Output::over(tempfile::tempfile().unwrap().into()).unwrap();
         assert!(matches!(output.way, Way::Plain));
-        assert!(look(&mut output, true).room);
+        assert!(look(&mut output, true).space);
         assert!(matches!(write(&mut output, b"abc"), Transfer::Moved(3)));
 
         let open = |path| {
@@ -706,19 +708,19 @@ mod tests {
     fn a_ferried_output_is_under_way_until_it_is_accepted() {
         let (reader, writer) = pipe().unwrap();
         fill(&writer);
-        let ferry = WriteFerry::start(writer.as_fd(), WRITE_MOST).unwrap();
-        let mut output = Output::new(writer, Kind::Other, Way::Ferry(ferry));
+        let io_worker = WriteWorker::start(writer.as_fd(), WRITE_MOST).unwrap();
+        let mut output = Output::new(writer, Kind::Other, Way::Worker(io_worker));
         assert!(output.ready_now());
         assert!(matches!(write(&mut output, b"abc"), Transfer::InFlight(3)));
         assert!(!output.ready_now());
         assert!(matches!(write(&mut output, b"abc"), Transfer::WouldBlock));
         assert_eq!(look(&mut output, true), NOTHING);
         rustix::io::read(&reader, &mut vec![0; 1 << 20][..]).unwrap();
-        let Way::Ferry(ferry) = &output.way else {
+        let Way::Worker(io_worker) = &output.way else {
             unreachable!()
         };
-        readable(ferry.bell());
-        assert!(look(&mut output, true).room);
+        readable(io_worker.completion());
+        assert!(look(&mut output, true).space);
         assert!(matches!(write(&mut output, b"abc"), Transfer::Moved(3)));
         drop(reader);
     }
@@ -726,16 +728,16 @@ mod tests {
     #[test]
     fn a_terminal_is_written_through_a_private_description() {
         let (master, user) = pty();
-        let witness = user.try_clone().unwrap();
+        let duplicate = user.try_clone().unwrap();
         let mut output = Output::over(user).unwrap();
         assert!(matches!(output.way, Way::Plain));
-        assert!(look(&mut output, true).room);
+        assert!(look(&mut output, true).space);
         assert!(matches!(write(&mut output, b"hi"), Transfer::Moved(2)));
         let mut start = [0; 2];
         rustix::io::read(&master, &mut start).unwrap();
         assert_eq!(&start, b"hi");
         assert!(write_until_full(&mut output) > 0);
-        assert!(!is_non_blocking(&witness));
+        assert!(!is_non_blocking(&duplicate));
     }
 
     #[test]
@@ -745,7 +747,7 @@ mod tests {
         write_until_full(&mut output);
         // Which fill makes poll promise too much depends on the kernel; so promise it here.
         let promise = |output: &mut Output| output.judge(true, PollFlags::OUT, PollFlags::empty());
-        assert!(promise(&mut output).room);
+        assert!(promise(&mut output).space);
         assert!(matches!(write(&mut output, b"\n"), Transfer::WouldBlock));
         assert!(output.distrusts_poll());
         output.trust_again();

@@ -18,11 +18,11 @@ use crate::system::{SourceError, Transfer};
 use super::descriptor::{self, duplicate};
 use super::files::{Files, Role, source_name};
 use super::input::{Ahead, Input};
-use super::kept::Kept;
 use super::path::{self, Opened};
 use super::share::Lent;
 use super::skip::{Gap, Skipper};
-use super::splice::Scratch;
+use super::splice::BouncePipe;
+use super::tee::TeeBuffer;
 use super::zero_copy;
 
 /// What is still to be read.
@@ -87,12 +87,12 @@ impl Sources {
     }
 
     /// As [`crate::system::System::read`].
-    pub(super) fn read(&mut self, room: &mut [u8]) -> Transfer {
+    pub(super) fn read(&mut self, space: &mut [u8]) -> Transfer {
         loop {
             if self.owed > 0 {
-                return Transfer::Moved(self.pay(room));
+                return Transfer::Moved(self.pay(space));
             }
-            match self.take_by(|input| input.read(room)) {
+            match self.take_by(|input| input.read(space)) {
                 // An error was skipped that nobody is to be told of.
                 Transfer::WouldBlock if self.owed > 0 => {}
                 answer => return answer,
@@ -101,10 +101,10 @@ impl Sources {
     }
 
     /// Null bytes for what could not be read.
-    fn pay(&mut self, room: &mut [u8]) -> usize {
+    fn pay(&mut self, space: &mut [u8]) -> usize {
         let count = usize::try_from(self.owed).unwrap_or(usize::MAX);
-        let count = count.min(room.len());
-        room[..count].fill(0);
+        let count = count.min(space.len());
+        space[..count].fill(0);
         self.owed -= count as u64;
         count
     }
@@ -114,9 +114,9 @@ impl Sources {
         &mut self,
         pipe: BorrowedFd<'_>,
         most: usize,
-        scratch: &Rc<Scratch>,
+        bounce_pipe: &Rc<BouncePipe>,
     ) -> Transfer {
-        self.splice_by(|input| zero_copy::from_input(input, pipe, most, scratch))
+        self.splice_by(|input| zero_copy::from_input(input, pipe, most, bounce_pipe))
     }
 
     /// As [`Sources::take_by`], where `None` means that it is to be read.
@@ -137,8 +137,13 @@ impl Sources {
     }
 
     /// As [`crate::system::System::keep`].
-    pub(super) fn keep(&mut self, kept: &mut Kept, front: &[IoSlice<'_>], most: usize) -> Transfer {
-        self.splice_by(|input| match input.twin()? {
+    pub(super) fn keep(
+        &mut self,
+        kept: &mut TeeBuffer,
+        front: &[IoSlice<'_>],
+        most: usize,
+    ) -> Transfer {
+        self.splice_by(|input| match input.reopened()? {
             Some(from) => kept.take(from, front, most),
             None => Ok(None),
         })
@@ -199,11 +204,11 @@ impl Sources {
         &mut self,
         output: BorrowedFd<'_>,
         most: usize,
-        scratch: &Rc<Scratch>,
+        bounce_pipe: &Rc<BouncePipe>,
     ) -> Transfer {
         while self.failed.is_none() {
             if let Some((_, input)) = &mut self.current {
-                match zero_copy::straight(input, output, most, scratch) {
+                match zero_copy::straight(input, output, most, bounce_pipe) {
                     Transfer::End => self.current = None,
                     answer => return answer,
                 }
@@ -411,10 +416,10 @@ mod tests {
     /// Everything up to the end, with failures in brackets.
     fn transcript(sources: &mut Sources) -> String {
         let mut text = String::new();
-        let mut room = [0; 4];
+        let mut space = [0; 4];
         loop {
-            match sources.read(&mut room) {
-                Transfer::Moved(n) => text.push_str(std::str::from_utf8(&room[..n]).unwrap()),
+            match sources.read(&mut space) {
+                Transfer::Moved(n) => text.push_str(std::str::from_utf8(&space[..n]).unwrap()),
                 Transfer::SourceFailed(e) => {
                     text.push_str(&format!("[{}: {:?}]", e.verb, e.error.kind()))
                 }
@@ -510,9 +515,9 @@ mod tests {
             let mut sources = Sources::new(vec![memory.clone()], Files::default(), 0, Some(skip));
             let (mut bytes, mut errors) = (Vec::new(), Vec::new());
             while bytes.len() < 640 {
-                let mut room = [b'x'; 50];
-                match sources.read(&mut room) {
-                    Transfer::Moved(count) => bytes.extend_from_slice(&room[..count]),
+                let mut space = [b'x'; 50];
+                match sources.read(&mut space) {
+                    Transfer::Moved(count) => bytes.extend_from_slice(&space[..count]),
                     Transfer::SourceFailed(error) => errors.push(error.name),
                     Transfer::WouldBlock => std::thread::yield_now(),
                     other => panic!("{other:?}"),

@@ -37,7 +37,7 @@ pub(super) fn is_taken_by(output: BorrowedFd<'_>) -> bool {
 /// `RWF_NOWAIT` by that (`pipe_clear_nowait` in Linux), and to open it anew takes /proc and the same
 /// user. It takes two calls for one. Empty between two calls, so it serves both sides, and holds nothing that would count.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(super) struct BouncePipe {
     reader: OwnedFd,
     writer: OwnedFd,
     /// Something could not be read from it, and would come as something else: it must not be used any more.
@@ -46,12 +46,12 @@ pub(super) struct Scratch {
     lost: Cell<u64>,
 }
 
-impl Scratch {
-    /// Made before anything is spliced, so that the way back is there when it is needed. None where
+impl BouncePipe {
+    /// Made before anything is spliced, so that the fallback is there when it is needed. None where
     /// it cannot be had: too many descriptors.
-    pub(super) fn new() -> Option<Scratch> {
+    pub(super) fn new() -> Option<BouncePipe> {
         let (reader, writer) = spare_pipe(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        Some(Scratch {
+        Some(BouncePipe {
             reader,
             writer,
             is_stuck: Cell::new(false),
@@ -64,10 +64,10 @@ impl Scratch {
     /// # Errors
     ///
     /// `AGAIN` when there is nothing now, else the system's.
-    pub(super) fn read(&self, from: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&self, from: BorrowedFd<'_>, space: &mut [u8]) -> io::Result<usize> {
         self.check()?;
-        let count = splice(from, self.writer.as_fd(), room.len())?;
-        let taken = self.take(&mut room[..count]);
+        let count = splice(from, self.writer.as_fd(), space.len())?;
+        let taken = self.take(&mut space[..count]);
         taken.inspect_err(|_| self.lost.set(count as u64))?;
         Ok(count)
     }
@@ -101,11 +101,11 @@ impl Scratch {
         }
     }
 
-    fn take(&self, mut room: &mut [u8]) -> io::Result<()> {
-        while !room.is_empty() {
-            let read = io::retry_on_intr(|| io::read(&self.reader, &mut *room));
+    fn take(&self, mut space: &mut [u8]) -> io::Result<()> {
+        while !space.is_empty() {
+            let read = io::retry_on_intr(|| io::read(&self.reader, &mut *space));
             let count = read.inspect_err(|_| self.is_stuck.set(true))?;
-            room = &mut room[count..];
+            space = &mut space[count..];
         }
         Ok(())
     }
@@ -117,24 +117,27 @@ mod tests {
     use rustix::pipe::pipe;
 
     /// One that cannot be read from, and the end that could.
-    fn broken() -> (Scratch, OwnedFd) {
-        let mut scratch = Scratch::new().unwrap();
-        let no_reader = scratch.writer.try_clone().unwrap();
-        let reader = std::mem::replace(&mut scratch.reader, no_reader);
-        (scratch, reader)
+    fn broken() -> (BouncePipe, OwnedFd) {
+        let mut bounce_pipe = BouncePipe::new().unwrap();
+        let no_reader = bounce_pipe.writer.try_clone().unwrap();
+        let reader = std::mem::replace(&mut bounce_pipe.reader, no_reader);
+        (bounce_pipe, reader)
     }
 
     #[test]
     fn what_was_taken_and_cannot_be_read_is_told_once_and_comes_as_nothing_else() {
         let (reader, writer) = pipe().unwrap();
         io::write(&writer, b"abcde").unwrap();
-        let (scratch, _reader) = broken();
-        assert!(scratch.read(reader.as_fd(), &mut [0; 3]).is_err());
-        assert_eq!((scratch.take_lost(), scratch.take_lost()), (3, 0));
-        assert_eq!(scratch.read(reader.as_fd(), &mut [0; 3]), Err(Errno::IO));
-        assert_eq!(scratch.take_lost(), 0, "nothing more is taken");
+        let (bounce_pipe, _reader) = broken();
+        assert!(bounce_pipe.read(reader.as_fd(), &mut [0; 3]).is_err());
+        assert_eq!((bounce_pipe.take_lost(), bounce_pipe.take_lost()), (3, 0));
+        assert_eq!(
+            bounce_pipe.read(reader.as_fd(), &mut [0; 3]),
+            Err(Errno::IO)
+        );
+        assert_eq!(bounce_pipe.take_lost(), 0, "nothing more is taken");
         assert_eq!(io::ioctl_fionread(&reader), Ok(2));
         let parts = [IoSlice::new(b"x")];
-        assert_eq!(scratch.write(writer.as_fd(), &parts), Err(Errno::IO));
+        assert_eq!(bounce_pipe.write(writer.as_fd(), &parts), Err(Errno::IO));
     }
 }

@@ -19,9 +19,9 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::bell::Bell;
-use super::death::die_by;
+use super::completion::Completion;
 use super::descriptor::{is_local, is_on_disk};
+use super::end_by_signal::die_by;
 use super::poll::pause;
 use crate::memory;
 
@@ -54,7 +54,7 @@ pub struct Watchdog {
     /// Set when the loop begins to hear signals: before that they do what they do by default.
     heard: OnceLock<Heard>,
     /// Rung when one of the others changed.
-    bell: Bell,
+    completion: Completion,
 }
 
 #[derive(Debug)]
@@ -97,8 +97,8 @@ fn say(line: &[u8]) {
     if is_on_disk(stderr) && !is_local(stderr) {
         return;
     }
-    let mut room = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
-    if poll(&mut room, Some(&Timespec::default())) == Ok(1) {
+    let mut space = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
+    if poll(&mut space, Some(&Timespec::default())) == Ok(1) {
         let _ = rustix::io::write(stderr, line);
     }
 }
@@ -116,14 +116,14 @@ impl Watchdog {
             beats: AtomicU64::new(0),
             taken: AtomicI32::new(0),
             heard: OnceLock::new(),
-            bell: Bell::new().ok()?,
+            completion: Completion::new().ok()?,
         })
     }
 
     /// The loop hears signals from now on.
     pub(super) fn hears(&self, signals: Vec<Came>, pipe: Arc<OwnedFd>) {
         let _ = self.heard.set(Heard { signals, pipe });
-        self.bell.ring();
+        self.completion.notify();
     }
 
     /// The loop does something else now.
@@ -142,7 +142,7 @@ impl Watchdog {
     /// The loop took a signal that it is to end by.
     pub(super) fn took(&self, signal: i32) {
         self.taken.store(signal, Ordering::Release);
-        self.bell.ring();
+        self.completion.notify();
     }
 
     /// As long as the process lives.
@@ -164,17 +164,17 @@ impl Watchdog {
 
     /// Waits for something to look at. Once the loop is to end by a signal, it is looked at all the time.
     fn wait(&self) {
-        self.bell.quiet();
+        self.completion.clear();
         if self.taken.load(Ordering::Acquire) != 0 {
             return;
         }
-        let bell = PollFd::from_borrowed_fd(self.bell.fd(), PollFlags::IN);
+        let completion = PollFd::from_borrowed_fd(self.completion.fd(), PollFlags::IN);
         let _ = match self.heard.get() {
             Some(heard) => {
                 let pipe = PollFd::from_borrowed_fd(heard.pipe.as_fd(), PollFlags::IN);
-                poll(&mut [bell, pipe], None)
+                poll(&mut [completion, pipe], None)
             }
-            None => poll(&mut [bell], None),
+            None => poll(&mut [completion], None),
         };
     }
 

@@ -15,7 +15,7 @@ use crate::system::Transfer;
 use super::descriptor::is_refusal;
 use super::input::Input;
 use super::output::Output;
-use super::splice::{Scratch, splice};
+use super::splice::{BouncePipe, splice};
 
 /// From an input into a pipe of ours; 0 is the end, `None` means that it is to be read: a read tells
 /// what is wrong, and whether a file whose size is not its length is really at its end.
@@ -27,9 +27,9 @@ pub(super) fn from_input(
     input: &mut Input,
     pipe: BorrowedFd<'_>,
     most: usize,
-    scratch: &Rc<Scratch>,
+    bounce_pipe: &Rc<BouncePipe>,
 ) -> io::Result<Option<usize>> {
-    let Some(from) = input.splices(scratch)? else {
+    let Some(from) = input.splices(bounce_pipe)? else {
         return Ok(None);
     };
     match splice(from, pipe, most) {
@@ -48,9 +48,9 @@ pub(super) fn straight(
     input: &mut Input,
     output: BorrowedFd<'_>,
     most: usize,
-    scratch: &Rc<Scratch>,
+    bounce_pipe: &Rc<BouncePipe>,
 ) -> Transfer {
-    let Ok(Some(from)) = input.splices(scratch) else {
+    let Ok(Some(from)) = input.splices(bounce_pipe) else {
         return Transfer::Unable;
     };
     match splice(from, output, most) {
@@ -95,10 +95,10 @@ impl Drain {
         pipe: BorrowedFd<'_>,
         output: &mut Output,
         most: usize,
-        scratch: &Rc<Scratch>,
+        bounce_pipe: &Rc<BouncePipe>,
     ) -> Transfer {
         if output.can_be_spliced_to() {
-            match into_output(pipe, output.splice_target(scratch), most) {
+            match into_output(pipe, output.splice_target(bounce_pipe), most) {
                 Ok(answer) => return answer,
                 Err(errno) if is_refusal(errno) => output.do_without_splice(),
                 Err(errno) => return Transfer::Failed(errno.into()),

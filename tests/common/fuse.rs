@@ -203,7 +203,7 @@ const VALID: u64 = 1000;
 impl Server {
     /// Until the connection is aborted.
     fn serve(mut self) {
-        let mut room = vec![0; 1 << 18];
+        let mut space = vec![0; 1 << 18];
         while self.until > Instant::now() {
             let has_request = self.has_request();
             if self.shared.0.lock().unwrap().is_released {
@@ -212,19 +212,19 @@ impl Server {
             if !has_request {
                 continue;
             }
-            let count = match self.device.read(&mut room) {
+            let count = match self.device.read(&mut space) {
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 // A request that was given up before it was read.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(_) => return,
             };
-            let word = |at: usize| u32::from_ne_bytes(room[at..at + 4].try_into().unwrap());
+            let word = |at: usize| u32::from_ne_bytes(space[at..at + 4].try_into().unwrap());
             let request = Request {
                 opcode: word(4),
-                unique: long(&room, 8),
-                node: long(&room, 16),
-                body: room[40..count].to_vec(),
+                unique: long(&space, 8),
+                node: long(&space, 16),
+                body: space[40..count].to_vec(),
             };
             self.handle(request);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use highwater::cli;
 use highwater::config::display::Piece;
 use highwater::config::{
-    Amount, Config, LossLimit, MarkPiece, Policy, ReportMode, Sample, Sideways,
+    Amount, Config, LossLimit, MarkPiece, Observers, Policy, ReportMode, Sample,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -128,12 +128,12 @@ fn expect_bounds(config: &Config) {
         assert!(most >= 1 && rate.burst >= 1);
     }
     assert!(!relay.keeps_lost || relay.count_records);
-    let Sideways {
+    let Observers {
         on_pressure,
         on_flow,
         lost_to,
         ..
-    } = &config.sideways;
+    } = &config.observers;
     assert_eq!(relay.keeps_lost, lost_to.is_some());
     assert!(
         [on_pressure, on_flow]

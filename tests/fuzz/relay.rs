@@ -132,9 +132,9 @@ impl<'a> Run<'a> {
                     return;
                 }
                 ReadWish::UpTo(wish) => {
-                    let room = self.relay.space(wish.min(quota).min(self.cut));
-                    let (taken, left) = self.left.split_at(room.len());
-                    room.copy_from_slice(taken);
+                    let space = self.relay.space(wish.min(quota).min(self.cut));
+                    let (taken, left) = self.left.split_at(space.len());
+                    space.copy_from_slice(taken);
                     self.relay.received(taken.len(), NOW);
                     self.model.receive(taken, NOW);
                     self.left = left;

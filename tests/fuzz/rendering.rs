@@ -142,7 +142,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
             records: next(),
         };
         let (input, output, held, marks) = (tally(), tally(), tally(), tally());
-        let spilled = DeadLetterCount {
+        let dead_letters = DeadLetterCount {
             written: tally(),
             unwritten: tally(),
         };
@@ -205,7 +205,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
             seconds_to_full: rates[4],
             sample_rate: rates[5],
             bottleneck: bottlenecks[(bits >> 20 & 3) as usize],
-            spilled: bit(22).then_some(spilled),
+            dead_letters: bit(22).then_some(dead_letters),
             exit: bit(23).then_some(next() as i32),
             ending: endings.get((bits >> 24 & 7) as usize).copied(),
         }
@@ -231,7 +231,7 @@ fn check((words, moments, colourful): (Vec<OsString>, Vec<Snapshot>, bool)) {
         );
     }
     for moment in &moments {
-        let (objects, metrics) = rendered::sideways(&report, moment);
+        let (objects, metrics) = rendered::observers(&report, moment);
         objects.lines().for_each(expect_object);
         assert!(metrics.contains("\nhwm_run_finished"), "{metrics}");
     }

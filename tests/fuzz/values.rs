@@ -220,11 +220,11 @@ const KINDS: [Kind; 34] = [
         Some(())
     }),
     kind("--on-pressure", TEXTS, |text, config| {
-        config.sideways.on_pressure = Some(text.into());
+        config.observers.on_pressure = Some(text.into());
         text.chars().any(|c| !c.is_whitespace()).then_some(())
     }),
     kind("--on-flow", TEXTS, |text, config| {
-        config.sideways.on_flow = Some(text.into());
+        config.observers.on_flow = Some(text.into());
         text.chars().any(|c| !c.is_whitespace()).then_some(())
     }),
     kind("--name", TEXTS, |text, config| {

@@ -300,8 +300,8 @@ struct Follower {
     most_changes: usize,
     /// How many bytes of lost records are taken in a turn.
     space_for_lost: u64,
-    /// What the output had room for when hwm last asked.
-    room: Space,
+    /// What the output had space for when hwm last asked.
+    space: Space,
     /// The lost records that were taken, with what they count for.
     taken: Vec<u8>,
     taken_as: Tally,
@@ -330,7 +330,7 @@ impl Follower {
             space_for_lost: scenario.space_for_lost,
             taken: Vec::new(),
             taken_as: Tally::default(),
-            room: Space::UNKNOWN,
+            space: Space::UNKNOWN,
             times: Times::default(),
             told: None,
             ticks: false,
@@ -495,9 +495,9 @@ impl Follower {
                 self.times.blocked();
                 model.blocked(now);
             }
-            Heard::Space(room) => {
-                self.room = *room;
-                model.asked_space(*room, now);
+            Heard::Space(space) => {
+                self.space = *space;
+                model.asked_space(*space, now);
             }
             Heard::InFlight(count) => model.hand_over(*count, now),
             Heard::Sent(bytes, offered) => self.sent(bytes, *offered),
@@ -522,8 +522,8 @@ impl Follower {
         self.sent.extend_from_slice(bytes);
         let model = &mut self.model;
         assert!(
-            model.may_be_offered(offered, self.room),
-            "whole: a record is begun whose end has no room"
+            model.may_be_offered(offered, self.space),
+            "whole: a record is begun whose end has no space"
         );
         let records = model.output.1 + model.marks.1;
         let marks = model.marks.0;
@@ -597,9 +597,9 @@ impl Follower {
             return;
         }
         let refused = self.times.is_blocked();
-        assert!(refused || !interest.output, "spin: room was not refused");
+        assert!(refused || !interest.output, "spin: space was not refused");
         if has_output {
-            assert!(interest.output, "wake: room is wanted, but not waited for");
+            assert!(interest.output, "wake: space is wanted, but not waited for");
         }
         let beats = [&self.beat, &self.sampler].into_iter().flatten();
         let beats = beats.map(|beat| beat.next);
@@ -608,23 +608,23 @@ impl Follower {
     }
 
     /// While the consumer takes what it is offered, no more is read than fits, nor than stays below H, and
-    /// what can leave makes room first: in a full buffer, and where what is read may be lost.
+    /// what can leave makes space first: in a full buffer, and where what is read may be lost.
     fn check_read(&mut self, bytes: usize) {
         let is_first = self.read_began_free.is_none();
         let began_free = *self
             .read_began_free
-            .get_or_insert(!self.model.reads_beyond_room());
+            .get_or_insert(!self.model.reads_beyond_space());
         let (model, capacity) = (&self.model, self.model.config.capacity);
         if model.discards {
             return;
         }
         let held = model.held() as u64;
-        let may_lose = model.reads_beyond_room() && (self.times.is_blocked() || model.is_doomed());
+        let may_lose = model.reads_beyond_space() && (self.times.is_blocked() || model.is_doomed());
         let is_limited = self.bucket.is_some() || !model.may_go();
         // Each byte may be a record.
-        let room = (capacity - held).min(model.records_left());
-        if !may_lose && room > 0 {
-            assert!(bytes as u64 <= room, "cap: more is read than fits");
+        let space = (capacity - held).min(model.records_left());
+        if !may_lose && space > 0 {
+            assert!(bytes as u64 <= space, "cap: more is read than fits");
             let below = model.config.high_water.saturating_sub(held + 1);
             let is_limited = is_limited || model.config.on_demand;
             let may_burst = is_limited || began_free || below == 0;
@@ -636,7 +636,7 @@ impl Follower {
         // One write a turn: where that was a mark, or a part, more may be left. What comes in parts was taken
         // at once.
         let may_shed = model.sheds() && model.pressured && !self.times.is_blocked();
-        if is_first && !may_lose && !is_limited && !self.wrote && (room == 0 || may_shed) {
+        if is_first && !may_lose && !is_limited && !self.wrote && (space == 0 || may_shed) {
             assert!(!model.has_output(), "cap: what could leave does not");
         }
     }
@@ -757,12 +757,12 @@ impl Follower {
             self.taken.extend(batch.text);
             self.taken_as += batch.lost;
         }
-        let Some(spilled) = snapshot.spilled else {
+        let Some(dead_letters) = snapshot.dead_letters else {
             assert_eq!(cost, 0, "spill: nobody asked for it");
             return;
         };
-        let mut all = spilled.written;
-        all += spilled.unwritten;
+        let mut all = dead_letters.written;
+        all += dead_letters.unwritten;
         let mut lost = snapshot.lost.total();
         let model = &self.model;
         lost.bytes -= model.doomed_so_far("queue_full") + model.doomed_so_far("oversize");
@@ -772,12 +772,12 @@ impl Follower {
     }
 
     /// The kept records are those that were lost, in that order, each whole; all of them where there
-    /// is room.
+    /// is space.
     fn compare_lost(&self, summary: &Snapshot) {
-        let Some(spilled) = summary.spilled else {
+        let Some(dead_letters) = summary.dead_letters else {
             return;
         };
-        assert_eq!(spilled.written, self.taken_as, "spill: what was taken");
+        assert_eq!(dead_letters.written, self.taken_as, "spill: what was taken");
         let delimiter = self.model.config.delimiter;
         let ended = |record: &[u8]| match record.ends_with(&[delimiter]) {
             true => record.to_vec(),

@@ -199,7 +199,7 @@ pub struct Model {
     pub tore: bool,
     pub idle_since: Duration,
     pub stalled_since: Option<Duration>,
-    /// The beginning of a record was not sent, for behind it was no room for its end: until when it is not
+    /// The beginning of a record was not sent, for behind it was no space for its end: until when it is not
     /// tried again, and how long that was after the last time.
     tail_waits: Option<Duration>,
     tail_step: Duration,
@@ -329,7 +329,7 @@ impl Model {
     }
 
     /// Whether what does not fit is read all the same.
-    pub fn reads_beyond_room(&self) -> bool {
+    pub fn reads_beyond_space(&self) -> bool {
         self.sheds() && !self.arrival_begun
     }
 
@@ -350,7 +350,7 @@ impl Model {
         }
     }
 
-    /// The same, if there is something and it waits for more room: until when.
+    /// The same, if there is something and it waits for more space: until when.
     pub fn tail_deadline(&self) -> Option<Duration> {
         let waits = self.tail_to_send() > 0 && !self.has_whole_output();
         self.tail_waits.filter(|_| waits)
@@ -360,11 +360,11 @@ impl Model {
         self.tail_to_send() > 0 && self.tail_waits.is_none()
     }
 
-    /// It was asked what the output has room for. The beginning of a record goes only where its end has room,
+    /// It was asked what the output has space for. The beginning of a record goes only where its end has space,
     /// too, or where there is nothing to wait for.
-    pub fn asked_space(&mut self, room: Space, now: Duration) {
+    pub fn asked_space(&mut self, space: Space, now: Duration) {
         let tail = self.tail_to_send();
-        if tail == 0 || self.has_whole_output() || self.fits_tail(room, tail, tail) {
+        if tail == 0 || self.has_whole_output() || self.fits_tail(space, tail, tail) {
             return;
         }
         let (least, most) = (Duration::from_millis(1), Duration::from_millis(128));
@@ -374,16 +374,16 @@ impl Model {
     }
 
     /// Whether the next so many bytes may be offered at once.
-    pub fn may_be_offered(&self, bytes: usize, room: Space) -> bool {
+    pub fn may_be_offered(&self, bytes: usize, space: Space) -> bool {
         let tail = bytes.saturating_sub(self.waiting() - self.tail_to_send());
-        tail == 0 || (self.tail_waits.is_none() && self.fits_tail(room, bytes, tail))
+        tail == 0 || (self.tail_waits.is_none() && self.fits_tail(space, bytes, tail))
     }
 
     /// Whether of so many bytes to be sent at once the last `tail` may be of a record whose end has not come.
-    fn fits_tail(&self, room: Space, bytes: usize, tail: usize) -> bool {
-        let leaves_some = bytes as u64 + room.atomic <= room.free;
-        let is_alone = bytes == tail && room.is_empty;
-        leaves_some || is_alone || self.tail_to_send() as u64 > room.atomic
+    fn fits_tail(&self, space: Space, bytes: usize, tail: usize) -> bool {
+        let leaves_some = bytes as u64 + space.atomic <= space.free;
+        let is_alone = bytes == tail && space.is_empty;
+        leaves_some || is_alone || self.tail_to_send() as u64 > space.atomic
     }
 
     /// After a signal no record is begun whose end may not come, if anything else can move.
@@ -592,7 +592,7 @@ impl Model {
             + self.chosen.places.len() as u64
     }
 
-    /// Bytes that could go out now, were there room: marks count.
+    /// Bytes that could go out now, were there space: marks count.
     pub fn has_output(&self) -> bool {
         self.has_whole_output() || self.sends_tail()
     }
@@ -803,9 +803,9 @@ impl Model {
             self.grew(now);
             return;
         }
-        while self.doomed.is_none() && !self.has_room_for_byte() {
-            assert!(self.reads_beyond_room(), "cap: more is read than fits");
-            self.make_room(now);
+        while self.doomed.is_none() && !self.has_space_for_byte() {
+            assert!(self.reads_beyond_space(), "cap: more is read than fits");
+            self.make_space(now);
         }
         if let Some(length) = &mut self.doomed {
             *length += 1;
@@ -822,7 +822,7 @@ impl Model {
         }
     }
 
-    fn has_room_for_byte(&self) -> bool {
+    fn has_space_for_byte(&self) -> bool {
         let begins_record = self.arriving.is_empty() && !self.arrival_begun;
         let records_fit = !begins_record || !self.is_full_of_records();
         (self.held() as u64) < self.config.capacity && records_fit
@@ -838,7 +838,7 @@ impl Model {
         self.records_left() == 0
     }
 
-    fn make_room(&mut self, now: Duration) {
+    fn make_space(&mut self, now: Duration) {
         let first = self.first_free();
         let lowest = self.oldest_of_lowest_class(first);
         match (self.overflow(), first) {
@@ -1126,7 +1126,7 @@ impl Model {
         }
     }
 
-    /// What the consumer takes of what comes, times the room over the room at the middle of the
+    /// What the consumer takes of what comes, times the space over the space at the middle of the
     /// watermarks.
     pub fn adaptive_chance(&self) -> f64 {
         let ratio = match &self.rates {
@@ -1140,10 +1140,10 @@ impl Model {
             ..
         } = self.config;
         let middle = low_water + (high_water - low_water) / 2;
-        let room = (capacity - self.held() as u64) as f64;
+        let space = (capacity - self.held() as u64) as f64;
         let pull = match capacity - middle {
             0 => 1.0,
-            at_middle => room / at_middle as f64,
+            at_middle => space / at_middle as f64,
         };
         (ratio * pull).min(1.0)
     }
@@ -1686,7 +1686,7 @@ impl Model {
         }
     }
 
-    /// More came than there is room for, or than the consumer waited for.
+    /// More came than there is space for, or than the consumer waited for.
     pub fn more_came(&mut self, now: Duration) {
         if self.farewell.is_some() {
             self.break_pipe(now);
@@ -1839,7 +1839,7 @@ impl Model {
         self.decide(End::Error);
         self.input.0 += bytes as u64;
         self.lost.entry("shutdown").or_default().0 += bytes as u64;
-        if self.phase == Phase::Running && self.reads_beyond_room() {
+        if self.phase == Phase::Running && self.reads_beyond_space() {
             self.lose_arriving("shutdown", now);
         }
         self.end_input(now);
@@ -1850,7 +1850,7 @@ impl Model {
             return;
         }
         if self.phase == Phase::Running {
-            if self.reads_beyond_room() {
+            if self.reads_beyond_space() {
                 self.lose_arriving(reason, now);
             }
             self.close_tail(now);
@@ -1907,7 +1907,7 @@ impl Model {
             && match self.config.policy {
                 _ if self.discards => true,
                 _ if self.sheds() => {
-                    self.reads_beyond_room() || (self.held() as u64) < self.config.capacity
+                    self.reads_beyond_space() || (self.held() as u64) < self.config.capacity
                 }
                 Policy::Block => !self.pressured,
                 Policy::Fail => {

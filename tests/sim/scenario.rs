@@ -138,7 +138,7 @@ impl Scenario {
         let delimiter = config.delimiter;
         let mut records = setting.source.split(|byte| *byte == delimiter);
         let is_short = records.all(|record| record.len() < most);
-        let is_kind = faults.short == 0.0 && faults.ferry.is_none() && setting.tells_room;
+        let is_kind = faults.short == 0.0 && faults.ferry.is_none() && setting.tells_space;
         let is_kind = is_kind && setting.own_pipes.len() < 2 && faults.would_block == 0.0;
         config.needs_records() && is_short && is_kind && !by_bytes && !asks_bytes
     }
@@ -157,9 +157,9 @@ fn end_otherwise(dice: &mut Dice, scenario: &mut Scenario) {
         config.broken_pipe = BrokenPipe::Drain;
     }
     setting.is_file = dice.one_in(4);
-    setting.tells_room = dice.one_in(2);
+    setting.tells_space = dice.one_in(2);
     if dice.one_in(6) {
-        // Ends that press: the consumer stalls, and somebody loses his patience.
+        // Ends that press: the consumer stalls, and somebody gives up waiting.
         let at = dice.milliseconds(100);
         let signal = Signal::Terminate(dice.of(&[1, 2, 2, 15, 15]));
         setting.signals.push((at, signal));
@@ -172,7 +172,7 @@ fn end_otherwise(dice: &mut Dice, scenario: &mut Scenario) {
     }
     if dice.one_in(12) {
         // Nothing excuses half a record: short ones, a kind system, and a consumer that stalls.
-        (setting.page, setting.tells_room) = (64, true);
+        (setting.page, setting.tells_space) = (64, true);
         setting.faults.short = 0.0;
         setting.faults.would_block = 0.0;
         setting.faults.ferry = None;
@@ -392,7 +392,7 @@ fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {
         page: dice.of(&[1, 3, 16, 64]),
         remains: Remains::Text,
         is_file: false,
-        tells_room: false,
+        tells_space: false,
         seed: dice.0.next_u64(),
         source,
     }

@@ -159,8 +159,8 @@ impl Times {
 }
 
 fn to_full([input, output, ..]: [f64; 4], model: &Model) -> Option<f64> {
-    let room = model.config.capacity - model.held() as u64;
-    (input > output).then(|| room as f64 / (input - output))
+    let space = model.config.capacity - model.held() as u64;
+    (input > output).then(|| space as f64 / (input - output))
 }
 
 fn share(model: &Model) -> Option<f64> {

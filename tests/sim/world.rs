@@ -29,7 +29,7 @@ impl Pipe {
         }
     }
 
-    fn room(&self) -> usize {
+    fn space(&self) -> usize {
         let free = (self.slots - self.segments.len()) * self.page;
         free + self
             .segments
@@ -43,7 +43,7 @@ impl Pipe {
     }
 
     fn push(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(self.room());
+        let count = bytes.len().min(self.space());
         for &byte in &bytes[..count] {
             match self.segments.back_mut() {
                 Some(last) if last.len() < self.page => last.push_back(byte),
@@ -214,7 +214,7 @@ pub enum Heard {
     SourceFailed,
     Sent(Vec<u8>, usize),
     Blocked,
-    /// What the output has room for, where hwm asked.
+    /// What the output has space for, where hwm asked.
     Space(Space),
     InFlight(usize),
     /// So many bytes that were sent were not read, as far as hwm was told.
@@ -273,7 +273,7 @@ pub struct World {
     /// The close said that some of what was accepted was not kept.
     pub close_failed: bool,
     is_file: bool,
-    tells_room: bool,
+    tells_space: bool,
     /// The last that was asked of the input brought less than was asked for, and no wait has told of
     /// more.
     ran_dry: bool,
@@ -332,7 +332,7 @@ pub struct Setting {
     /// The input is a regular file.
     pub is_file: bool,
     /// The output is known to take so many bytes.
-    pub tells_room: bool,
+    pub tells_space: bool,
     pub seed: u64,
 }
 
@@ -369,7 +369,7 @@ impl World {
             write_failed: false,
             close_failed: false,
             is_file: setting.is_file,
-            tells_room: setting.tells_room && setting.faults.ferry.is_none(),
+            tells_space: setting.tells_space && setting.faults.ferry.is_none(),
             rng: Rng::new(setting.seed),
             heard: Vec::new(),
             roads: Roads::default(),
@@ -446,7 +446,7 @@ impl World {
     fn output_is_ready(&self) -> bool {
         match &self.in_flight {
             Some((_, done)) => {
-                *done <= self.now && (self.consumer_is_gone() || self.output.room() > 0)
+                *done <= self.now && (self.consumer_is_gone() || self.output.space() > 0)
             }
             None => self.consumer_is_gone() || self.output.has_free_slot(),
         }
@@ -513,12 +513,12 @@ impl World {
 
     fn write_by_ferry(&mut self, bytes: Vec<u8>, takes: Duration) -> Transfer {
         if let Some((in_flight, done)) = self.in_flight.take() {
-            let room = self.output.room();
-            if done > self.now || room == 0 {
+            let space = self.output.space();
+            if done > self.now || space == 0 {
                 self.in_flight = Some((in_flight, done.max(self.now)));
                 return self.would_block();
             }
-            let count = in_flight.len().min(room);
+            let count = in_flight.len().min(space);
             let (out, rest) = in_flight.split_at(count);
             let answer = self.accept(out, in_flight.len());
             if !rest.is_empty() {
@@ -685,10 +685,10 @@ impl World {
         Transfer::Moved(count)
     }
 
-    fn read_ahead(&mut self, room: &mut [u8]) -> Option<Transfer> {
+    fn read_ahead(&mut self, space: &mut [u8]) -> Option<Transfer> {
         let (ahead, _) = self.ahead_and_kept.as_mut()?;
         let taken = ahead.len();
-        let bytes = ahead.pop(room.len());
+        let bytes = ahead.pop(space.len());
         if bytes.is_empty() {
             return None;
         }
@@ -705,19 +705,19 @@ impl World {
             }));
         }
         let count = bytes.len();
-        room[..count].copy_from_slice(&bytes);
+        space[..count].copy_from_slice(&bytes);
         self.heard.push(Heard::Received(bytes));
         Some(Transfer::Moved(count))
     }
 
-    /// What a thread was writing when the consumer went: as much as there was room for had gone out.
+    /// What a thread was writing when the consumer went: as much as there was space for had gone out.
     fn end_of_ferry(&mut self) -> Transfer {
         let (bytes, done) = self.in_flight.take().expect("something under way");
-        let room = self.output.room();
-        if done > self.now || room == 0 {
+        let space = self.output.space();
+        if done > self.now || space == 0 {
             return Transfer::Gone;
         }
-        self.accept(&bytes[..bytes.len().min(room)], bytes.len())
+        self.accept(&bytes[..bytes.len().min(space)], bytes.len())
     }
 }
 
@@ -746,10 +746,10 @@ impl System for World {
         self.now
     }
 
-    fn read(&mut self, room: &mut [u8]) -> Transfer {
+    fn read(&mut self, space: &mut [u8]) -> Transfer {
         assert!(!self.input_closed, "hwm reads what it closed");
-        assert!(!room.is_empty(), "hwm asks for nothing");
-        if let Some(answer) = self.read_ahead(room) {
+        assert!(!space.is_empty(), "hwm asks for nothing");
+        if let Some(answer) = self.read_ahead(space) {
             return answer;
         }
         if let Some(error) = self.next_read_fails() {
@@ -758,14 +758,14 @@ impl System for World {
         if !self.input_is_ready() || self.rng.chance(self.faults.would_block) {
             return Transfer::WouldBlock;
         }
-        let most = self.at_most(room.len().min(self.input.len()));
+        let most = self.at_most(space.len().min(self.input.len()));
         let bytes = self.input.pop(most);
         if bytes.is_empty() {
             self.heard.push(Heard::InputEnded);
             return Transfer::End;
         }
-        self.asked(bytes.len(), room.len());
-        room[..bytes.len()].copy_from_slice(&bytes);
+        self.asked(bytes.len(), space.len());
+        space[..bytes.len()].copy_from_slice(&bytes);
         self.roads.behind_pipes += u64::from(self.own.iter().any(|pipe| !pipe.is_empty()));
         self.settle();
         let count = bytes.len();
@@ -790,18 +790,18 @@ impl System for World {
             let most = self.at_most(bytes.len());
             return self.write_by_ferry(bytes[..most].to_vec(), takes);
         }
-        let room = self.output.room();
+        let space = self.output.space();
         // A pipe takes a page whole or not at all.
-        let is_whole = self.tells_room && bytes.len() <= self.output.page;
+        let is_whole = self.tells_space && bytes.len() <= self.output.page;
         let fits = if is_whole {
-            room >= bytes.len()
+            space >= bytes.len()
         } else {
-            room > 0
+            space > 0
         };
         if !fits || self.rng.chance(self.faults.would_block) {
             return self.would_block();
         }
-        let most = self.at_most(bytes.len().min(room));
+        let most = self.at_most(bytes.len().min(space));
         self.accept(&bytes[..most], bytes.len())
     }
 
@@ -957,16 +957,16 @@ impl System for World {
     }
 
     fn output_space(&mut self, _most: u64) -> Space {
-        let room = match self.tells_room {
+        let space = match self.tells_space {
             true => Space {
-                free: self.output.room() as u64,
+                free: self.output.space() as u64,
                 atomic: self.output.page as u64,
                 is_empty: self.output.is_empty(),
             },
             false => Space::UNKNOWN,
         };
-        self.heard.push(Heard::Space(room));
-        room
+        self.heard.push(Heard::Space(space));
+        space
     }
 
     fn input_pending(&mut self) -> bool {

@@ -110,7 +110,7 @@ fn is_taken_known(round: &Round, outcome: &Outcome, account: &Account) -> bool {
     was_met && tells && !round.sends(Who::Consumer, Signal::KILL)
 }
 
-/// Of the most valuable class, each tenth record, none gives its place to another class. Where there is no room for
+/// Of the most valuable class, each tenth record, none gives its place to another class. Where there is no space for
 /// all of them, one gives it to another of its own.
 fn check_most_valuable(round: &Round, account: &Account, came: &[u8], output: &[u8]) {
     let is_one = |record: &&[u8]| record[0] != b'#' && record.get(7..9) == Some(b"0 ");
@@ -121,8 +121,8 @@ fn check_most_valuable(round: &Round, account: &Account, came: &[u8], output: &[
             .count() as u64
     };
     let of_all = split(came, round.delimiter).into_iter().filter(is_one);
-    let room_for_all = of_all.map(|record| record.len() as u64).sum::<u64>();
-    if room_for_all > account.count("capacity_bytes") || round.has("--buffer-records") {
+    let space_for_all = of_all.map(|record| record.len() as u64).sum::<u64>();
+    if space_for_all > account.count("capacity_bytes") || round.has("--buffer-records") {
         return;
     }
     let missing = count(came) - count(output);

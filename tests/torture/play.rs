@@ -173,7 +173,7 @@ pub fn play(round: &Round, source: &[u8]) -> Outcome {
     // Now the peers see the end of their streams.
     drop((witnesses, line));
     if round.input == Stream::Terminal {
-        // Nothing wakes who waits for room at the master when the other side has closed.
+        // Nothing wakes who waits for space at the master when the other side has closed.
         cast.signal(Who::Producer, Signal::KILL);
     }
     cast.wait(Who::Producer);

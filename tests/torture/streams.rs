@@ -72,7 +72,7 @@ fn sockets() -> (OwnedFd, OwnedFd) {
     (a.into(), b.into())
 }
 
-/// A pipe's writing end with no room left; nothing is ever read from the other.
+/// A pipe's writing end with no space left; nothing is ever read from the other.
 pub fn fill(pipe: &OwnedFd) {
     let size = rustix::pipe::fcntl_setpipe_size(pipe, 4096).unwrap();
     assert_eq!(rustix::io::write(pipe, &vec![b'.'; size]), Ok(size));

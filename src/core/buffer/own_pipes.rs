@@ -109,7 +109,7 @@ impl OwnPipes {
         was_empty
     }
 
-    /// Nothing came, by whatever road: no refusal meant anything.
+    /// Nothing came, in whatever way: no refusal meant anything.
     pub fn nothing_came(&mut self) {
         self.is_full = false;
     }

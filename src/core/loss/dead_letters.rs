@@ -54,7 +54,7 @@ pub struct DeadLetters {
     /// A record that is lost while it still arrives.
     discarded: Vec<u8>,
     discarded_as: Adding,
-    spilled: DeadLetterCount,
+    dead_letters: DeadLetterCount,
     allowance: Allowance,
 }
 
@@ -79,7 +79,7 @@ impl DeadLetters {
             adding: Adding::default(),
             discarded: Vec::new(),
             discarded_as: Adding::default(),
-            spilled: DeadLetterCount::default(),
+            dead_letters: DeadLetterCount::default(),
             allowance: Allowance::default(),
         }
     }
@@ -97,8 +97,8 @@ impl DeadLetters {
     }
 
     /// What became of all that was lost so far: taken counts as written.
-    pub fn spilled(&self) -> DeadLetterCount {
-        self.spilled
+    pub fn dead_letters(&self) -> DeadLetterCount {
+        self.dead_letters
     }
 
     /// Takes what waits, but for a record of which more is to be added.
@@ -169,7 +169,7 @@ impl DeadLetters {
 
     /// So many bytes are lost that nobody has seen.
     pub fn add_unseen(&mut self, bytes: u64) {
-        self.spilled.unwritten.bytes += bytes;
+        self.dead_letters.unwritten.bytes += bytes;
     }
 
     /// A piece of the record that is lost while it arrives.
@@ -191,7 +191,7 @@ impl DeadLetters {
         let record = std::mem::take(&mut self.discarded);
         let Adding { bytes, is_cut, .. } = std::mem::take(&mut self.discarded_as);
         if is_cut {
-            self.spilled.unwritten += Tally { bytes, records: 1 };
+            self.dead_letters.unwritten += Tally { bytes, records: 1 };
         } else {
             self.add(&record);
             self.end();
@@ -235,7 +235,7 @@ impl DeadLetters {
             read: 0,
         };
         if is_end {
-            self.spilled.unwritten += Tally {
+            self.dead_letters.unwritten += Tally {
                 bytes: self.adding.bytes,
                 records: 1,
             };
@@ -255,7 +255,7 @@ impl DeadLetters {
 
     fn count(&mut self, lost: Tally) {
         self.batch.lost += lost;
-        self.spilled.written += lost;
+        self.dead_letters.written += lost;
     }
 
     /// The whole records of the batch in the making are one to take; what is added goes on.
@@ -304,8 +304,8 @@ mod tests {
                 "one\ntwo\n\nthree\nfour\n",
                 "cut at {cut}"
             );
-            assert_eq!(spill.spilled().written, tally(19, 5));
-            assert_eq!(spill.spilled().unwritten, tally(0, 0));
+            assert_eq!(spill.dead_letters().written, tally(19, 5));
+            assert_eq!(spill.dead_letters().unwritten, tally(0, 0));
         }
     }
 
@@ -317,8 +317,8 @@ mod tests {
             input.chunks(cut).for_each(|piece| spill.add(piece));
             spill.end();
             assert_eq!(text(&mut spill), "four\nten\n", "cut at {cut}");
-            assert_eq!(spill.spilled().written, tally(9, 2));
-            assert_eq!(spill.spilled().unwritten, tally(20, 2));
+            assert_eq!(spill.dead_letters().written, tally(9, 2));
+            assert_eq!(spill.dead_letters().unwritten, tally(20, 2));
             spill.add(b"space now\n");
             assert_eq!(text(&mut spill), "space now\n");
         }
@@ -336,7 +336,7 @@ mod tests {
             spill.add_no_more_of_the_first(0);
             spill.add(input.as_bytes());
             spill.end();
-            assert_eq!(spill.spilled().unwritten, rest, "{input:?}");
+            assert_eq!(spill.dead_letters().unwritten, rest, "{input:?}");
             spill.add(b"more\n");
             assert_eq!(text(&mut spill), format!("{kept}more\n"));
         }
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doomed_record_that_is_too_long_is_counted_whole_and_leaves_its_room() {
+    fn a_doomed_record_that_is_too_long_is_counted_whole_and_leaves_its_space() {
         let mut spill = with_space(COST + 10);
         for _ in 0..3 {
             spill.discard(b"four");
@@ -364,7 +364,7 @@ mod tests {
         spill.add(b"nine byte\n");
         spill.end_discarded();
         assert_eq!(text(&mut spill), "nine byte\n");
-        assert_eq!(spill.spilled().unwritten, tally(12, 1));
+        assert_eq!(spill.dead_letters().unwritten, tally(12, 1));
     }
 
     #[test]

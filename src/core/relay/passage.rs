@@ -1,7 +1,7 @@
 //! Bytes that nobody needs to see: with `block` and `fail`, when no record is counted, they go from
 //! the input to the output, or through our own pipes, without coming into memory.
 //!
-//! The account is the same, and so are limits, watermarks and deadlines: only the road differs. What
+//! The account is the same, and so are limits, watermarks and deadlines: only the way differs. What
 //! finds no space in the pipes goes to memory, and out again in its turn.
 //!
 //! Bytes that must be seen come into memory, but need not be copied out again: while little is held,

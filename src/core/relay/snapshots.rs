@@ -91,7 +91,11 @@ impl Relay {
                 .flatten(),
             sample_rate: self.admission.share(&self.view()),
             bottleneck: self.meter.bottleneck(now),
-            spilled: self.loss.dead_letters.as_ref().map(DeadLetters::spilled),
+            dead_letters: self
+                .loss
+                .dead_letters
+                .as_ref()
+                .map(DeadLetters::dead_letters),
             exit: None,
             ending: None,
             seen: Seen::default(),

@@ -2,7 +2,7 @@
 //!
 //! Above the rates, in the middle what was held and what was lost, below who waited for whom, all over
 //! one axis of time. Its words are those of the summary. Refuses to measure text: no fonts are at hand, so
-//! that what stands beside each other has room to spare. The same history gives the same bytes.
+//! that what stands beside each other has space to spare. The same history gives the same bytes.
 
 use std::io;
 
@@ -39,13 +39,13 @@ const ABOVE: i32 = 14;
 /// The space for what stands below the axis of time.
 const BELOW: i32 = 26;
 
-/// The room above the capacity, as a share of it: the numbers of what was lost stand there.
+/// The space above the capacity, as a share of it: the numbers of what was lost stand there.
 const HEADROOM: f64 = 0.25;
 
 /// Losses that are no further apart than this share of the run are shown as one.
 const APART: f64 = 0.01;
 
-/// Those that are closer than that are told as one: no two numbers have room there.
+/// Those that are closer than that are told as one: no two numbers have space there.
 const NUMBERS_APART: f64 = 0.06;
 
 const FONT: FontFamily<'_> = FontFamily::Name("system-ui, DejaVu Sans, Arial, sans-serif");
@@ -235,7 +235,7 @@ impl Picture<'_> {
             let (_, y) = panel.backend_coord(&(end, mark as f64));
             let line = [(LEFT, y), (RIGHT + 4, y)];
             page.draw(&PathElement::new(line, colour.stroke_width(1)))?;
-            // Those below need room as well.
+            // Those below need space as well.
             let text = y.clamp(lowest + 1, HELD.1 - 15 * (2 - number));
             lowest = text + 14;
             let style = font(12, colour, false, HPos::Left);
@@ -296,7 +296,7 @@ fn numbers(page: &Page<'_>, end: f64, mut losses: Vec<Loss>) -> Drawn {
     Ok(())
 }
 
-/// Makes the two that are closest to each other one. There are two at least: one alone has room.
+/// Makes the two that are closest to each other one. There are two at least: one alone has space.
 fn join_nearest(losses: &mut Vec<Loss>) {
     let gap = |at: &usize| losses[at + 1].from - losses[*at].to;
     let nearest =

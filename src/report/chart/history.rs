@@ -11,7 +11,7 @@ use crate::core::snapshot::Snapshot;
 /// No more points than that are kept.
 pub const MOST: usize = 2000;
 
-/// Time between two points at first: a run of a tenth of a second has a shape. When there is no room
+/// Time between two points at first: a run of a tenth of a second has a shape. When there is no space
 /// for a further point, every two become one, and from then on this is twice as long.
 const FIRST_SPAN: Duration = Duration::from_millis(5);
 

@@ -68,14 +68,14 @@ impl Course {
         }
     }
 
-    /// What is held takes what comes; what has no room is lost, or does not come.
+    /// What is held takes what comes; what has no space is lost, or does not come.
     fn moves(&mut self, came: u64, went: u64) {
         let at = &mut self.at;
         let lossy = at.policy != "block";
         let went = went.min(at.held.bytes + came);
-        let room = at.capacity - at.held.bytes + went;
-        let came = if lossy { came } else { came.min(room) };
-        let lost = came.saturating_sub(room);
+        let space = at.capacity - at.held.bytes + went;
+        let came = if lossy { came } else { came.min(space) };
+        let lost = came.saturating_sub(space);
         at.input.bytes += came;
         at.output.bytes += went;
         at.held.bytes = at.held.bytes + came - went - lost;
@@ -207,7 +207,7 @@ fn restless() -> String {
     course.picture("restless")
 }
 
-/// Losses that have no room beside each other.
+/// Losses that have no space beside each other.
 fn many_losses() -> String {
     let mut course = Course::new("drop-newest", MIB);
     course.config.name = Some("<\u{ffff}&\"\u{7}\u{65e5}\u{672c}".to_owned());
@@ -270,7 +270,7 @@ fn pictures_are_xml_and_nothing_in_them_is_outside() {
     }
 }
 
-/// Texts as boxes, with room to spare for fonts that are wider than most.
+/// Texts as boxes, with space to spare for fonts that are wider than most.
 fn boxes(picture: &str) -> Vec<(String, [f64; 4])> {
     let document = roxmltree::Document::parse(picture).unwrap();
     let texts = document

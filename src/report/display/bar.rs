@@ -43,7 +43,7 @@ fn style(name: BarStyle, utf8: bool) -> Style {
     }
 }
 
-/// A bar of `width` columns, full to `percentage`; beyond all there is no room for a tip.
+/// A bar of `width` columns, full to `percentage`; beyond all there is no space for a tip.
 pub fn filled(name: BarStyle, utf8: bool, width: usize, percentage: f64) -> String {
     let style = style(name, utf8);
     let exact = width as f64 * percentage.max(0.0) / 100.0;
@@ -72,16 +72,16 @@ pub fn filled(name: BarStyle, utf8: bool, width: usize, percentage: f64) -> Stri
 /// A bar of `width` columns whose indicator stands at `percentage`, back again from 100 to 200.
 pub fn indicator(name: BarStyle, utf8: bool, width: usize, percentage: f64) -> String {
     let style = style(name, utf8);
-    let Some(room) = width.checked_sub(style.indicator.width()) else {
+    let Some(space) = width.checked_sub(style.indicator.width()) else {
         return " ".repeat(width);
     };
     let there_and_back = match percentage % 200.0 {
         there if there <= 100.0 => there,
         back => 200.0 - back,
     };
-    let before = (room as f64 * there_and_back / 100.0) as usize;
+    let before = (space as f64 * there_and_back / 100.0) as usize;
     let empty = |cells: usize| style.cells[0].repeat(cells);
-    empty(before) + style.indicator + &empty(room - before)
+    empty(before) + style.indicator + &empty(space - before)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::core::snapshot::Snapshot;
 
-/// `#` held, `+` held since the last report but no more, `-` room, and the marks in front of these: `:` the
+/// `#` held, `+` held since the last report but no more, `-` space, and the marks in front of these: `:` the
 /// low-water mark, `|` the high-water mark where it is below C, else the bracket.
 pub fn gauge(snapshot: &Snapshot, cells: usize) -> String {
     let capacity = u128::from(snapshot.capacity.max(1));

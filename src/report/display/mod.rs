@@ -5,7 +5,7 @@
 //! is here what hwm holds.
 //!
 //! ```text
-//! face       composes the line         view       all that a part may show
+//! renderer       composes the line         view       all that a part may show
 //! parts      parts of a line, fitted to a width
 //! own        hwm's own line
 //! pv         pv's fields, in pv's form, and a few of hwm's own
@@ -17,7 +17,6 @@
 
 mod amount;
 mod bar;
-mod face;
 mod gauge;
 mod own;
 #[cfg(test)]
@@ -25,11 +24,12 @@ mod own_tests;
 pub mod parts;
 mod progress;
 mod pv;
+mod renderer;
 mod sparkline;
 #[cfg(test)]
 mod tests;
 mod view;
 mod zone;
 
-pub use face::Face;
+pub use renderer::Renderer;
 pub use view::{Abilities, DEFAULT_WIDTH, taken};

@@ -14,7 +14,7 @@ use crate::core::snapshot::Snapshot;
 use crate::report::words::{Unit, brief, bytes, fullness, label, name};
 use crate::units::{UNKNOWN, byte_rate, clock, count, record_rate};
 
-/// The columns from which on there is room for more than what everybody looks for.
+/// The columns from which on there is space for more than what everybody looks for.
 const WIDE: usize = 110;
 
 /// The time that the sparkline shows, and its cells.

@@ -9,7 +9,7 @@ use crate::core::account::Reason;
 use crate::core::account::Tally;
 use crate::core::snapshot::Snapshot;
 use crate::report::display::parts::visible;
-use crate::report::display::{Abilities, Face};
+use crate::report::display::{Abilities, Renderer};
 use crate::report::painter;
 use crate::report::testing::{config, lossy, quiet};
 
@@ -26,13 +26,13 @@ fn told(
         mode: ReportMode::Bar,
         ..config.clone()
     };
-    let mut face = Face::of(&config, abilities).unwrap();
+    let mut renderer = Renderer::of(&config, abilities).unwrap();
     let mut now = quiet();
     let mut text = String::new();
     for change in seconds {
         now.elapsed += Duration::from_secs(1);
         change(&mut now);
-        let line = face.line(&now, &config, width, false, SystemTime::UNIX_EPOCH);
+        let line = renderer.line(&now, &config, width, false, SystemTime::UNIX_EPOCH);
         text = painter::text(&line, width);
         assert!(visible(&text) <= width, "{text}");
     }
@@ -195,7 +195,7 @@ fn what_is_slow_is_that_of_the_last_while() {
 }
 
 #[test]
-fn parts_get_shorter_and_go_where_there_is_no_room() {
+fn parts_get_shorter_and_go_where_there_is_no_space() {
     let loses: fn(&mut Snapshot) = |now| {
         let elapsed = now.elapsed;
         *now = Snapshot { elapsed, ..lossy() };

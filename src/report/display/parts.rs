@@ -24,9 +24,9 @@ pub struct Part<'a> {
 /// What a part shows.
 enum Body<'a> {
     Text(String),
-    /// A text made for what room is left.
+    /// A text made for what space is left.
     Stretch(Box<dyn Fn(usize) -> String + 'a>),
-    /// A bar of at least so many cells, full to a share of 0 to 1, that takes what room is left. Who draws
+    /// A bar of at least so many cells, full to a share of 0 to 1, that takes what space is left. Who draws
     /// the line draws it; a line has one at most.
     Bar(usize, f64),
 }
@@ -61,7 +61,7 @@ impl<'a> Part<'a> {
         Part::of(rank, Body::Text(text.into()))
     }
 
-    /// A text that takes what room is left, or shares it with others; it never goes.
+    /// A text that takes what space is left, or shares it with others; it never goes.
     pub fn stretch(text: impl Fn(usize) -> String + 'a) -> Part<'a> {
         Part::of(KEPT, Body::Stretch(Box::new(text)))
     }
@@ -212,7 +212,7 @@ pub fn without_codes(text: &str) -> Cow<'_, str> {
 
 /// The beginning of a text, of at most so many columns, with all its SGR codes.
 pub fn clipped(text: &str, columns: usize) -> String {
-    let mut room = columns;
+    let mut space = columns;
     let mut line = String::new();
     let mut is_code = false;
     for character in text.chars() {
@@ -222,11 +222,11 @@ pub fn clipped(text: &str, columns: usize) -> String {
         } else {
             character.width().unwrap_or(1)
         };
-        if width <= room {
+        if width <= space {
             line.push(character);
-            room -= width;
+            space -= width;
         } else {
-            room = 0;
+            space = 0;
         }
         is_code &= character != 'm';
     }

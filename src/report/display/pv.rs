@@ -44,9 +44,9 @@ pub(super) fn line(view: &View<'_>, width: usize) -> Line {
     }
     // As on a terminal that is so much narrower: the loss must be seen.
     let loss = "  ".to_owned() + &fit(loss().into_iter().collect(), 0, paint).left;
-    let room = width.saturating_sub(visible(&loss));
-    let fields = fit(fields(view), room, paint).left;
-    Line::from(clipped(&fields, room) + &loss)
+    let space = width.saturating_sub(visible(&loss));
+    let fields = fit(fields(view), space, paint).left;
+    Line::from(clipped(&fields, space) + &loss)
 }
 
 /// Whether it is for a loss to be told, and nothing tells it yet.

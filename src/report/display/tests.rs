@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::parts::visible;
-use super::{Abilities, Face};
+use super::{Abilities, Renderer};
 use crate::config::display::{BarStyle, Display, Part, Piece};
 use crate::config::{Amount, ReportConfig, ReportMode};
 use crate::core::account::{Losses, Reason};
@@ -38,17 +38,17 @@ const PLAIN: Abilities = Abilities {
     paint: false,
 };
 
-fn face(display: Display, abilities: Abilities, config: &ReportConfig) -> Face {
+fn renderer(display: Display, abilities: Abilities, config: &ReportConfig) -> Renderer {
     let mut config = config.clone();
     config.mode = ReportMode::Pv;
     config.screen.display = Some(display);
-    Face::of(&config, abilities).unwrap()
+    Renderer::of(&config, abilities).unwrap()
 }
 
 /// The only line of a run, in 60 columns.
 fn only(display: Display, abilities: Abilities, at: &Snapshot, config: &ReportConfig) -> String {
-    let mut face = face(display, abilities, config);
-    let line = face.line(at, config, 60, false, SystemTime::UNIX_EPOCH);
+    let mut renderer = renderer(display, abilities, config);
+    let line = renderer.line(at, config, 60, false, SystemTime::UNIX_EPOCH);
     assert_eq!(line.bar, None);
     line.left
 }
@@ -193,9 +193,9 @@ fn with_a_known_size_there_is_a_share_and_an_end() {
     assert_eq!(only(numeric, PLAIN, &lossy(), &sized), "50");
 
     // At the end there is no time left, and the line keeps its width.
-    let mut face = face(display(&[(Part::Eta, 0), (Part::Timer, 0)]), PLAIN, &sized);
+    let mut renderer = renderer(display(&[(Part::Eta, 0), (Part::Timer, 0)]), PLAIN, &sized);
     let mut line = |last| {
-        let line = face.line(&whole(), &sized, 60, last, SystemTime::UNIX_EPOCH);
+        let line = renderer.line(&whole(), &sized, 60, last, SystemTime::UNIX_EPOCH);
         line.left
     };
     let (before, after) = (line(false), line(true));
@@ -233,8 +233,9 @@ fn what_the_consumer_has_not_taken_is_not_transferred_until_the_end() {
     let mut snapshot = whole();
     snapshot.seen.unread = 1 << 20;
     let line = |config: &ReportConfig, last| {
-        let mut face = face(display(&[(Part::Bytes, 0)]), PLAIN, config);
-        face.line(&snapshot, config, 60, last, SystemTime::UNIX_EPOCH)
+        let mut renderer = renderer(display(&[(Part::Bytes, 0)]), PLAIN, config);
+        renderer
+            .line(&snapshot, config, 60, last, SystemTime::UNIX_EPOCH)
             .left
     };
     assert_eq!(line(&config(), false), "2.00MiB");
@@ -251,9 +252,9 @@ fn what_the_consumer_has_not_taken_is_not_transferred_until_the_end() {
 #[test]
 fn where_the_transfer_begins_late_so_does_its_time() {
     let parts = display(&[(Part::Timer, 0), (Part::Rate, 0)]);
-    let mut face = face(parts, PLAIN, &config());
-    face.begins(Duration::from_millis(60_250));
-    let line = face.line(&whole(), &config(), 60, false, SystemTime::UNIX_EPOCH);
+    let mut renderer = renderer(parts, PLAIN, &config());
+    renderer.begins(Duration::from_millis(60_250));
+    let line = renderer.line(&whole(), &config(), 60, false, SystemTime::UNIX_EPOCH);
     assert_eq!(line.left, "0:00:02 [1.50MiB/s]");
 }
 
@@ -264,8 +265,8 @@ fn a_running_loss_stands_behind_the_fields_and_is_seen_however_narrow_it_is() {
         let parts = display(&parts.map(|part| (part, 0)));
         let mut snapshot = lossy();
         change(&mut snapshot);
-        let mut face = face(parts, PLAIN, &config());
-        let line = face.line(&snapshot, &config(), columns, last, SystemTime::UNIX_EPOCH);
+        let mut renderer = renderer(parts, PLAIN, &config());
+        let line = renderer.line(&snapshot, &config(), columns, last, SystemTime::UNIX_EPOCH);
         assert!(visible(&line.left) <= columns.max(10), "{line:?}");
         line.left
     };

@@ -1,7 +1,7 @@
-//! Carries bytes over descriptors that only know blocking calls, by a thread that does the calls.
+//! Blocking I/O in a worker thread, for descriptors that only know blocking calls.
 //!
-//! At most one crossing is under way in each direction; its end wakes a poll by a [`Bell`]. A
-//! ferry refuses to be waited for: dropping it leaves a blocked thread behind, which ends with its
+//! At most one call is in flight in each direction; its end wakes a poll by a [`Completion`]. A
+//! worker refuses to be waited for: dropping it leaves a blocked thread behind, which ends with its
 //! call or with the process.
 
 use std::io::IoSlice;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{self, Errno};
 
-use super::bell::Bell;
+use super::completion::Completion;
 use super::descriptor::duplicate;
 use super::poll::{PollSet, pause};
 use crate::memory;
@@ -28,7 +28,7 @@ pub(super) const TERMINAL_WRITE_MOST: usize = 256;
 
 /// The most that one write takes to a device. What is under way can no longer be
 /// taken back, so it is as little as still hides the cost of waking a thread: about 10 us, so some
-/// 400 MB/s are possible, and descriptors that need a ferry are slower.
+/// 400 MB/s are possible, and descriptors that need a worker are slower.
 pub(super) const WRITE_MOST: usize = 4 * 1024;
 
 /// The same for files, which are faster.
@@ -48,12 +48,12 @@ const PARTING: Duration = Duration::from_millis(100);
 /// Threads here hold no more than a few frames.
 const STACK: usize = 128 * 1024;
 
-/// The shore of a helper thread: requests go over, answers come back, and a bell rings after each.
+/// The near end of a worker thread: requests go out, answers come back, and each is followed by a completion event.
 #[derive(Debug)]
 struct Helper<Request, Answer> {
     requests: Sender<Request>,
     answers: Receiver<Answer>,
-    bell: Arc<Bell>,
+    completion: Arc<Completion>,
 }
 
 impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
@@ -67,10 +67,10 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
             return Err(Errno::NOMEM);
         }
         let fd = duplicate(fd)?;
-        let bell = Arc::new(Bell::new()?);
+        let completion = Arc::new(Completion::new()?);
         let (requests, their_requests) = channel();
         let (their_answers, answers) = channel();
-        let their_bell = Arc::clone(&bell);
+        let their_completion = Arc::clone(&completion);
         thread::Builder::new()
             .name(name.to_owned())
             .stack_size(STACK)
@@ -79,8 +79,8 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
                     if their_answers.send(serve(fd.as_fd(), request)).is_err() {
                         return;
                     }
-                    // The answer is sent before the bell rings, so who hears it finds it.
-                    their_bell.ring();
+                    // The answer is sent before the event, so that who is woken finds it.
+                    their_completion.notify();
                 }
             })
             // EAGAIN, the usual cause, would read as "try again later" further up.
@@ -88,7 +88,7 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
         Ok(Helper {
             requests,
             answers,
-            bell,
+            completion,
         })
     }
 
@@ -97,9 +97,9 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
         let _ = self.requests.send(request);
     }
 
-    /// The answer, if it is there. A bell that rings late costs one needless wake-up.
+    /// The answer, if it is there. An event that comes late costs one needless wake-up.
     fn answer(&self) -> Option<Answer> {
-        self.bell.quiet();
+        self.completion.clear();
         self.answers.try_recv().ok()
     }
 
@@ -111,7 +111,7 @@ impl<Request: Send + 'static, Answer: Send + 'static> Helper<Request, Answer> {
 
 /// Reads through a helper thread.
 #[derive(Debug)]
-pub(super) struct ReadFerry {
+pub(super) struct ReadWorker {
     helper: Helper<Vec<u8>, (Vec<u8>, io::Result<usize>)>,
     state: Reading,
     /// A read came back with the end of input or an error, and nobody was told yet.
@@ -131,18 +131,18 @@ enum Reading {
     Away,
 }
 
-impl ReadFerry {
+impl ReadWorker {
     /// Starts a helper that reads `fd`; nothing is read yet.
     ///
     /// # Errors
     ///
     /// The system's: no descriptor or no thread left.
-    pub(super) fn start(fd: BorrowedFd<'_>) -> io::Result<ReadFerry> {
+    pub(super) fn start(fd: BorrowedFd<'_>) -> io::Result<ReadWorker> {
         let serve = |fd: BorrowedFd<'_>, mut buffer: Vec<u8>| {
             let result = patiently(fd, PollFlags::IN, || rustix::io::read(fd, &mut buffer[..]));
             (buffer, result)
         };
-        Ok(ReadFerry {
+        Ok(ReadWorker {
             helper: Helper::start("hwm-read", fd, serve)?,
             state: Reading::Ashore {
                 buffer: Vec::new(),
@@ -159,10 +159,10 @@ impl ReadFerry {
     /// # Errors
     ///
     /// `AGAIN`, or the error of the read.
-    pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         self.arrive();
         if self.rest().is_empty() && self.news.is_none() {
-            self.set_out(room.len());
+            self.set_out(space.len());
             self.arrive();
         }
         if let Some(news) = self.news.take() {
@@ -172,8 +172,8 @@ impl ReadFerry {
             return Err(Errno::AGAIN);
         }
         let rest = self.rest();
-        let n = rest.len().min(room.len());
-        room[..n].copy_from_slice(&rest[..n]);
+        let n = rest.len().min(space.len());
+        space[..n].copy_from_slice(&rest[..n]);
         if let Reading::Ashore { taken, .. } = &mut self.state {
             *taken += n;
         }
@@ -205,8 +205,8 @@ impl ReadFerry {
     }
 
     /// Becomes readable when a read under way has ended.
-    pub(super) fn bell(&self) -> BorrowedFd<'_> {
-        self.helper.bell.fd()
+    pub(super) fn completion(&self) -> BorrowedFd<'_> {
+        self.helper.completion.fd()
     }
 
     /// Whether a byte is here that was not handed out yet.
@@ -245,12 +245,12 @@ impl ReadFerry {
 
 /// Writes through a helper thread.
 #[derive(Debug)]
-pub(super) struct WriteFerry {
+pub(super) struct WriteWorker {
     helper: Helper<Vec<u8>, Written>,
     state: Writing,
     most: usize,
     /// How long the end of a write is waited for at once; zero for not at all.
-    patience: Duration,
+    timeout: Duration,
     /// Whether the next write is likely to come back soon: not when it took too long to wait for, or when two in
     /// a row were slow.
     is_quick: bool,
@@ -276,23 +276,23 @@ enum Writing {
     Failed(Errno),
 }
 
-/// How a ferried write stands.
+/// How an offloaded write stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Crossing {
+pub(super) enum Progress {
     /// So many bytes are under way since this call.
     Begun(usize),
     /// So many bytes that were under way have been written.
     Done(usize),
 }
 
-impl WriteFerry {
+impl WriteWorker {
     /// Starts a helper that writes to `fd`, at most `most` bytes at a time; nothing is written yet.
     ///
     /// # Errors
     ///
     /// The system's: no descriptor or no thread left.
-    pub(super) fn start(fd: BorrowedFd<'_>, most: usize) -> io::Result<WriteFerry> {
-        WriteFerry::start_with(fd, most, write_all)
+    pub(super) fn start(fd: BorrowedFd<'_>, most: usize) -> io::Result<WriteWorker> {
+        WriteWorker::start_with(fd, most, write_all)
     }
 
     /// The same for a file, where a write is over in next to no time as long as it finds space in the
@@ -302,10 +302,10 @@ impl WriteFerry {
     /// # Errors
     ///
     /// The system's: no descriptor or no thread left.
-    pub(super) fn start_for_file(fd: BorrowedFd<'_>) -> io::Result<WriteFerry> {
-        Ok(WriteFerry {
-            patience: LONG,
-            ..WriteFerry::start(fd, FILE_WRITE_MOST)?
+    pub(super) fn start_for_file(fd: BorrowedFd<'_>) -> io::Result<WriteWorker> {
+        Ok(WriteWorker {
+            timeout: LONG,
+            ..WriteWorker::start(fd, FILE_WRITE_MOST)?
         })
     }
 
@@ -314,20 +314,20 @@ impl WriteFerry {
     /// # Errors
     ///
     /// The system's: no descriptor or no thread left.
-    pub(super) fn start_synced(fd: BorrowedFd<'_>) -> io::Result<WriteFerry> {
-        WriteFerry::start_with(fd, FILE_WRITE_MOST, write_through)
+    pub(super) fn start_synced(fd: BorrowedFd<'_>) -> io::Result<WriteWorker> {
+        WriteWorker::start_with(fd, FILE_WRITE_MOST, write_through)
     }
 
     fn start_with(
         fd: BorrowedFd<'_>,
         most: usize,
         write: fn(BorrowedFd<'_>, Vec<u8>) -> Written,
-    ) -> io::Result<WriteFerry> {
-        Ok(WriteFerry {
+    ) -> io::Result<WriteWorker> {
+        Ok(WriteWorker {
             helper: Helper::start("hwm-write", fd, write)?,
             state: Writing::Ashore(Vec::with_capacity(most)),
             most,
-            patience: Duration::ZERO,
+            timeout: Duration::ZERO,
             is_quick: true,
             was_slow: false,
         })
@@ -340,7 +340,7 @@ impl WriteFerry {
     /// # Errors
     ///
     /// `AGAIN` while a copy is under way, or the error of the write.
-    pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Crossing> {
+    pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Progress> {
         match &mut self.state {
             Writing::Ashore(buffer) => {
                 let mut buffer = std::mem::take(buffer);
@@ -348,13 +348,13 @@ impl WriteFerry {
                 let n = buffer.len();
                 self.helper.ask(buffer);
                 self.state = Writing::Away;
-                if self.is_quick && !self.patience.is_zero() {
-                    match self.helper.answer_within(self.patience) {
+                if self.is_quick && !self.timeout.is_zero() {
+                    match self.helper.answer_within(self.timeout) {
                         Some(written) => return self.end(written),
                         None => (self.is_quick, self.was_slow) = (false, true),
                     }
                 }
-                Ok(Crossing::Begun(n))
+                Ok(Progress::Begun(n))
             }
             Writing::Away => {
                 let written = self.helper.answer().ok_or(Errno::AGAIN)?;
@@ -364,7 +364,7 @@ impl WriteFerry {
         }
     }
 
-    fn end(&mut self, written: Written) -> io::Result<Crossing> {
+    fn end(&mut self, written: Written) -> io::Result<Progress> {
         // One that took long may be one whose thread had to wait for a processor; the next one tells.
         let is_slow = written.took >= QUICK;
         self.is_quick = !(is_slow && self.was_slow);
@@ -375,14 +375,14 @@ impl WriteFerry {
         };
         match written.error {
             Some(error) if written.bytes == 0 => Err(error),
-            _ => Ok(Crossing::Done(written.bytes)),
+            _ => Ok(Progress::Done(written.bytes)),
         }
     }
 
     /// Whether the last write was over at once, and so the next is likely to be.
     pub(super) fn takes_more(&self) -> bool {
-        let is_ashore = matches!(self.state, Writing::Ashore(_));
-        is_ashore && self.is_quick && !self.patience.is_zero()
+        let is_idle = matches!(self.state, Writing::Ashore(_));
+        is_idle && self.is_quick && !self.timeout.is_zero()
     }
 
     /// Whether a write is under way or its end not yet noticed.
@@ -391,8 +391,8 @@ impl WriteFerry {
     }
 
     /// Becomes readable when a write under way has ended.
-    pub(super) fn bell(&self) -> BorrowedFd<'_> {
-        self.helper.bell.fd()
+    pub(super) fn completion(&self) -> BorrowedFd<'_> {
+        self.helper.completion.fd()
     }
 
     /// Waits until the write under way has ended, since its reader is gone: at once, but for the time that
@@ -400,7 +400,7 @@ impl WriteFerry {
     pub(super) fn await_end(&self) {
         if self.is_away() {
             let mut set = PollSet::new();
-            set.add(self.bell(), PollFlags::IN);
+            set.add(self.completion(), PollFlags::IN);
             let _ = set.wait(Some(PARTING));
         }
     }
@@ -474,20 +474,20 @@ mod tests {
     use crate::sys::testing::{fill, readable};
     use rustix::pipe::{PipeFlags, pipe, pipe_with};
 
-    /// Reads on, waiting by the bell, until something other than AGAIN comes.
-    fn read_through(ferry: &mut ReadFerry, room: &mut [u8]) -> io::Result<usize> {
+    /// Reads on, waiting by the completion event, until something other than AGAIN comes.
+    fn read_through(io_worker: &mut ReadWorker, space: &mut [u8]) -> io::Result<usize> {
         loop {
-            match ferry.read(room) {
-                Err(Errno::AGAIN) => readable(ferry.bell()),
+            match io_worker.read(space) {
+                Err(Errno::AGAIN) => readable(io_worker.completion()),
                 result => return result,
             }
         }
     }
 
-    fn write_through(ferry: &mut WriteFerry) -> io::Result<Crossing> {
+    fn write_through(io_worker: &mut WriteWorker) -> io::Result<Progress> {
         loop {
-            match ferry.write(&[]) {
-                Err(Errno::AGAIN) => readable(ferry.bell()),
+            match io_worker.write(&[]) {
+                Err(Errno::AGAIN) => readable(io_worker.completion()),
                 result => return result,
             }
         }
@@ -496,38 +496,38 @@ mod tests {
     #[test]
     fn a_read_waits_elsewhere_and_rings() {
         let (reader, writer) = pipe().unwrap();
-        let mut ferry = ReadFerry::start(reader.as_fd()).unwrap();
-        let mut room = [0; 100];
-        assert_eq!(ferry.read(&mut room), Err(Errno::AGAIN));
-        assert!(ferry.is_away());
+        let mut io_worker = ReadWorker::start(reader.as_fd()).unwrap();
+        let mut space = [0; 100];
+        assert_eq!(io_worker.read(&mut space), Err(Errno::AGAIN));
+        assert!(io_worker.is_away());
         rustix::io::write(&writer, b"hello").unwrap();
-        assert_eq!(read_through(&mut ferry, &mut room), Ok(5));
-        assert_eq!(&room[..5], b"hello");
+        assert_eq!(read_through(&mut io_worker, &mut space), Ok(5));
+        assert_eq!(&space[..5], b"hello");
     }
 
     #[test]
     fn what_one_read_brought_goes_out_in_pieces() {
         let (reader, writer) = pipe().unwrap();
-        let mut ferry = ReadFerry::start(reader.as_fd()).unwrap();
-        assert_eq!(ferry.read(&mut [0; 100]), Err(Errno::AGAIN));
+        let mut io_worker = ReadWorker::start(reader.as_fd()).unwrap();
+        assert_eq!(io_worker.read(&mut [0; 100]), Err(Errno::AGAIN));
         rustix::io::write(&writer, b"abcde").unwrap();
-        let mut room = [0; 2];
-        assert_eq!(read_through(&mut ferry, &mut room), Ok(2));
-        assert_eq!(&room, b"ab");
-        assert_eq!(ferry.rest(), b"cde");
-        assert_eq!(ferry.read(&mut room), Ok(2));
-        assert_eq!(ferry.read(&mut room), Ok(1));
-        assert_eq!(room[0], b'e');
-        assert_eq!(ferry.read(&mut room), Err(Errno::AGAIN));
+        let mut space = [0; 2];
+        assert_eq!(read_through(&mut io_worker, &mut space), Ok(2));
+        assert_eq!(&space, b"ab");
+        assert_eq!(io_worker.rest(), b"cde");
+        assert_eq!(io_worker.read(&mut space), Ok(2));
+        assert_eq!(io_worker.read(&mut space), Ok(1));
+        assert_eq!(space[0], b'e');
+        assert_eq!(io_worker.read(&mut space), Err(Errno::AGAIN));
     }
 
     #[test]
     fn a_read_fetches_no_more_than_there_is_room_for() {
         let (reader, writer) = pipe().unwrap();
         rustix::io::write(&writer, b"abcde").unwrap();
-        let mut ferry = ReadFerry::start(reader.as_fd()).unwrap();
-        assert_eq!(read_through(&mut ferry, &mut [0; 3]), Ok(3));
-        assert!(ferry.rest().is_empty());
+        let mut io_worker = ReadWorker::start(reader.as_fd()).unwrap();
+        assert_eq!(read_through(&mut io_worker, &mut [0; 3]), Ok(3));
+        assert!(io_worker.rest().is_empty());
         assert_eq!(rustix::io::ioctl_fionread(&reader).unwrap(), 2);
     }
 
@@ -535,34 +535,37 @@ mod tests {
     fn the_end_of_input_crosses() {
         let (reader, writer) = pipe().unwrap();
         drop(writer);
-        let mut ferry = ReadFerry::start(reader.as_fd()).unwrap();
-        assert_eq!(read_through(&mut ferry, &mut [0; 3]), Ok(0));
+        let mut io_worker = ReadWorker::start(reader.as_fd()).unwrap();
+        assert_eq!(read_through(&mut io_worker, &mut [0; 3]), Ok(0));
     }
 
     #[test]
     fn a_description_that_is_non_blocking_by_others_is_waited_for() {
         let (reader, writer) = pipe_with(PipeFlags::NONBLOCK).unwrap();
-        let mut ferry = ReadFerry::start(reader.as_fd()).unwrap();
-        assert_eq!(ferry.read(&mut [0; 3]), Err(Errno::AGAIN));
+        let mut io_worker = ReadWorker::start(reader.as_fd()).unwrap();
+        assert_eq!(io_worker.read(&mut [0; 3]), Err(Errno::AGAIN));
         thread::sleep(Duration::from_millis(20));
         rustix::io::write(&writer, b"x").unwrap();
-        assert_eq!(read_through(&mut ferry, &mut [0; 3]), Ok(1));
+        assert_eq!(read_through(&mut io_worker, &mut [0; 3]), Ok(1));
     }
 
     #[test]
     fn a_write_to_a_full_blocking_pipe_is_under_way_until_it_drains() {
         let (reader, writer) = pipe().unwrap();
         fill(&writer);
-        let mut ferry = WriteFerry::start(writer.as_fd(), WRITE_MOST).unwrap();
+        let mut io_worker = WriteWorker::start(writer.as_fd(), WRITE_MOST).unwrap();
         let large = vec![7; 10_000];
         let parts = [IoSlice::new(&large[..1000]), IoSlice::new(&large)];
-        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(WRITE_MOST)));
-        assert_eq!(ferry.write(&parts), Err(Errno::AGAIN));
-        assert!(ferry.is_away());
+        assert_eq!(io_worker.write(&parts), Ok(Progress::Begun(WRITE_MOST)));
+        assert_eq!(io_worker.write(&parts), Err(Errno::AGAIN));
+        assert!(io_worker.is_away());
         let mut sink = vec![0; 1 << 20];
         rustix::io::read(&reader, &mut sink[..]).unwrap();
-        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(WRITE_MOST)));
-        assert!(!ferry.is_away());
+        assert_eq!(
+            write_through(&mut io_worker),
+            Ok(Progress::Done(WRITE_MOST))
+        );
+        assert!(!io_worker.is_away());
     }
 
     #[test]
@@ -581,18 +584,18 @@ mod tests {
     #[test]
     fn a_file_is_waited_for_until_that_takes_long() {
         let (reader, writer) = pipe().unwrap();
-        let mut ferry = WriteFerry::start_for_file(writer.as_fd()).unwrap();
+        let mut io_worker = WriteWorker::start_for_file(writer.as_fd()).unwrap();
         let parts = [IoSlice::new(b"abc")];
-        assert_eq!(ferry.write(&parts), Ok(Crossing::Done(3)));
+        assert_eq!(io_worker.write(&parts), Ok(Progress::Done(3)));
         fill(&writer);
-        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));
-        assert_eq!(ferry.write(&parts), Err(Errno::AGAIN));
+        assert_eq!(io_worker.write(&parts), Ok(Progress::Begun(3)));
+        assert_eq!(io_worker.write(&parts), Err(Errno::AGAIN));
         rustix::io::read(&reader, &mut vec![0; 1 << 20][..]).unwrap();
-        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(3)));
+        assert_eq!(write_through(&mut io_worker), Ok(Progress::Done(3)));
         // The next is not waited for, and was quick.
-        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));
-        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(3)));
-        assert_eq!(ferry.write(&parts), Ok(Crossing::Done(3)));
+        assert_eq!(io_worker.write(&parts), Ok(Progress::Begun(3)));
+        assert_eq!(write_through(&mut io_worker), Ok(Progress::Done(3)));
+        assert_eq!(io_worker.write(&parts), Ok(Progress::Done(3)));
     }
 
     #[test]
@@ -604,19 +607,19 @@ mod tests {
             error: Some(Errno::PIPE),
             took: Duration::ZERO,
         };
-        let mut ferry = WriteFerry {
+        let mut io_worker = WriteWorker {
             helper: Helper::start("test", writer.as_fd(), fails_after_two).unwrap(),
             state: Writing::Ashore(Vec::new()),
             most: WRITE_MOST,
-            patience: Duration::ZERO,
+            timeout: Duration::ZERO,
             is_quick: true,
             was_slow: false,
         };
         let parts = [IoSlice::new(b"abc")];
-        assert_eq!(ferry.write(&parts), Ok(Crossing::Begun(3)));
-        assert_eq!(write_through(&mut ferry), Ok(Crossing::Done(2)));
-        assert_eq!(ferry.write(&parts), Err(Errno::PIPE));
-        assert_eq!(ferry.write(&parts), Err(Errno::PIPE));
+        assert_eq!(io_worker.write(&parts), Ok(Progress::Begun(3)));
+        assert_eq!(write_through(&mut io_worker), Ok(Progress::Done(2)));
+        assert_eq!(io_worker.write(&parts), Err(Errno::PIPE));
+        assert_eq!(io_worker.write(&parts), Err(Errno::PIPE));
     }
 
     #[test]
@@ -629,26 +632,26 @@ mod tests {
             took: Duration::from_millis(buffer[0].into()),
             buffer,
         };
-        let mut ferry = WriteFerry {
+        let mut io_worker = WriteWorker {
             helper: Helper::start("test", writer.as_fd(), takes).unwrap(),
             state: Writing::Ashore(Vec::new()),
             most: WRITE_MOST,
-            patience: Duration::from_secs(60),
+            timeout: Duration::from_secs(60),
             is_quick: true,
             was_slow: false,
         };
         let mut took = |milliseconds: u8| {
-            let crossing = ferry.write(&[IoSlice::new(&[milliseconds])]).unwrap();
-            if crossing == Crossing::Begun(1) {
-                write_through(&mut ferry).unwrap();
+            let crossing = io_worker.write(&[IoSlice::new(&[milliseconds])]).unwrap();
+            if crossing == Progress::Begun(1) {
+                write_through(&mut io_worker).unwrap();
             }
             crossing
         };
         for milliseconds in [0, 5, 0, 5, 0, 5, 5] {
-            assert_eq!(took(milliseconds), Crossing::Done(1));
+            assert_eq!(took(milliseconds), Progress::Done(1));
         }
-        assert_eq!(took(5), Crossing::Begun(1));
-        assert_eq!(took(0), Crossing::Begun(1));
-        assert_eq!(took(0), Crossing::Done(1));
+        assert_eq!(took(5), Progress::Begun(1));
+        assert_eq!(took(0), Progress::Begun(1));
+        assert_eq!(took(0), Progress::Done(1));
     }
 }

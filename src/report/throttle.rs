@@ -23,7 +23,7 @@ const EVENTS: [Event; 5] = [
 
 /// What programs were told of each kind.
 #[derive(Default)]
-pub struct Told([Kind; EVENTS.len()]);
+pub struct Throttle([Kind; EVENTS.len()]);
 
 #[derive(Default)]
 struct Kind {
@@ -36,7 +36,7 @@ struct Kind {
     pending: Option<Box<Snapshot>>,
 }
 
-impl Told {
+impl Throttle {
     /// Whether an event would be told at once.
     pub fn is_due(&self, event: Event, now: Duration, interval: Duration) -> bool {
         let place = EVENTS.iter().position(|other| *other == event);
@@ -166,9 +166,9 @@ mod tests {
     #[test]
     fn each_kind_is_told_once_an_interval_and_all_are_counted() {
         let second = Duration::from_secs(1);
-        let mut told = Told::default();
+        let mut told = Throttle::default();
         let mut lines = Vec::new();
-        let mut tell = |told: &mut Told, event, count, at: &Snapshot| {
+        let mut tell = |told: &mut Throttle, event, count, at: &Snapshot| {
             told.note(event, count, at.elapsed);
             lines.push((event, count, at.elapsed.as_millis(), at.state));
         };

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::{ReportConfig, ReportMode, Sideways};
+use crate::config::{Observers, ReportConfig, ReportMode};
 use crate::report::testing::{config, lossy};
 
 /// Far above any bound here: only a hang takes so long.
@@ -17,34 +17,34 @@ fn quiet() -> ReportConfig {
     }
 }
 
-fn reporters(events: Option<Events>, asked: &Sideways) -> Reporters {
+fn reporters(events: Option<Events>, asked: &Observers) -> Reporters {
     let report = start_report(&quiet(), &Files::default()).unwrap();
-    let complaints = Complaints::default();
+    let error_channel = ErrorChannel::default();
     Reporters {
         report,
         events,
-        commands: Commands::start(asked, &quiet(), complaints.clone()).unwrap(),
+        commands: Commands::start(asked, &quiet(), error_channel.clone()).unwrap(),
         lost: None,
-        complaints,
+        error_channel,
     }
 }
 
 fn events(out: impl io::Write + Send + 'static) -> Option<Events> {
-    Events::onto(out, "x".to_owned(), quiet(), Complaints::default()).ok()
+    Events::onto(out, "x".to_owned(), quiet(), ErrorChannel::default()).ok()
 }
 
 #[test]
 fn a_reader_and_a_command_that_are_stuck_hold_up_the_end_no_longer_than_one() {
     let (reader, writer) = io::pipe().unwrap();
     let (gate, open) = io::pipe().unwrap();
-    let asked = Sideways {
+    let asked = Observers {
         // It ends when the test does.
         on_flow: Some(format!(
             "read word </proc/{}/fd/{}",
             std::process::id(),
             std::os::fd::AsRawFd::as_raw_fd(&gate)
         )),
-        ..Sideways::default()
+        ..Observers::default()
     };
     let mut reporters = reporters(events(writer), &asked);
     for _ in 0..10 * super::events::INBOX {
@@ -61,7 +61,7 @@ fn a_reader_and_a_command_that_are_stuck_hold_up_the_end_no_longer_than_one() {
 #[test]
 fn what_was_missed_is_told_before_the_next_or_at_the_end() {
     let (mut reader, writer) = io::pipe().unwrap();
-    let mut reporters = reporters(events(writer), &Sideways::default());
+    let mut reporters = reporters(events(writer), &Observers::default());
     reporters.missed(3, &lossy());
     reporters.report(Event::Opened, &lossy());
     reporters.report(Event::Interval, &lossy());
@@ -100,16 +100,16 @@ fn only_what_somebody_is_told_of_is_wanted() {
         ]
         .map(|event| reporters.wants(event, Duration::ZERO))
     };
-    let none = reporters(None, &Sideways::default());
+    let none = reporters(None, &Observers::default());
     assert_eq!(wants(&none), [false; 4]);
     assert!(!none.wants_each_loss());
-    let lines = reporters(events(io::sink()), &Sideways::default());
+    let lines = reporters(events(io::sink()), &Observers::default());
     assert_eq!(wants(&lines), [true, true, true, false]);
     assert!(lines.wants_each_loss());
     let on_pressure = Some("true".to_owned());
-    let commands = Sideways {
+    let commands = Observers {
         on_pressure,
-        ..Sideways::default()
+        ..Observers::default()
     };
     let commands = reporters(None, &commands);
     assert_eq!(wants(&commands), [true, false, false, false]);
@@ -119,10 +119,10 @@ fn only_what_somebody_is_told_of_is_wanted() {
 fn a_state_that_was_reached_by_a_change_that_was_not_told_is_news() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let asked = Sideways {
+    let asked = Observers {
         on_pressure: Some(format!("echo $HWM_EVENT >>'{}'", log.display())),
         on_flow: Some(format!("echo $HWM_EVENT >>'{}'", log.display())),
-        ..Sideways::default()
+        ..Observers::default()
     };
     let flowing = crate::report::testing::quiet();
     let mut reporters = reporters(None, &asked);

@@ -14,7 +14,7 @@ use crate::config::{Config, ReportConfig};
 use crate::core::snapshot::Snapshot;
 use crate::memory::Allowance;
 use crate::report::end::End;
-use crate::report::errors::{Complaints, StartError};
+use crate::report::errors::{ErrorChannel, StartError};
 use crate::report::json;
 use crate::report::log::{Log, Way};
 use crate::report::thread::event_name;
@@ -75,12 +75,12 @@ impl Events {
         path: &Path,
         config: &Config,
         files: &Files,
-        complaints: Complaints,
+        error_channel: ErrorChannel,
     ) -> Result<Events, StartError> {
-        let opened = Log::open(path, Role::Events, Way::Lines, files, complaints.clone());
+        let opened = Log::open(path, Role::Events, Way::Lines, files, error_channel.clone());
         let opened = opened.and_then(|out| {
             let name = format!("{} (--events)", path.display());
-            Events::onto(out, name, config.report.clone(), complaints)
+            Events::onto(out, name, config.report.clone(), error_channel)
         });
         opened.map_err(StartError::path("write events", "--events", path))
     }
@@ -90,7 +90,7 @@ impl Events {
         out: impl Write + Send + 'static,
         name: String,
         config: ReportConfig,
-        complaints: Complaints,
+        error_channel: ErrorChannel,
     ) -> io::Result<Events> {
         let (inbox, news) = sync_channel(INBOX);
         let (last, last_news) = sync_channel(1);
@@ -103,7 +103,7 @@ impl Events {
         let work = move || {
             if let Err(error) = writer.run(&news, &last_news) {
                 let reason = reason(&error);
-                complaints.say(format!(
+                error_channel.say(format!(
                     "cannot write events to {name}: {reason}; no more of them are written"
                 ));
             }

@@ -19,9 +19,9 @@ fn holding(chunks: usize) -> Relay {
     let mut relay = Relay::with_chunk_size(config, CHUNK);
     relay.output_blocked(Duration::ZERO);
     while let ReadWish::UpTo(most) = relay.read_wish() {
-        let room = relay.space(most);
-        let count = room.len();
-        room.fill(b'\n');
+        let space = relay.space(most);
+        let count = space.len();
+        space.fill(b'\n');
         relay.received(count, Duration::ZERO);
     }
     relay

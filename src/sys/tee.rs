@@ -26,7 +26,7 @@ use super::splice::{self, PACKET};
 
 /// See the module's header.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct TeeBuffer {
     ahead: Pipe,
     /// Bytes to be read, those in `part` among them.
     in_ahead: usize,
@@ -42,14 +42,14 @@ pub(super) struct Kept {
     is_refused: bool,
 }
 
-impl Kept {
+impl TeeBuffer {
     /// With pipes of at most `bound` bytes, and the one that keeps half as large: while one such lot is in an
     /// output of that size, there is space for the next, however the pages are filled. None where they cannot be had.
-    pub(super) fn new(bound: u64) -> Option<Kept> {
+    pub(super) fn new(bound: u64) -> Option<TeeBuffer> {
         let make = |bound| pipes::make(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK, bound);
         let kept = make(bound / 2)?;
         let size = fcntl_getpipe_size(kept.writer()).ok()?;
-        Some(Kept {
+        Some(TeeBuffer {
             ahead: make(bound)?,
             in_ahead: 0,
             part: Vec::new(),
@@ -105,7 +105,7 @@ impl Kept {
         self.in_kept == bytes
     }
 
-    /// Whether there is something to [`Kept::read`].
+    /// Whether there is something to [`TeeBuffer::read`].
     pub(super) fn is_ahead(&self) -> bool {
         self.in_ahead > 0
     }
@@ -120,8 +120,8 @@ impl Kept {
     /// # Errors
     ///
     /// The system's; then nothing more of it can be had, and this must not be used any more.
-    pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let most = room.len().min(self.in_ahead);
+    pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let most = space.len().min(self.in_ahead);
         let may_cut = most < self.in_ahead && most < PACKET;
         if self.part.is_empty() && may_cut {
             let mut part = [0; PACKET];
@@ -129,9 +129,9 @@ impl Kept {
             self.part.extend_from_slice(&part[..count]);
         }
         let count = match self.part.len().min(most) {
-            0 => self.read_ahead(&mut room[..most])?,
+            0 => self.read_ahead(&mut space[..most])?,
             count => {
-                room[..count].copy_from_slice(&self.part[..count]);
+                space[..count].copy_from_slice(&self.part[..count]);
                 self.part.drain(..count);
                 count
             }
@@ -140,8 +140,8 @@ impl Kept {
         Ok(count)
     }
 
-    fn read_ahead(&self, room: &mut [u8]) -> io::Result<usize> {
-        io::retry_on_intr(|| io::read(self.ahead.reader(), &mut *room))
+    fn read_ahead(&self, space: &mut [u8]) -> io::Result<usize> {
+        io::retry_on_intr(|| io::read(self.ahead.reader(), &mut *space))
     }
 
     /// How many bytes an output must have free, in whole pages, to take whatever is kept.
@@ -190,22 +190,22 @@ mod tests {
     use rustix::pipe::pipe;
 
     /// Something kept of what came behind `front`, and the end of the pipe that it came from.
-    fn kept(front: &[u8], came: &[u8]) -> (Kept, OwnedFd) {
+    fn kept(front: &[u8], came: &[u8]) -> (TeeBuffer, OwnedFd) {
         let (reader, writer) = pipe().unwrap();
         io::write(&writer, came).unwrap();
-        let mut kept = Kept::new(1 << 20).unwrap();
+        let mut kept = TeeBuffer::new(1 << 20).unwrap();
         let front = [IoSlice::new(front)];
         let taken = kept.take(reader.as_fd(), &front, 1 << 20);
         assert_eq!(taken, Ok(Some(came.len())));
         (kept, reader)
     }
 
-    fn read(kept: &mut Kept) -> Vec<u8> {
+    fn read(kept: &mut TeeBuffer) -> Vec<u8> {
         let mut bytes = Vec::new();
         while kept.is_ahead() {
-            let mut room = [0; 4];
-            let count = kept.read(&mut room).unwrap();
-            bytes.extend_from_slice(&room[..count]);
+            let mut space = [0; 4];
+            let count = kept.read(&mut space).unwrap();
+            bytes.extend_from_slice(&space[..count]);
         }
         bytes
     }
@@ -239,7 +239,7 @@ mod tests {
     fn what_came_remains_to_be_read_where_not_all_of_it_is_kept() {
         let (reader, feed) = pipe().unwrap();
         io::write(&feed, b"x").unwrap();
-        let mut kept = Kept::new(0).unwrap();
+        let mut kept = TeeBuffer::new(0).unwrap();
         let front = vec![b'f'; 64 * 1024];
         let taken = kept.take(reader.as_fd(), &[IoSlice::new(&front)], 100);
         assert_eq!((taken, kept.len()), (Ok(Some(1)), front.len()));
@@ -275,16 +275,16 @@ mod tests {
             all.extend_from_slice(&packet);
         }
         for size in [1, 7, 1000, 4095, 4096, 10_000] {
-            let mut kept = Kept::new(0).unwrap();
+            let mut kept = TeeBuffer::new(0).unwrap();
             let (again, writer) = rustix::pipe::pipe().unwrap();
             let tee = rustix::pipe::tee(&reader, &writer, all.len(), SpliceFlags::empty());
             assert_eq!(tee, Ok(all.len()));
             assert_eq!(kept.take(again.as_fd(), &[], 1 << 20), Ok(Some(all.len())));
             let mut bytes = Vec::new();
             while kept.is_ahead() {
-                let mut room = vec![0; size];
-                let count = kept.read(&mut room).unwrap();
-                bytes.extend_from_slice(&room[..count]);
+                let mut space = vec![0; size];
+                let count = kept.read(&mut space).unwrap();
+                bytes.extend_from_slice(&space[..count]);
             }
             assert!(bytes == all, "{size}");
         }
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn nothing_is_taken_where_nothing_came() {
         let (reader, _feed) = pipe().unwrap();
-        let mut kept = Kept::new(0).unwrap();
+        let mut kept = TeeBuffer::new(0).unwrap();
         let taken = kept.take(reader.as_fd(), &[IoSlice::new(b"front")], 100);
         assert_eq!((taken, kept.len()), (Err(Errno::AGAIN), 0));
     }

@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::end::LAST_WORD;
-use super::errors::{Complaints, StartError};
+use super::errors::{ErrorChannel, StartError};
 use super::threaded::{ThreadedReporter, start_report};
 use crate::config::Config;
 use crate::core::loss::dead_letters::Batch;
@@ -44,19 +44,19 @@ const LOST_RECORDS: Duration = Duration::from_secs(1);
 /// The first that cannot be opened, as a FIFO that nobody reads, or started.
 pub fn start(config: &Config, files: &Files) -> Result<Reporters, StartError> {
     let mut report = start_report(&config.report, files)?;
-    let asked = &config.sideways;
+    let asked = &config.observers;
     let is_alone = *asked == Default::default();
-    let complaints = match is_alone {
-        true => Complaints::default(),
-        false => report.complaints(),
+    let error_channel = match is_alone {
+        true => ErrorChannel::default(),
+        false => report.error_channel(),
     };
-    let start_events = |path| Events::start(path, config, files, complaints.clone());
+    let start_events = |path| Events::start(path, config, files, error_channel.clone());
     Ok(Reporters {
         events: asked.events.as_deref().map(start_events).transpose()?,
-        commands: Commands::start(asked, &config.report, complaints.clone())?,
-        lost: Lost::start(config, files, complaints.clone())?,
+        commands: Commands::start(asked, &config.report, error_channel.clone())?,
+        lost: Lost::start(config, files, error_channel.clone())?,
         report,
-        complaints,
+        error_channel,
     })
 }
 
@@ -66,7 +66,7 @@ pub struct Reporters {
     events: Option<Events>,
     commands: Option<Commands>,
     lost: Option<Lost>,
-    complaints: Complaints,
+    error_channel: ErrorChannel,
 }
 
 impl Reporter for Reporters {
@@ -109,7 +109,7 @@ impl Reporter for Reporters {
     }
 
     fn space_for_lost(&self) -> u64 {
-        self.lost.as_ref().map_or(0, Lost::room)
+        self.lost.as_ref().map_or(0, Lost::space)
     }
 
     fn take_lost(&mut self, batch: Batch) {
@@ -146,7 +146,7 @@ impl Reporter for Reporters {
         if let Some(end) = lost {
             end.wait(begin + LOST_RECORDS);
         }
-        self.complaints.close();
+        self.error_channel.close();
         self.report.untold_events = untold.as_ref().map_or(0, Untold::count);
         let snapshot = &*self.with_spilled(snapshot);
         self.report.finish(snapshot);
@@ -156,11 +156,11 @@ impl Reporter for Reporters {
 impl Reporters {
     /// The account with what became of the lost records, which the relay cannot know.
     fn with_spilled<'a>(&self, snapshot: &'a Snapshot) -> Cow<'a, Snapshot> {
-        let (Some(lost), Some(handed)) = (&self.lost, snapshot.spilled) else {
+        let (Some(lost), Some(handed)) = (&self.lost, snapshot.dead_letters) else {
             return Cow::Borrowed(snapshot);
         };
         Cow::Owned(Snapshot {
-            spilled: Some(lost.spilled(handed)),
+            dead_letters: Some(lost.dead_letters(handed)),
             ..snapshot.clone()
         })
     }
@@ -168,7 +168,7 @@ impl Reporters {
 
 impl Drop for Reporters {
     fn drop(&mut self) {
-        // Or the report's thread would wait for complaints, and its end would be waited for in vain.
-        self.complaints.close();
+        // Or the report's thread would wait for the error channel, and its end would be waited for in vain.
+        self.error_channel.close();
     }
 }

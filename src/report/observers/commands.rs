@@ -12,11 +12,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::config::{ReportConfig, Sideways};
+use crate::config::{Observers, ReportConfig};
 use crate::core::snapshot::{Snapshot, State};
 use crate::memory;
 use crate::report::end::End;
-use crate::report::errors::{Complaints, StartError};
+use crate::report::errors::{ErrorChannel, StartError};
 use crate::report::thread::event_name;
 use crate::reporter::Event;
 use crate::sys;
@@ -24,7 +24,7 @@ use crate::units::{reason, seconds};
 
 /// The relay's side.
 pub struct Commands {
-    desk: Arc<Desk>,
+    mailbox: Arc<Mailbox>,
     end: End,
     /// The state that was last told.
     told: State,
@@ -37,25 +37,25 @@ impl Commands {
     ///
     /// No thread can be had.
     pub fn start(
-        asked: &Sideways,
+        asked: &Observers,
         config: &ReportConfig,
-        complaints: Complaints,
+        error_channel: ErrorChannel,
     ) -> Result<Option<Commands>, StartError> {
         let (on_pressure, on_flow) = (asked.on_pressure.clone(), asked.on_flow.clone());
         if on_pressure.is_none() && on_flow.is_none() {
             return Ok(None);
         }
         sys::hear_children();
-        let desk = Arc::new(Desk::default());
+        let mailbox = Arc::new(Mailbox::default());
         let mut runner = Runner {
             on_pressure,
             on_flow,
             name: config.name.clone(),
-            complaints,
-            complained: [None, None],
+            error_channel,
+            last_errors: [None, None],
             weight: weight(),
         };
-        let their_desk = Arc::clone(&desk);
+        let their_desk = Arc::clone(&mailbox);
         let end = End::of("commands", move || {
             sys::allow_signals();
             runner.run(&their_desk);
@@ -65,7 +65,7 @@ impl Commands {
             error,
         })?;
         Ok(Some(Commands {
-            desk,
+            mailbox,
             end,
             told: State::Flowing,
         }))
@@ -76,13 +76,13 @@ impl Commands {
         matches!(event, Event::Pressured | Event::Flowing)
     }
 
-    /// Leaves a change on the desk. The lock is held for no longer than it takes to move a pointer.
+    /// Leaves a change in the mailbox. The lock is held for no longer than it takes to move a pointer.
     pub fn tell(&mut self, event: Event, snapshot: &Snapshot) {
         if Commands::tells(event) {
             self.told = snapshot.state;
             let change = (event, Box::new(snapshot.clone()));
-            self.desk.lock().put(change);
-            self.desk.news.notify_one();
+            self.mailbox.lock().put(change);
+            self.mailbox.news.notify_one();
         }
     }
 
@@ -97,10 +97,10 @@ impl Commands {
         }
     }
 
-    /// There is no more to come: what is on the desk is still attended to.
+    /// There is no more to come: what is in the mailbox is still attended to.
     pub fn close(self) -> End {
-        self.desk.lock().is_closed = true;
-        self.desk.news.notify_one();
+        self.mailbox.lock().is_closed = true;
+        self.mailbox.news.notify_one();
         self.end
     }
 }
@@ -109,27 +109,27 @@ type Change = (Event, Box<Snapshot>);
 
 /// Where changes wait for the thread.
 #[derive(Default)]
-struct Desk {
-    papers: Mutex<Papers>,
+struct Mailbox {
+    pending: Mutex<Pending>,
     news: Condvar,
 }
 
-impl Desk {
-    fn lock(&self) -> MutexGuard<'_, Papers> {
-        self.papers.lock().unwrap_or_else(PoisonError::into_inner)
+impl Mailbox {
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The oldest change, which is waited for; None when there will be none.
     fn next(&self) -> Option<Change> {
-        let mut papers = self.lock();
+        let mut pending = self.lock();
         loop {
-            let next = papers.changes.pop_front();
-            if next.is_some() || papers.is_closed {
+            let next = pending.changes.pop_front();
+            if next.is_some() || pending.is_closed {
                 return next;
             }
-            papers = self
+            pending = self
                 .news
-                .wait(papers)
+                .wait(pending)
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -141,13 +141,13 @@ impl Desk {
 }
 
 #[derive(Default)]
-struct Papers {
+struct Pending {
     /// The oldest, for a thread that has nothing to do, and the newest.
     changes: VecDeque<Change>,
     is_closed: bool,
 }
 
-impl Papers {
+impl Pending {
     fn put(&mut self, change: Change) {
         self.changes.truncate(1);
         self.changes.push_back(change);
@@ -159,9 +159,9 @@ struct Runner {
     on_pressure: Option<String>,
     on_flow: Option<String>,
     name: Option<String>,
-    complaints: Complaints,
+    error_channel: ErrorChannel,
     /// What was last said of either command: the same is said once.
-    complained: [Option<String>; 2],
+    last_errors: [Option<String>; 2],
     /// What starting one may take.
     weight: usize,
 }
@@ -172,10 +172,10 @@ fn weight() -> usize {
 }
 
 impl Runner {
-    fn run(&mut self, desk: &Desk) {
-        while let Some(mut change) = desk.next() {
+    fn run(&mut self, mailbox: &Mailbox) {
+        while let Some(mut change) = mailbox.next() {
             while self.attend(&change) {
-                match desk.newest() {
+                match mailbox.newest() {
                     Some(newest) if newest.0 != change.0 => change = newest,
                     _ => break,
                 }
@@ -213,12 +213,12 @@ impl Runner {
                 Err(_) => None,
             },
         };
-        if self.complained[index] != trouble
+        if self.last_errors[index] != trouble
             && let Some(trouble) = &trouble
         {
-            self.complaints.say(trouble.clone());
+            self.error_channel.say(trouble.clone());
         }
-        self.complained[index] = trouble;
+        self.last_errors[index] = trouble;
         true
     }
 }

@@ -1,6 +1,6 @@
-//! One thread wakes another out of poll: a bell that is rung there and heard here.
+//! One thread wakes another out of poll: an event that is notified there and polled here.
 //!
-//! An eventfd, or a pipe where that is refused. Refuses to count: who hears it looks for himself.
+//! An eventfd, or a pipe where that is refused. Refuses to count: who is woken looks what there is.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -10,39 +10,39 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 /// See the module's header.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(super) struct Completion {
     heard: OwnedFd,
     /// Where it is rung, if that is not where it is heard.
     rung: Option<OwnedFd>,
 }
 
-impl Bell {
-    /// A bell that was not rung yet.
+impl Completion {
+    /// An event that was not notified yet.
     ///
     /// # Errors
     ///
     /// The system's: no descriptor left.
-    pub(super) fn new() -> io::Result<Bell> {
+    pub(super) fn new() -> io::Result<Completion> {
         match eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC) {
-            Ok(heard) => Ok(Bell { heard, rung: None }),
-            Err(_) => Bell::over_pipe(),
+            Ok(heard) => Ok(Completion { heard, rung: None }),
+            Err(_) => Completion::over_pipe(),
         }
     }
 
-    fn over_pipe() -> io::Result<Bell> {
+    fn over_pipe() -> io::Result<Completion> {
         let (heard, rung) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
         let rung = Some(rung);
-        Ok(Bell { heard, rung })
+        Ok(Completion { heard, rung })
     }
 
     /// Rings. A counter or pipe that is full of rings is heard as well.
-    pub(super) fn ring(&self) {
+    pub(super) fn notify(&self) {
         let at = self.rung.as_ref().unwrap_or(&self.heard);
         let _ = io::write(at, &1u64.to_ne_bytes());
     }
 
     /// Was heard. A ring that comes meanwhile costs one needless wake-up, or two.
-    pub(super) fn quiet(&self) {
+    pub(super) fn clear(&self) {
         let _ = io::read(&self.heard, &mut [0u8; 64]);
     }
 
@@ -60,13 +60,13 @@ mod tests {
 
     #[test]
     fn it_rings_until_it_is_quieted() {
-        for bell in [Bell::new().unwrap(), Bell::over_pipe().unwrap()] {
-            let rings = || !look(bell.fd(), PollFlags::IN).is_empty();
+        for completion in [Completion::new().unwrap(), Completion::over_pipe().unwrap()] {
+            let rings = || !look(completion.fd(), PollFlags::IN).is_empty();
             assert!(!rings());
-            bell.ring();
-            bell.ring();
+            completion.notify();
+            completion.notify();
             assert!(rings());
-            bell.quiet();
+            completion.clear();
             assert!(!rings());
         }
     }

@@ -1,6 +1,6 @@
 //! `--lost-to FILE`: the lost records themselves, appended as they are lost.
 //!
-//! What waits to be written is bounded: the relay asks how much room there is, and counts what finds
+//! What waits to be written is bounded: the relay asks how much space there is, and counts what finds
 //! none. Refuses to go on behind a write that failed, for what follows could not be told from the
 //! rest of a record.
 
@@ -13,14 +13,14 @@ use crate::config::Config;
 use crate::core::account::Tally;
 use crate::core::loss::dead_letters::{Batch, DeadLetterCount};
 use crate::report::end::End;
-use crate::report::errors::{Complaints, StartError};
+use crate::report::errors::{ErrorChannel, StartError};
 use crate::report::log::{Log, Way};
 use crate::sys::{Files, Role};
 use crate::units::reason;
 
 /// The most bytes that wait to be written: enough for some hundred milliseconds of a flood while a
 /// disk is busy, and little beside the capacity.
-const ROOM: u64 = 4 << 20;
+const SPACE: u64 = 4 << 20;
 
 /// The relay's side.
 pub struct Lost {
@@ -49,17 +49,17 @@ impl Lost {
     pub fn start(
         config: &Config,
         files: &Files,
-        complaints: Complaints,
+        error_channel: ErrorChannel,
     ) -> Result<Option<Lost>, StartError> {
-        let Some(path) = &config.sideways.lost_to else {
+        let Some(path) = &config.observers.lost_to else {
             return Ok(None);
         };
         let delimiter = config.relay.delimiter;
         let way = Way::Records(delimiter);
-        let opened = Log::open(path, Role::Lost, way, files, complaints.clone());
+        let opened = Log::open(path, Role::Lost, way, files, error_channel.clone());
         let opened = opened.and_then(|file| {
             let name = format!("{} (--lost-to)", path.display());
-            Lost::onto(file, name, delimiter, complaints)
+            Lost::onto(file, name, delimiter, error_channel)
         });
         opened
             .map(Some)
@@ -71,7 +71,7 @@ impl Lost {
         out: impl Write + Send + 'static,
         name: String,
         delimiter: u8,
-        complaints: Complaints,
+        error_channel: ErrorChannel,
     ) -> io::Result<Lost> {
         let (inbox, batches) = channel();
         let tallies = Arc::new(Tallies::default());
@@ -83,7 +83,7 @@ impl Lost {
         let work = move || {
             if let Err(error) = writer.run(batches) {
                 let reason = reason(&error);
-                complaints.say(format!(
+                error_channel.say(format!(
                     "cannot append lost records to {name}: {reason}; no more of them are kept"
                 ));
             }
@@ -96,11 +96,11 @@ impl Lost {
     }
 
     /// How many bytes more may wait.
-    pub fn room(&self) -> u64 {
+    pub fn space(&self) -> u64 {
         if self.tallies.has_failed.load(Ordering::Relaxed) {
             return 0;
         }
-        ROOM.saturating_sub(self.tallies.waiting.load(Ordering::Relaxed))
+        SPACE.saturating_sub(self.tallies.waiting.load(Ordering::Relaxed))
     }
 
     /// Hands records over. Where nobody takes them any more they are not written, and count as such.
@@ -114,7 +114,7 @@ impl Lost {
 
     /// What became of all that was lost, of which so much was `handed` over: what is not written yet
     /// counts as unwritten.
-    pub fn spilled(&self, handed: DeadLetterCount) -> DeadLetterCount {
+    pub fn dead_letters(&self, handed: DeadLetterCount) -> DeadLetterCount {
         let load = |count: &AtomicU64| count.load(Ordering::Acquire);
         let written = Tally {
             bytes: load(&self.tallies.bytes),

@@ -17,7 +17,7 @@ const WINDOW: u64 = 15;
 
 /// Composes the live line, and remembers what it needs from one report to the next.
 #[derive(Debug)]
-pub struct Face {
+pub struct Renderer {
     /// None for pv's form.
     own: Option<Memory>,
     display: Display,
@@ -27,15 +27,15 @@ pub struct Face {
     begin: Duration,
 }
 
-impl Face {
+impl Renderer {
     /// The one that `config` asks for, which showed nothing yet; None where there is no live line.
-    pub fn of(config: &ReportConfig, abilities: Abilities) -> Option<Face> {
+    pub fn of(config: &ReportConfig, abilities: Abilities) -> Option<Renderer> {
         let (own, display) = match (config.mode, &config.screen.display) {
             (ReportMode::Bar, _) => (Some(Memory::default()), of_our_own()),
             (ReportMode::Pv, Some(display)) => (None, display.clone()),
             _ => return None,
         };
-        Some(Face {
+        Some(Renderer {
             own,
             progress: Progress::new(display.window),
             display,
