@@ -5,14 +5,17 @@
 use std::fmt::{Display, Write as _};
 
 use super::closing::Closing;
+use super::fields::{FIELDS, Value};
 use crate::config::ReportConfig;
-use crate::core::account::{Reason, Tally};
-use crate::core::loss::dead_letters::DeadLetterCount;
+use crate::core::account::Reason;
 use crate::core::snapshot::Snapshot;
 use crate::units::{number, seconds};
 
 /// Rates are averages over milliseconds at least: more decimals than this are noise.
 const RATE_DECIMALS: usize = 3;
+
+/// Shares and times to come, to a millionth.
+const DECIMALS: usize = 6;
 
 /// The object for one event, without the newline; with the `count` of how many it stands for, where it may
 /// stand for several.
@@ -38,78 +41,32 @@ fn begun(event: &str, count: Option<u64>, snapshot: &Snapshot, config: &ReportCo
 }
 
 fn put_account(object: &mut Object, snapshot: &Snapshot, config: &ReportConfig) {
-    put_amounts(object, snapshot);
-    put_state(object, snapshot);
-    put_times(object, snapshot);
-    object.put("marks", snapshot.marks.records);
-    object.put("mark_bytes", snapshot.marks.bytes);
-    let rate = |rate| or_null(number(rate, RATE_DECIMALS));
-    object.put("in_records_per_s", rate(snapshot.in_record_rate));
-    object.put("out_records_per_s", rate(snapshot.out_record_rate));
-    object.put("wait_rate_s", seconds(snapshot.wait_rate));
-    object.put("busy_s", seconds(snapshot.busy));
-    object.put("open_s", seconds(snapshot.open_for));
-    object.put("unread_bytes", snapshot.seen.unread);
-    object.put("recent_peak_held_bytes", snapshot.recent_peak_held);
-    object.put("last_open_s", or_null(snapshot.last_open.map(seconds)));
-    if let Some(DeadLetterCount { written, unwritten }) = snapshot.dead_letters {
-        object.put("spilled_records", written.records);
-        object.put("spilled_bytes", written.bytes);
-        object.put("unspilled_records", unwritten.records);
-        object.put("unspilled_bytes", unwritten.bytes);
+    for field in &FIELDS {
+        if let Some(value) = json((field.value)(snapshot)) {
+            object.put(field.key, value);
+        }
     }
     if let Some(name) = &config.name {
         object.put("name", quoted(name));
     }
 }
 
-fn put_amounts(object: &mut Object, snapshot: &Snapshot) {
-    let records = |tally: Tally| or_null(snapshot.counts_records.then_some(tally.records));
-    object.put("elapsed_s", seconds(snapshot.elapsed));
-    object.put("in_bytes", snapshot.input.bytes);
-    object.put("in_records", records(snapshot.input));
-    object.put("out_bytes", snapshot.output.bytes);
-    object.put("out_records", records(snapshot.output));
-    object.put(
-        "lost_bytes",
-        by_reason(|reason| snapshot.lost[reason].bytes),
-    );
-    object.put(
-        "lost_records",
-        by_reason(|reason| records(snapshot.lost[reason])),
-    );
-    object.put("held_bytes", snapshot.held.bytes);
-    object.put("held_records", records(snapshot.held));
-    object.put("peak_held_bytes", snapshot.peak_held);
-}
-
-fn put_state(object: &mut Object, snapshot: &Snapshot) {
-    object.put("capacity_bytes", snapshot.capacity);
-    object.put("high_water_bytes", snapshot.high_water);
-    object.put("low_water_bytes", snapshot.low_water);
-    object.put("state", quoted(snapshot.state.name()));
-    object.put("policy", quoted(snapshot.policy));
-    let rate = |rate| or_null(number(rate, RATE_DECIMALS));
-    object.put("in_bytes_per_s", rate(snapshot.in_rate));
-    object.put("out_bytes_per_s", rate(snapshot.out_rate));
-}
-
-fn put_times(object: &mut Object, snapshot: &Snapshot) {
-    object.put("wait_input_s", seconds(snapshot.wait_input));
-    object.put("wait_output_s", seconds(snapshot.wait_output));
-    object.put("read_paused_s", seconds(snapshot.read_paused));
-    object.put("pressured_s", seconds(snapshot.pressured));
-    object.put("pressure_episodes", snapshot.pressure_episodes);
-    object.put("loss_episodes", snapshot.loss_episodes);
-    object.put("longest_stall_s", seconds(snapshot.longest_stall));
-    object.put(
-        "seconds_to_full",
-        or_null(number(snapshot.seconds_to_full, 6)),
-    );
-    object.put("sample_rate", or_null(number(snapshot.sample_rate, 6)));
-    // By the contract it knows of sides only; `wait_rate_s` tells of the rate limit.
-    object.put("bottleneck", quoted(snapshot.bottleneck.side()));
-    object.put("exit", or_null(snapshot.exit));
+/// None where the field is not there.
+fn json(value: Value) -> Option<String> {
+    Some(match value {
+        Value::Count(count) => count.to_string(),
+        Value::Time(time) => seconds(time),
+        Value::Rate(rate) => or_null(number(Some(rate), RATE_DECIMALS)),
+        Value::Number(value) => or_null(number(Some(value), DECIMALS)),
+        Value::Name(name) => quoted(name),
+        Value::Status(status) => status.to_string(),
+        Value::State(state) => quoted(state.name()),
+        // By the contract it knows of sides only; `wait_rate_s` tells of the rate limit.
+        Value::Bottleneck(bottleneck) => quoted(bottleneck.side()),
+        Value::Lost(..) => by_reason(&value),
+        Value::Unknown => "null".to_owned(),
+        Value::Absent => return None,
+    })
 }
 
 fn put_closing(object: &mut Object, closing: &Closing, config: &ReportConfig) {
@@ -129,10 +86,12 @@ fn put_closing(object: &mut Object, closing: &Closing, config: &ReportConfig) {
     }
 }
 
-fn by_reason<T: Display>(amount: impl Fn(Reason) -> T) -> String {
+fn by_reason(value: &Value) -> String {
+    let amounts = value.by_reason();
     let mut object = Object::new();
-    for reason in Reason::ALL {
-        object.put(reason.name(), amount(reason));
+    for (index, reason) in Reason::ALL.into_iter().enumerate() {
+        let amount = amounts.map(|amounts| amounts[index].1);
+        object.put(reason.name(), or_null(amount));
     }
     object.end()
 }
@@ -183,6 +142,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::core::account::Tally;
+    use crate::core::loss::dead_letters::DeadLetterCount;
     use crate::core::snapshot::Bottleneck;
     use crate::report::statistics::Statistics;
     use crate::report::testing::{assert_listed, config, lossy, quiet, terms};

@@ -3,226 +3,27 @@
 //! The file is replaced as a whole, so that whoever reads it sees one moment. Refuses to write it: this is
 //! its text.
 
-use std::time::Duration;
-
+use super::fields::{FIELDS, Value};
 use super::words::name;
 use crate::config::ReportConfig;
-use crate::core::account::{Reason, Tally};
-use crate::core::loss::dead_letters::DeadLetterCount;
 use crate::core::snapshot::{Snapshot, State};
 use crate::units::seconds;
 
 /// The text of the file.
 pub fn text(snapshot: &Snapshot, config: &ReportConfig) -> String {
     let mut page = Page::new(config);
-    amounts(&mut page, snapshot);
-    bounds(&mut page, snapshot);
-    times(&mut page, snapshot);
-    events(&mut page, snapshot);
-    page.text
-}
-
-fn amounts(page: &mut Page, at: &Snapshot) {
-    page.counter(
-        "hwm_received_bytes_total",
-        "Bytes that came in.",
-        at.input.bytes,
-    );
-    page.counter(
-        "hwm_sent_bytes_total",
-        "Bytes that the output accepted, without marks.",
-        at.output.bytes,
-    );
-    page.lost(
-        "hwm_lost_bytes_total",
-        "Bytes that were lost.",
-        at,
-        |lost| lost.bytes,
-    );
-    page.gauge("hwm_held_bytes", "Bytes in the buffer.", at.held.bytes);
-    page.gauge(
-        "hwm_unread_bytes",
-        "Bytes that the output accepted and its reader has not taken yet.",
-        at.seen.unread,
-    );
-    if at.counts_records {
-        page.counter(
-            "hwm_received_records_total",
-            "Records that came in.",
-            at.input.records,
-        );
-        page.counter(
-            "hwm_sent_records_total",
-            "Records that the output accepted, without marks.",
-            at.output.records,
-        );
-        page.lost(
-            "hwm_lost_records_total",
-            "Records that were lost.",
-            at,
-            |lost| lost.records,
-        );
-        page.gauge(
-            "hwm_held_records",
-            "Records in the buffer.",
-            at.held.records,
-        );
+    for field in &FIELDS {
+        if let Some((name, help)) = field.metric {
+            page.field(name, help, &(field.value)(snapshot));
+        }
     }
-    if let Some(DeadLetterCount { written, unwritten }) = at.dead_letters {
-        page.counter(
-            "hwm_spilled_records_total",
-            "Lost records that were written to the file of --lost-to.",
-            written.records,
-        );
-        page.counter(
-            "hwm_spilled_bytes_total",
-            "Bytes of lost records that were written to the file of --lost-to.",
-            written.bytes,
-        );
-        page.counter(
-            "hwm_unspilled_records_total",
-            "Lost records that could not be written there.",
-            unwritten.records,
-        );
-        page.counter(
-            "hwm_unspilled_bytes_total",
-            "Bytes of lost records that could not be written there.",
-            unwritten.bytes,
-        );
-    }
-    page.counter(
-        "hwm_marks_total",
-        "Marks that were written.",
-        at.marks.records,
-    );
-    page.counter(
-        "hwm_mark_bytes_total",
-        "Bytes of marks that were written.",
-        at.marks.bytes,
-    );
-}
-
-fn bounds(page: &mut Page, at: &Snapshot) {
-    page.gauge(
-        "hwm_peak_held_bytes",
-        "The most bytes in the buffer so far.",
-        at.peak_held,
-    );
-    page.gauge(
-        "hwm_recent_peak_held_bytes",
-        "The most bytes in the buffer since the file was last replaced.",
-        at.recent_peak_held,
-    );
-    page.gauge(
-        "hwm_capacity_bytes",
-        "The most bytes that the buffer may hold.",
-        at.capacity,
-    );
-    page.gauge(
-        "hwm_high_water_bytes",
-        "The high-water mark.",
-        at.high_water,
-    );
-    page.gauge("hwm_low_water_bytes", "The low-water mark.", at.low_water);
-    let pressured = u8::from(at.state == State::Pressured);
-    page.gauge(
-        "hwm_pressured",
-        "1 while the state is pressured, 0 while it is flowing.",
-        pressured,
-    );
-}
-
-fn times(page: &mut Page, at: &Snapshot) {
-    for (name, help, time) in [
-        (
-            "hwm_elapsed_seconds_total",
-            "Time since the start.",
-            at.elapsed,
-        ),
-        (
-            "hwm_input_wait_seconds_total",
-            "Time with nothing to do but to wait for input.",
-            at.wait_input,
-        ),
-        (
-            "hwm_output_blocked_seconds_total",
-            "Time in which there was something to write and the output took nothing.",
-            at.wait_output,
-        ),
-        (
-            "hwm_rate_limited_seconds_total",
-            "Time in which the rate limit held the output back.",
-            at.wait_rate,
-        ),
-        (
-            "hwm_busy_seconds_total",
-            "Time spent moving data: the rest of the elapsed time.",
-            at.busy,
-        ),
-        (
-            "hwm_read_paused_seconds_total",
-            "Time in which the policy had stopped reading.",
-            at.read_paused,
-        ),
-        (
-            "hwm_open_seconds_total",
-            "Time in which a stall had given the place of block to another policy.",
-            at.open_for,
-        ),
-        (
-            "hwm_pressured_seconds_total",
-            "Time in the pressured state.",
-            at.pressured,
-        ),
-    ] {
-        page.counter(name, help, Seconds(time));
-    }
-    page.gauge(
-        "hwm_longest_stall_seconds",
-        "The longest time in which the output took nothing of what was offered.",
-        Seconds(at.longest_stall),
-    );
-}
-
-fn events(page: &mut Page, at: &Snapshot) {
-    page.counter(
-        "hwm_pressure_episodes_total",
-        "How often the state became pressured.",
-        at.pressure_episodes,
-    );
-    page.counter(
-        "hwm_loss_episodes_total",
-        "Unbroken runs of lost records.",
-        at.loss_episodes,
-    );
-    page.metric(
-        "hwm_run_info",
-        "The run's policy.",
-        "gauge",
-        &[(&[("policy", at.policy)], "1".into())],
-    );
-    let over = u8::from(at.exit.is_some());
-    page.gauge(
+    let over = u8::from(snapshot.exit.is_some());
+    page.one(
         "hwm_run_finished",
         "1 once the run is over, 0 before.",
         over,
     );
-    if let Some(exit) = at.exit {
-        page.gauge(
-            "hwm_exit_status",
-            "The exit status; 128 + N for an ending by signal N.",
-            exit,
-        );
-    }
-}
-
-/// A time as a value.
-struct Seconds(Duration);
-
-impl std::fmt::Display for Seconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&seconds(self.0))
-    }
+    page.text
 }
 
 /// Labels and a value.
@@ -243,23 +44,39 @@ impl Page {
         }
     }
 
-    fn counter(&mut self, name: &str, help: &str, value: impl ToString) {
-        self.metric(name, help, "counter", &[(&[], value.to_string())]);
+    fn field(&mut self, name: &str, help: &str, value: &Value) {
+        match value {
+            Value::Count(count) => self.one(name, help, count),
+            Value::Time(time) => self.one(name, help, seconds(*time)),
+            Value::Rate(number) | Value::Number(number) => self.one(name, help, number),
+            Value::Status(status) => self.one(name, help, status),
+            Value::State(state) => self.one(name, help, u8::from(*state == State::Pressured)),
+            Value::Name(policy) => self.metric(name, help, &[(&[("policy", policy)], "1".into())]),
+            Value::Lost(..) => self.lost(name, help, value),
+            Value::Bottleneck(_) | Value::Unknown | Value::Absent => {}
+        }
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: impl ToString) {
-        self.metric(name, help, "gauge", &[(&[], value.to_string())]);
+    fn one(&mut self, name: &str, help: &str, value: impl ToString) {
+        self.metric(name, help, &[(&[], value.to_string())]);
     }
 
     /// A sample for each reason, also for those that lost nothing: a rate needs a beginning.
-    fn lost(&mut self, name: &str, help: &str, at: &Snapshot, count: fn(Tally) -> u64) {
-        let labels = Reason::ALL.map(|reason| [("reason", reason.name())]);
-        let values = Reason::ALL.map(|reason| count(at.lost[reason]).to_string());
+    fn lost(&mut self, name: &str, help: &str, value: &Value) {
+        let Some(amounts) = value.by_reason() else {
+            return;
+        };
+        let labels = amounts.map(|(reason, _)| [("reason", reason.name())]);
+        let values = amounts.map(|(_, amount)| amount.to_string());
         let samples: Vec<Sample<'_>> = labels.iter().map(<[_; 1]>::as_slice).zip(values).collect();
-        self.metric(name, help, "counter", &samples);
+        self.metric(name, help, &samples);
     }
 
-    fn metric(&mut self, name: &str, help: &str, kind: &str, samples: &[Sample<'_>]) {
+    fn metric(&mut self, name: &str, help: &str, samples: &[Sample<'_>]) {
+        let kind = match name.ends_with("_total") {
+            true => "counter",
+            false => "gauge",
+        };
         self.text += &format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
         for (labels, value) in samples {
             let own = self.name.as_deref().map(|own| ("name", own));
@@ -286,6 +103,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::loss::dead_letters::DeadLetterCount;
     use crate::report::testing::{assert_listed, config, lossy, quiet, terms};
 
     #[test]

@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! statistics             the rates of a run
+//! fields                 the account's fields, for all that programs read
 //! json, plain            one line each, for programs
 //! summary                the last words, for people
 //! display                the live line: hwm's own, or as pv's switches ask for it
@@ -40,6 +41,7 @@ mod display;
 mod emulator;
 mod end;
 mod errors;
+mod fields;
 mod guard;
 mod json;
 mod ledger;

@@ -3,6 +3,7 @@
 //! The keys are those of the JSON objects. A line of an interval has no `event`, so that
 //! `grep -v event=` leaves a regular table.
 
+use super::fields::{Field, Value};
 use super::words::prefix;
 use crate::config::ReportConfig;
 use crate::core::snapshot::Snapshot;
@@ -10,6 +11,28 @@ use crate::units::{number, seconds};
 
 /// Rates are for reading here: whole bytes and records a second.
 const RATE_DECIMALS: usize = 0;
+
+/// In the order of the contract: amounts first.
+const KEYS: [&str; 15] = [
+    "elapsed_s",
+    "in_bytes",
+    "out_bytes",
+    "lost_bytes",
+    "in_records",
+    "out_records",
+    "lost_records",
+    "held_bytes",
+    "unread_bytes",
+    "in_bytes_per_s",
+    "out_bytes_per_s",
+    "in_records_per_s",
+    "out_records_per_s",
+    "state",
+    "bottleneck",
+];
+
+/// Only with `-l`.
+const RECORD_RATES: [&str; 2] = ["in_records_per_s", "out_records_per_s"];
 
 /// The line without the newline; `event` is None for an interval, else its name, and how many of them the line
 /// stands for, if there can be more than one.
@@ -23,32 +46,29 @@ pub fn line(
         line += &format!("event={event} ");
         line += &count.map_or_else(String::new, |count| format!("count={count} "));
     }
-    let lost = snapshot.lost.total();
-    line += &format!("elapsed_s={}", seconds(snapshot.elapsed));
-    let mut put = |key: &str, value: &str| line += &format!(" {key}={value}");
-    put("in_bytes", &snapshot.input.bytes.to_string());
-    put("out_bytes", &snapshot.output.bytes.to_string());
-    put("lost_bytes", &lost.bytes.to_string());
-    if snapshot.counts_records {
-        put("in_records", &snapshot.input.records.to_string());
-        put("out_records", &snapshot.output.records.to_string());
-        put("lost_records", &lost.records.to_string());
+    for key in KEYS {
+        let is_wanted = config.records || !RECORD_RATES.contains(&key);
+        let value = (Field::of(key).value)(snapshot).in_all();
+        let separator = if key == KEYS[0] { "" } else { " " };
+        if let Some(value) = plain(key, value).filter(|_| is_wanted) {
+            line += &format!("{separator}{key}={value}");
+        }
     }
-    put("held_bytes", &snapshot.held.bytes.to_string());
-    put("unread_bytes", &snapshot.seen.unread.to_string());
-    put("in_bytes_per_s", &rate(snapshot.in_rate));
-    put("out_bytes_per_s", &rate(snapshot.out_rate));
-    if config.records {
-        put("in_records_per_s", &rate(snapshot.in_record_rate));
-        put("out_records_per_s", &rate(snapshot.out_record_rate));
-    }
-    put("state", snapshot.state.name());
-    put("bottleneck", snapshot.bottleneck.name());
     line
 }
 
-fn rate(rate: Option<f64>) -> String {
-    number(rate, RATE_DECIMALS).unwrap_or_else(|| "null".to_owned())
+/// None where there is nothing to say.
+fn plain(key: &str, value: Value) -> Option<String> {
+    Some(match value {
+        Value::Count(count) => count.to_string(),
+        Value::Time(time) => seconds(time),
+        Value::Rate(rate) => number(Some(rate), RATE_DECIMALS)?,
+        Value::State(state) => state.name().to_owned(),
+        Value::Bottleneck(bottleneck) => bottleneck.name().to_owned(),
+        // The columns of a table stay where they are.
+        Value::Unknown if key.ends_with("_per_s") => "null".to_owned(),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

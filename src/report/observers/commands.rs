@@ -17,6 +17,7 @@ use crate::core::snapshot::{Snapshot, State};
 use crate::memory;
 use crate::report::end::End;
 use crate::report::errors::{ErrorChannel, StartError};
+use crate::report::fields::{FIELDS, Value};
 use crate::report::thread::event_name;
 use crate::reporter::Event;
 use crate::sys;
@@ -236,34 +237,27 @@ fn failure(status: ExitStatus) -> Option<String> {
 /// Puts the account into the command's environment: what is not known is not there, whatever hwm's
 /// own environment has by that name.
 pub fn describe(command: &mut Command, event: Event, snapshot: &Snapshot, name: Option<&str>) {
-    let lost = snapshot.lost.total();
-    let records = |records: u64| snapshot.counts_records.then(|| records.to_string());
-    let number = |number: u64| Some(number.to_string());
-    for (key, value) in [
-        ("HWM_EVENT", event_name(event).map(str::to_owned)),
-        ("HWM_STATE", Some(snapshot.state.name().to_owned())),
-        ("HWM_POLICY", Some(snapshot.policy.to_owned())),
-        ("HWM_ELAPSED_S", Some(seconds(snapshot.elapsed))),
-        ("HWM_IN_BYTES", number(snapshot.input.bytes)),
-        ("HWM_IN_RECORDS", records(snapshot.input.records)),
-        ("HWM_OUT_BYTES", number(snapshot.output.bytes)),
-        ("HWM_OUT_RECORDS", records(snapshot.output.records)),
-        ("HWM_LOST_BYTES", number(lost.bytes)),
-        ("HWM_LOST_RECORDS", records(lost.records)),
-        ("HWM_HELD_BYTES", number(snapshot.held.bytes)),
-        ("HWM_HELD_RECORDS", records(snapshot.held.records)),
-        ("HWM_PEAK_HELD_BYTES", number(snapshot.peak_held)),
-        ("HWM_CAPACITY_BYTES", number(snapshot.capacity)),
-        ("HWM_HIGH_WATER_BYTES", number(snapshot.high_water)),
-        ("HWM_LOW_WATER_BYTES", number(snapshot.low_water)),
-        ("HWM_PRESSURED_S", Some(seconds(snapshot.pressured))),
-        ("HWM_PRESSURE_EPISODES", number(snapshot.pressure_episodes)),
-        ("HWM_LOSS_EPISODES", number(snapshot.loss_episodes)),
-        ("HWM_NAME", name.map(str::to_owned)),
-    ] {
+    let mut set = |key: String, value: Option<String>| {
         match value {
             Some(value) => command.env(key, value),
             None => command.env_remove(key),
         };
+    };
+    set("HWM_EVENT".into(), event_name(event).map(str::to_owned));
+    set("HWM_NAME".into(), name.map(str::to_owned));
+    for field in FIELDS.iter().filter(|field| field.in_environment) {
+        let key = format!("HWM_{}", field.key.to_ascii_uppercase());
+        set(key, text((field.value)(snapshot).in_all()));
     }
+}
+
+/// None where the value is not known.
+fn text(value: Value) -> Option<String> {
+    Some(match value {
+        Value::Count(count) => count.to_string(),
+        Value::Time(time) => seconds(time),
+        Value::Name(name) => name.to_owned(),
+        Value::State(state) => state.name().to_owned(),
+        _ => return None,
+    })
 }
