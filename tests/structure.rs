@@ -104,7 +104,8 @@ fn edges(modules: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> {
     let paths = Regex::new(r"(?-u:\b)[a-z_]+(?:::[A-Za-z0-9_]+)+").unwrap();
     let of = |text: &String| -> Vec<String> {
         let trees = uses.captures_iter(text).flat_map(|tree| expand(&tree[1]));
-        let inline = paths.find_iter(text).map(|path| path.as_str().to_owned());
+        let code = uses.replace_all(text, "");
+        let inline = paths.find_iter(&code).map(|path| path.as_str().to_owned());
         trees.chain(inline).collect()
     };
     let edges = modules.iter().map(|(name, text)| {

@@ -12,12 +12,12 @@ use clap::builder::{EnumValueParser, PossibleValue, PossibleValuesParser, TypedV
 use clap::error::ContextKind;
 use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
-use super::display::{DisplayArgs, TransferArgs};
 use super::names::{PolicyName, ReportName};
 use super::watermark::{self, Watermark};
 use super::{duration, hints, loss_limit, mark, number, percent, rate, sample, size};
 use crate::classes::Classes;
 use crate::config::{LossLimit, Mark, Sample};
+use crate::pv::args::{DisplayArgs, TransferArgs};
 
 /// relay standard input to standard output through a bounded buffer with watermarks
 #[derive(Debug, Parser)]

@@ -69,7 +69,7 @@ pub(super) fn parse_interval(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a duration, or a number of seconds. As in pv, blanks around it do no harm.
-pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
     match Decimal::split(text.trim()) {
         Some((seconds, "")) => {
             let nanos = seconds.times(1_000_000_000).ok_or(TOO_LONG)?;

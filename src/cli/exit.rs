@@ -7,7 +7,8 @@ use std::error::Error as _;
 use std::ffi::OsString;
 
 use super::definition::pvs_command;
-use super::{abbreviation, hints, unbuilt};
+use super::{hints, unbuilt};
+use crate::pv::abbreviation;
 use crate::units::one_line;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 

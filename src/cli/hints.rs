@@ -322,7 +322,7 @@ fn severity(policy: PolicyName) -> usize {
 }
 
 /// Whether a policy has this name: then it is no abbreviation of an option.
-pub(super) fn is_policy(name: &str) -> bool {
+pub(crate) fn is_policy(name: &str) -> bool {
     policy_of(name).is_some()
 }
 

@@ -5,10 +5,7 @@
 //!
 //! ```text
 //! args, names      what may be typed         (clap)
-//! display    pv's switches             (clap)
 //! unbuilt    pv's options to come      (clap)
-//! abbreviation     long options cut short
-//! format     -F        switches   what pv's single switches come to
 //! definition all of them as one command
 //! si         -k, and what it does to the options behind it
 //! size, rate, duration, watermark, sample, mark, loss_limit, grant      one kind of value each
@@ -19,28 +16,24 @@
 //! exit       help, version, and every error on one line
 //! ```
 
-mod abbreviation;
-mod args;
+pub(crate) mod args;
 mod decimal;
-mod definition;
-mod display;
-mod duration;
+pub(crate) mod definition;
+pub(crate) mod duration;
 mod exit;
 mod expected;
-mod format;
 pub mod grant;
 mod help;
-mod hints;
+pub(crate) mod hints;
 mod loss_limit;
 mod mark;
 mod names;
 mod number;
 mod percent;
-mod rate;
+pub(crate) mod rate;
 mod sample;
 mod si;
-mod size;
-mod switches;
+pub(crate) mod size;
 mod unbuilt;
 mod unjoined;
 mod validate;
@@ -55,6 +48,7 @@ use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
 use crate::config::Config;
+use crate::pv::abbreviation;
 pub use definition::command;
 use definition::pvs_command;
 pub use exit::Exit;

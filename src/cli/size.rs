@@ -36,7 +36,7 @@ const BLANKS: [char; 2] = [' ', '\t'];
 pub(super) const TOO_LARGE: &str = "too large for 64 bits";
 
 /// Reads a size; a fraction of a byte is rounded down.
-pub(super) fn parse(text: &str) -> Result<u64, String> {
+pub(crate) fn parse(text: &str) -> Result<u64, String> {
     parse_in(&SUFFIXES, text)
 }
 

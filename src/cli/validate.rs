@@ -14,7 +14,7 @@ use clap::builder::PossibleValue;
 use super::args::{Args, BrokenPipeName, Expected};
 use super::names::{PolicyName, ReportName};
 use super::watermark::Watermark;
-use super::{expected, hints, mark, switches};
+use super::{expected, hints, mark};
 use crate::classes::Classes;
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
@@ -22,6 +22,7 @@ use crate::config::{
     ReportConfig, ReportMode, Sample, ScreenConfig, Sink, SkipErrors, Source, StartFill,
     TransferConfig,
 };
+use crate::pv::switches;
 use crate::units::reason;
 
 /// Enough to smooth what both sides do in bursts.

@@ -11,8 +11,8 @@ use super::display::DEFAULT_WIDTH;
 use super::display::parts::{Line, clipped, visible};
 use super::output::{Descriptor, say};
 use super::painter::{self, Painter, WIPE, in_one_row};
-use super::rows::Rows;
 use crate::config::{ReportMode, ScreenConfig};
+use crate::pv::rows::Rows;
 use crate::sys::Files;
 
 /// The live line and what is on its screen now.

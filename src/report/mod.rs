@@ -15,7 +15,6 @@
 //! words                  what they say, for people
 //! live                   the live line on a terminal
 //! painter                the same by indicatif
-//! rows, ledger           many such lines on one terminal (`-c`)
 //! metrics                a Prometheus text file
 //! chart                  the run as a picture
 //! output                 descriptors
@@ -34,30 +33,28 @@
 
 mod chart;
 mod closing;
-mod display;
+pub(crate) mod display;
 #[cfg(test)]
 #[path = "../../tests/common/emulator.rs"]
 #[allow(dead_code, reason = "the tests of whole processes use the rest")]
-mod emulator;
+pub(crate) mod emulator;
 mod end;
 mod errors;
 mod fields;
 mod guard;
 mod json;
-mod ledger;
 mod live;
 mod log;
 mod metrics;
 mod observers;
-mod output;
-mod painter;
+pub(crate) mod output;
+pub(crate) mod painter;
 mod plain;
 #[cfg(test)]
 mod properties;
 #[doc(hidden)]
 pub mod rendered;
 mod reports;
-mod rows;
 #[cfg(test)]
 mod screens;
 mod statistics;
@@ -70,7 +67,7 @@ mod thread;
 mod threaded;
 mod throttle;
 mod whole;
-mod words;
+pub(crate) mod words;
 
 pub use end::say_and_end;
 pub use errors::StartError;

@@ -1,4 +1,4 @@
-//! What the live line shows: a snapshot becomes parts, in hwm's own form or in that of pv's switches, and
+//! What the live line shows: a snapshot becomes parts, in hwm's own form or in that of pv's switches (`pv`), and
 //! these are fitted to the width.
 //!
 //! Refuses to draw (`live` does) and to know the command line. What pv shows of its transfer buffer
@@ -8,28 +8,25 @@
 //! renderer       composes the line         view       all that a part may show
 //! parts      parts of a line, fitted to a width
 //! own        hwm's own line
-//! pv         pv's fields, in pv's form, and a few of hwm's own
 //! progress   rates, averages, shares
-//! amount, bar          pv's numbers and bars
+//! amount     numbers
 //! gauge, sparkline     the buffer, and the last minute
 //! zone       the user's time zone
 //! ```
 
-mod amount;
-mod bar;
-mod gauge;
+pub(crate) mod amount;
+pub(crate) mod gauge;
 mod own;
 #[cfg(test)]
 mod own_tests;
-pub mod parts;
+pub(crate) mod parts;
 mod progress;
-mod pv;
 mod renderer;
 mod sparkline;
 #[cfg(test)]
 mod tests;
-mod view;
-mod zone;
+pub(crate) mod view;
+pub(crate) mod zone;
 
 pub use renderer::Renderer;
 pub use view::{Abilities, DEFAULT_WIDTH, taken};

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use super::own::{self, Memory};
 use super::parts::{Line, clipped, fit};
 use super::progress::Progress;
-use super::pv;
 use super::view::{Abilities, View, taken};
 use crate::config::display::{BarStyle, Display};
 use crate::config::{Amount, ReportConfig, ReportMode};
 use crate::core::snapshot::Snapshot;
+use crate::pv;
 use crate::report::words::Unit;
 
 /// The seconds that hwm's own time left looks back on.
@@ -91,7 +91,7 @@ impl Renderer {
                     Some(_) => line,
                 }
             }
-            None => pv::line(&view, width),
+            None => pv::display::line(&view, width),
         }
     }
 }

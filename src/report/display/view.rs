@@ -15,7 +15,7 @@ use crate::units::{clock, count, percent};
 pub const DEFAULT_WIDTH: usize = 80;
 
 /// Beyond it (11 years) times are not told, in seconds.
-pub(super) const LONGEST: f64 = 360_000_000.0;
+pub(crate) const LONGEST: f64 = 360_000_000.0;
 
 /// What a terminal can show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,29 +29,29 @@ pub struct Abilities {
 }
 
 /// Everything that a part may show.
-pub(super) struct View<'a> {
-    pub(super) display: &'a Display,
-    pub(super) config: &'a ReportConfig,
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) figures: Figures,
-    pub(super) abilities: Abilities,
-    pub(super) elapsed: Duration,
+pub(crate) struct View<'a> {
+    pub(crate) display: &'a Display,
+    pub(crate) config: &'a ReportConfig,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) figures: Figures,
+    pub(crate) abilities: Abilities,
+    pub(crate) elapsed: Duration,
     /// How much is expected, in the unit of the display; above 0.
-    pub(super) expected: Option<u64>,
+    pub(crate) expected: Option<u64>,
     /// What is dealt with, whether it went out or was lost.
-    pub(super) done: u64,
-    pub(super) last: bool,
-    pub(super) now: SystemTime,
+    pub(crate) done: u64,
+    pub(crate) last: bool,
+    pub(crate) now: SystemTime,
 }
 
 impl View<'_> {
     /// What is counted.
-    pub(super) fn unit(&self) -> Unit {
+    pub(crate) fn unit(&self) -> Unit {
         Unit::of(self.config.records)
     }
 
     /// Seconds left at the rate of the window; None without a known size.
-    pub(super) fn seconds_left(&self) -> Option<u64> {
+    pub(crate) fn seconds_left(&self) -> Option<u64> {
         let left = self.expected?.saturating_sub(self.done) as f64;
         let rate = self.figures.window;
         if self.done == 0 || rate < 0.001 {
@@ -73,7 +73,7 @@ pub fn taken(snapshot: &Snapshot, records: bool) -> u64 {
 }
 
 /// What is lost so far, or at the end what was before it, with its share of what came, and perhaps why; `least_rank` is that of its shortest form.
-pub(super) fn running_loss(
+pub(crate) fn running_loss(
     view: &View<'_>,
     reason: Option<&str>,
     least_rank: u8,
@@ -108,6 +108,6 @@ pub(super) fn running_loss(
 }
 
 /// The time left.
-pub(super) fn eta_text(seconds: u64) -> String {
+pub(crate) fn eta_text(seconds: u64) -> String {
     format!("ETA {}", clock(Duration::from_secs(seconds)))
 }

@@ -21,7 +21,7 @@ const SYSTEMS: &str = "/etc/localtime";
 const FOLDERS: [&str; 3] = ["/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo"];
 
 /// The user's zone, looked up once. UTC where it is not known.
-pub(super) fn local() -> TimeZone {
+pub(crate) fn local() -> TimeZone {
     static LOCAL: OnceLock<TimeZone> = OnceLock::new();
     let found = || {
         of(

@@ -6,14 +6,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::amount::{Counting, describe};
-use super::gauge::gauge;
-use super::parts::{self, KEPT, Line, clipped, fit, visible};
-use super::view::{LONGEST, View, eta_text, running_loss};
-use super::{bar, zone};
+use super::bar;
 use crate::config::display::{BarStyle, Part, Piece};
 use crate::core::account::Tally;
 use crate::core::snapshot::Bottleneck;
+use crate::report::display::amount::{Counting, describe};
+use crate::report::display::gauge::gauge;
+use crate::report::display::parts::{self, KEPT, Line, clipped, fit, visible};
+use crate::report::display::view::{LONGEST, View, eta_text, running_loss};
+use crate::report::display::zone;
 use crate::report::words::{self, Unit};
 use crate::units::{clock, percent};
 
@@ -27,7 +28,7 @@ const GAUGE: usize = 10;
 const NAME: usize = 9;
 
 /// The line for `width` columns.
-pub(super) fn line(view: &View<'_>, width: usize) -> Line {
+pub(crate) fn line(view: &View<'_>, width: usize) -> Line {
     let paint = view.abilities.paint;
     let tells = tells_of_loss(view);
     let loss = || running_loss(view, None, KEPT).filter(|_| tells);
@@ -74,7 +75,7 @@ fn fields<'a>(view: &'a View<'_>) -> Vec<parts::Part<'a>> {
 
 /// The text of `part`. `number` is the one typed with it, 0 for none; a part that stretches has
 /// `width` columns.
-pub(super) fn text(view: &View<'_>, part: &Part, number: usize, width: usize) -> String {
+pub(crate) fn text(view: &View<'_>, part: &Part, number: usize, width: usize) -> String {
     match part {
         Part::Progress => progress(view, width),
         Part::Bar(style) => drawn(view, style.unwrap_or(view.display.style), width),

@@ -8,53 +8,53 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::format::{self, Format};
-use super::{duration, size};
+use crate::cli::{duration, size};
 
 /// What the display shows.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Display, as in pv")]
-pub(super) struct DisplayArgs {
+pub(crate) struct DisplayArgs {
     /// Show a progress bar
     ///
     /// With any of -p -t -e -I -r -a -b -8 -T -A -F and -n the display has pv's form and these parts,
     /// on a terminal or with -f, with a loss behind them while it goes on, and without a summary.
     #[arg(short = 'p', long)]
-    pub(super) progress: bool,
+    pub(crate) progress: bool,
 
     /// Show the time since the start
     #[arg(short = 't', long)]
-    pub(super) timer: bool,
+    pub(crate) timer: bool,
 
     /// Show the time left
     #[arg(short = 'e', long)]
-    pub(super) eta: bool,
+    pub(crate) eta: bool,
 
     /// Show the time of day at the end
     #[arg(short = 'I', long)]
-    pub(super) fineta: bool,
+    pub(crate) fineta: bool,
 
     /// Show the rate
     #[arg(short = 'r', long)]
-    pub(super) rate: bool,
+    pub(crate) rate: bool,
 
     /// Show the average rate of the last while, see -m
     #[arg(short = 'a', long)]
-    pub(super) average_rate: bool,
+    pub(crate) average_rate: bool,
 
     /// Show how much was transferred
     #[arg(short = 'b', long)]
-    pub(super) bytes: bool,
+    pub(crate) bytes: bool,
 
     /// Show how full the buffer is
     #[arg(short = 'T', long)]
-    pub(super) buffer_percent: bool,
+    pub(crate) buffer_percent: bool,
 
     /// Show the last NUM bytes written
     ///
     /// All data is copied through memory then, as with -C. At most 1024 are shown.
     #[arg(short = 'A', long, value_name = "NUM", allow_hyphen_values = true,
           value_parser = parse_count)]
-    pub(super) last_written: Option<usize>,
+    pub(crate) last_written: Option<usize>,
 
     /// Show what FORMAT says
     ///
@@ -62,27 +62,27 @@ pub(super) struct DisplayArgs {
     /// %{rate-out} %{state}.
     #[arg(short = 'F', long, value_name = "FORMAT", allow_hyphen_values = true,
           value_parser = format::parse)]
-    pub(super) format: Option<Format>,
+    pub(crate) format: Option<Format>,
 
     /// Write plain numbers, a line each interval: percent, or what -t -b and -r ask for
     ///
     /// Also where standard error is no terminal.
     #[arg(short = 'n', long)]
-    pub(super) numeric: bool,
+    pub(crate) numeric: bool,
 
     /// Show bits instead of bytes
     #[arg(short = '8', long)]
-    pub(super) bits: bool,
+    pub(crate) bits: bool,
 
     /// Count in 1000, also the suffixes of what is typed behind it
     ///
     /// It acts on the display of -p and the like and on the SIZE and RATE of options behind it.
     #[arg(short = 'k', long)]
-    pub(super) si: bool,
+    pub(crate) si: bool,
 
     /// Without a known size the bar of -p shows the rate as a share of the highest
     #[arg(short = 'g', long)]
-    pub(super) gauge: bool,
+    pub(crate) gauge: bool,
 
     /// How the bar of -p is drawn
     #[arg(
@@ -92,78 +92,78 @@ pub(super) struct DisplayArgs {
         value_enum,
         default_value = "plain"
     )]
-    pub(super) bar_style: BarStyleName,
+    pub(crate) bar_style: BarStyleName,
 
     /// The average rate is that of the last SEC seconds
     #[arg(short = 'm', long, value_name = "SEC", default_value = "30", allow_hyphen_values = true,
           value_parser = parse_count)]
-    pub(super) average_rate_window: usize,
+    pub(crate) average_rate_window: usize,
 
     /// Draw nothing before the consumer took its first byte
     #[arg(short = 'W', long)]
-    pub(super) wait: bool,
+    pub(crate) wait: bool,
 
     /// Draw nothing before SEC seconds, or DUR, have passed
     #[arg(short = 'D', long, value_name = "SEC|DUR", default_value = "0",
           hide_default_value = true, allow_hyphen_values = true,
           value_parser = duration::parse_seconds)]
-    pub(super) delay_start: Duration,
+    pub(crate) delay_start: Duration,
 
     /// Take the terminal to be so many columns wide
     #[arg(short = 'w', long, value_name = "WIDTH", allow_hyphen_values = true,
           value_parser = parse_count)]
-    pub(super) width: Option<usize>,
+    pub(crate) width: Option<usize>,
 
     /// Take the terminal to be so many rows high; nothing here depends on it
     #[arg(short = 'H', long, value_name = "HEIGHT", allow_hyphen_values = true,
           value_parser = parse_count)]
-    pub(super) height: Option<usize>,
+    pub(crate) height: Option<usize>,
 
     /// Share the terminal with others: a row for each hwm of a pipeline
     #[arg(short = 'c', long)]
-    pub(super) cursor: bool,
+    pub(crate) cursor: bool,
 }
 
 /// How bytes are read and written.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Transfer, as in pv")]
-pub(super) struct TransferArgs {
+pub(crate) struct TransferArgs {
     /// Write to FILE instead of standard output
     ///
     /// It is made, for its owner alone, or emptied; - is standard output.
     #[arg(short = 'o', long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
           allow_hyphen_values = true)]
-    pub(super) output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
 
     /// Write to nowhere
     #[arg(short = 'X', long)]
-    pub(super) discard: bool,
+    pub(crate) discard: bool,
 
     /// Go on behind what cannot be read, and write null bytes instead
     ///
     /// Each region that is skipped gives an error line, or with -EE only the first in each FILE. The
     /// exit status is 1 all the same. Only where one can go to any place, as in files and disks.
     #[arg(short = 'E', long, action = clap::ArgAction::Count)]
-    pub(super) skip_errors: u8,
+    pub(crate) skip_errors: u8,
 
     /// With -E: go on at the next multiple of SIZE; implies -E
     #[arg(short = 'Z', long, value_name = "SIZE", allow_hyphen_values = true,
           value_parser = size::parse)]
-    pub(super) error_skip_block: Option<u64>,
+    pub(crate) error_skip_block: Option<u64>,
 
     /// Wait for the disk after every write
     #[arg(short = 'Y', long)]
-    pub(super) sync: bool,
+    pub(crate) sync: bool,
 
     /// Write the process's number to FILE, and remove it at the end
     #[arg(short = 'P', long, value_name = "FILE", value_hint = clap::ValueHint::FilePath,
           allow_hyphen_values = true)]
-    pub(super) pidfile: Option<PathBuf>,
+    pub(crate) pidfile: Option<PathBuf>,
 }
 
 /// `-u STYLE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum BarStyleName {
+pub(crate) enum BarStyleName {
     /// ====>
     Plain,
     /// full blocks

@@ -17,11 +17,11 @@ use std::path::PathBuf;
 
 use unicode_width::UnicodeWidthChar as _;
 
-use super::display::DEFAULT_WIDTH;
-use super::display::parts::{clipped, without_codes};
 use super::ledger::{Entry, Ledger, State, ledger_of};
-use super::output::{Descriptor, say};
-use super::painter::{WIPE, in_one_row};
+use crate::report::display::DEFAULT_WIDTH;
+use crate::report::display::parts::{clipped, without_codes};
+use crate::report::output::{Descriptor, say};
+use crate::report::painter::{WIPE, in_one_row};
 use crate::sys::Files;
 
 /// A row among those of a terminal.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
-use super::output::Descriptor;
+use crate::report::output::Descriptor;
 use crate::sys::{Files, Role, pause};
 
 /// No ledger of ours is larger.

@@ -1,12 +1,12 @@
 //! What pv's single switches come to: a format, and the style of a bar.
 
-use super::display::{BarStyleName, DisplayArgs};
+use super::args::{BarStyleName, DisplayArgs};
 use super::format::add_text;
 use crate::config::display::{BarStyle, Part, Piece};
 
 /// The format that single switches come to, in pv's order; `knows_size` tells whether there is a time
 /// left to be told.
-pub(super) fn of_switches(args: &DisplayArgs, has_name: bool, knows_size: bool) -> Vec<Piece> {
+pub(crate) fn of_switches(args: &DisplayArgs, has_name: bool, knows_size: bool) -> Vec<Piece> {
     let bytes = args.bytes || args.bits;
     let switches = if args.numeric {
         vec![
@@ -47,7 +47,7 @@ pub(super) fn of_switches(args: &DisplayArgs, has_name: bool, knows_size: bool) 
 }
 
 /// The style of `-u`.
-pub(super) fn style(name: BarStyleName) -> BarStyle {
+pub(crate) fn style(name: BarStyleName) -> BarStyle {
     match name {
         BarStyleName::Plain => BarStyle::Plain,
         BarStyleName::Block => BarStyle::Block,

@@ -10,11 +10,11 @@ use std::ffi::OsString;
 
 use clap::{Arg, Command, Id};
 
-use super::hints;
+use crate::cli::hints;
 
 /// Teaches the parser those that are typed and clear. That one may be the value of another option does
 /// no harm: then the parser never looks it up.
-pub(super) fn teach(command: Command, args: &[OsString]) -> Command {
+pub(crate) fn teach(command: Command, args: &[OsString]) -> Command {
     let mut clear: BTreeMap<String, Id> = BTreeMap::new();
     for typed in args.iter().filter_map(|word| word.to_str()) {
         let Some(short) = name(typed) else { continue };
@@ -33,7 +33,7 @@ pub(super) fn teach(command: Command, args: &[OsString]) -> Command {
 }
 
 /// The long options, dashes included, that `typed` could stand for, if it is not clear which.
-pub(super) fn several(command: &Command, typed: &str) -> Option<Vec<String>> {
+pub(crate) fn several(command: &Command, typed: &str) -> Option<Vec<String>> {
     let meanings = meanings(command, name(typed)?);
     if meanings.is_empty() || only(&meanings).is_some() {
         return None;

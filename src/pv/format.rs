@@ -6,10 +6,10 @@ use crate::config::display::{BarStyle, Part, Piece};
 
 /// `-F FORMAT`, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Format(pub(super) Vec<Piece>);
+pub(crate) struct Format(pub(crate) Vec<Piece>);
 
 /// The sequences, without `%`. The part of the letters comes first, then hwm's own.
-pub(super) fn parts() -> Vec<(&'static str, Part)> {
+pub(crate) fn parts() -> Vec<(&'static str, Part)> {
     let styled = |style| Part::Bar(Some(style));
     vec![
         ("p", Part::Progress),
@@ -52,7 +52,7 @@ pub(super) fn parts() -> Vec<(&'static str, Part)> {
 }
 
 /// Reads a format.
-pub(super) fn parse(text: &str) -> Result<Format, String> {
+pub(crate) fn parse(text: &str) -> Result<Format, String> {
     let known = parts();
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -113,7 +113,7 @@ fn part(sequence: &str, known: &[(&str, Part)]) -> Option<Part> {
     Some(found.1.clone())
 }
 
-pub(super) fn add_text(pieces: &mut Vec<Piece>, text: &str) {
+pub(crate) fn add_text(pieces: &mut Vec<Piece>, text: &str) {
     match pieces.last_mut() {
         _ if text.is_empty() => {}
         Some(Piece::Text(before)) => before.push_str(text),
