@@ -44,6 +44,11 @@ pub trait Reporter {
     /// Takes lost records, in the order in which they were lost.
     fn take_lost(&mut self, _batch: Batch) {}
 
+    /// Whether each turn's plan is told, for who looks for a fault in a live run.
+    fn traces(&self) -> bool {
+        false
+    }
+
     /// One line for people, without prefix and newline, in every mode: an error.
     fn message(&mut self, line: String);
 

@@ -144,3 +144,15 @@ fn a_display_may_be_wider_than_any_terminal() {
         assert!(done.stdout == input);
     }
 }
+
+#[test]
+fn the_plan_of_each_turn_is_told_when_asked_for() {
+    for (value, is_told) in [("1", true), ("0", false)] {
+        let mut command = hwm(&["-q"]);
+        command.env("HWM_TRACE", value);
+        let run = finish(command.spawn().unwrap(), b"one\n");
+        assert_eq!(run.stdout, b"one\n");
+        let told = run.stderr.contains("in 4, out 4") && run.stderr.contains("Plan {");
+        assert_eq!(told, is_told, "{}", run.stderr);
+    }
+}

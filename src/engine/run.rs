@@ -454,6 +454,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         let plan = self.relay.plan(now);
         let interest = self.interest(&plan);
         let goes_on = self.goes_on(&plan);
+        if self.reporter.traces() {
+            self.trace(&plan, goes_on, now);
+        }
         if goes_on && wrote && interest == Interest::default() {
             return;
         }
@@ -469,6 +472,14 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             earliest(plan.until.map(|(at, _)| at), told)
         };
         self.wait_for(interest, until);
+    }
+
+    fn trace(&mut self, plan: &Plan, goes_on: bool, now: Duration) {
+        let (input, output) = (self.relay.input_bytes(), self.relay.output_bytes());
+        let next = if goes_on { "goes on" } else { "waits" };
+        self.reporter.message(format!(
+            "{now:?}: in {input}, out {output}, {next}, {plan:?}"
+        ));
     }
 
     /// Finds out what is ready, without waiting.

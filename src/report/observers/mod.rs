@@ -36,6 +36,10 @@ use lost::Lost;
 /// and is not said again.
 const LOST_RECORDS: Duration = Duration::from_secs(1);
 
+/// Set to 1, it makes hwm tell the plan of each turn on stderr, as CONTRIBUTING.md says. As all errors these lines
+/// are dropped where nobody reads them in time.
+const TRACE: &str = "HWM_TRACE";
+
 /// Prepares whoever is told of a run: opens what is written to, creating it or appending to it, and
 /// starts the threads.
 ///
@@ -57,6 +61,7 @@ pub fn start(config: &Config, files: &Files) -> Result<Reporters, StartError> {
         lost: Lost::start(config, files, error_channel.clone())?,
         report,
         error_channel,
+        traces: std::env::var_os(TRACE).is_some_and(|value| value == "1"),
     })
 }
 
@@ -67,6 +72,8 @@ pub struct Reporters {
     commands: Option<Commands>,
     lost: Option<Lost>,
     error_channel: ErrorChannel,
+    /// Each turn's plan is told.
+    traces: bool,
 }
 
 impl Reporter for Reporters {
@@ -116,6 +123,10 @@ impl Reporter for Reporters {
         if let Some(lost) = &self.lost {
             lost.take(batch);
         }
+    }
+
+    fn traces(&self) -> bool {
+        self.traces
     }
 
     fn message(&mut self, line: String) {

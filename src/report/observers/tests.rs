@@ -26,6 +26,7 @@ fn reporters(events: Option<Events>, asked: &Observers) -> Reporters {
         commands: Commands::start(asked, &quiet(), error_channel.clone()).unwrap(),
         lost: None,
         error_channel,
+        traces: false,
     }
 }
 
