@@ -19,21 +19,19 @@
 //! engine/      the loop: the only layer that knows core and the system at once
 //! system.rs    the interface below the loop: what it asks of the world
 //! reporter.rs  the interface beside the loop: what is told to others
-//! sys/         the only layer that touches the system: descriptors, poll, signals
+//! sys/         the only layer that touches descriptors, files, processes, terminals
 //! report/      a core::Snapshot -> live line, plain, json, summary, metrics; events, commands, dead letters
 //! pv/          what only those need who know pv
 //! exit.rs      how a run ended -> exit status
 //! classes.rs   what a record is worth: classes by regular expressions
-//! job.rs       our place in the shell's job control
-//! memory.rs    whether there is any to be had
-//! replacing.rs a file that is written as a whole
+//! memory.rs    whether there is any to be had, and large pieces of it
 //! units.rs     numbers, times and names as text for people
 //! ```
 //!
 //! Arrows point one way: `main -> cli, engine, exit`; `cli -> config`; `engine -> core` and the two
 //! interfaces, [`system`] (implemented by `sys`, or by a simulator) and [`reporter`] (implemented by
-//! `report`). `core`, `config` and `sys` import nothing above them; the interfaces, `classes`, `job`,
-//! `memory` and `units` are leaves that all may use. No two files use each other in a circle;
+//! `report`). `core`, `config` and `sys` import nothing above them; the interfaces, `classes`,
+//! `memory` and `units` are leaves that all may use; `cli`, `report` and `pv` ask `sys` for what is in files. No two files use each other in a circle;
 //! `tests/structure.rs` fails on one.
 //!
 //! # What is stable
@@ -104,10 +102,8 @@ pub mod config;
 pub mod core;
 pub mod engine;
 pub mod exit;
-pub mod job;
 pub mod memory;
 mod pv;
-mod replacing;
 pub mod report;
 pub mod reporter;
 pub mod sys;

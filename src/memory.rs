@@ -1,5 +1,5 @@
-//! How much memory is left under the limits of this process (`ulimit -v`, `ulimit -d`), asked before much
-//! of it is taken.
+//! Memory: how much is left under the limits of this process (`ulimit -v`, `ulimit -d`), asked before much
+//! of it is taken, and large pieces of it.
 //!
 //! An allocation that fails aborts, unless whoever makes it expects that. Those that grow with the data do;
 //! the many small ones, and those of the libraries, cannot. So whoever takes much leaves a [`MARGIN`] for
@@ -8,8 +8,10 @@
 //! A leaf: every module may use it. Refuses to try, for what it took to try would be missing for
 //! another thread at that moment: it asks the kernel. Without a limit it asks nothing.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 
+use memmap2::{MmapMut, MmapOptions};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use rustix::fs::{Mode, OFlags};
 
@@ -103,6 +105,60 @@ impl Allowance {
         }
         self.left -= bytes;
         true
+    }
+}
+
+/// From this size on memory comes from the kernel, and goes back to it as soon as it is not needed:
+/// an allocator would keep what lies below something still in use, and of a queue that was long once
+/// that is everything.
+pub const MAPPED: usize = 64 * 1024;
+
+/// Memory for bytes, by the kernel or by the allocator.
+pub struct Region(Source);
+
+enum Source {
+    Mapped(MmapMut),
+    Heap(Box<[u8]>),
+}
+
+impl Region {
+    /// Zeroed. None when the system has none left.
+    pub fn new(size: usize) -> Option<Self> {
+        if size >= MAPPED {
+            // It will be filled at once, so one call for all of its pages is cheaper than a fault
+            // for each.
+            let map = MmapOptions::new().len(size).populate().map_anon();
+            return map.ok().map(|map| Region(Source::Mapped(map)));
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size).ok()?;
+        bytes.resize(size, 0);
+        Some(Region::of(bytes.into_boxed_slice()))
+    }
+
+    /// What is there already.
+    pub fn of(bytes: Box<[u8]>) -> Self {
+        Region(Source::Heap(bytes))
+    }
+}
+
+impl Deref for Region {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Source::Mapped(map) => map,
+            Source::Heap(bytes) => bytes,
+        }
+    }
+}
+
+impl DerefMut for Region {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match &mut self.0 {
+            Source::Mapped(map) => map,
+            Source::Heap(bytes) => bytes,
+        }
     }
 }
 

@@ -159,6 +159,11 @@ fn trimmed(mut text: String) -> String {
     text
 }
 
+/// Errors are for people, and never JSON.
+pub fn error_line(error: impl AsRef<str>) -> String {
+    format!("hwm: {}", one_line(error.as_ref()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,8 @@ fn modules() -> BTreeMap<String, String> {
         let name = path.strip_prefix("src").unwrap().with_extension("");
         let name = name.to_str().unwrap().replace('/', "::");
         let name = name.strip_suffix("::mod").unwrap_or(&name).to_owned();
-        let is_test = name.ends_with("tests") || name.ends_with("testing");
+        let tests = ["tests", "testing", "screens", "properties"];
+        let is_test = tests.iter().any(|test| name.ends_with(test));
         let is_root = name == "lib" || name == "main";
         if is_test || is_root {
             return None;
@@ -180,6 +181,26 @@ fn the_core_knows_no_clock_no_thread_and_no_file() {
             assert!(!text.contains(layer), "{name} uses {layer}");
         }
     }
+}
+
+#[test]
+fn only_sys_touches_descriptors_files_processes_and_terminals() {
+    let calls = Regex::new(
+        r"(?-u:\b)(rustix|nix|signal_hook|std::fs|std::net|std::os|std::process::Command|process::id)(?-u:\b)",
+    );
+    let calls = calls.unwrap();
+    // `memory` is a leaf that everybody asks; tests are cut off where their module begins.
+    let is_outside = |name: &str| !name.starts_with("sys") && name != "memory";
+    let modules = modules();
+    for (name, text) in modules.iter().filter(|(name, _)| is_outside(name)) {
+        let end = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
+        let found = calls.find(&text[..end]).map(|found| found.as_str());
+        assert_eq!(found, None, "in {name}");
+    }
+    assert!(
+        calls.is_match(&modules["sys::log"]),
+        "it is found where it is"
+    );
 }
 
 #[test]

@@ -11,7 +11,6 @@
 //! size, rate, duration, watermark, sample, mark, loss_limit, grant      one kind of value each
 //! decimal, percent     the numbers in them, exact
 //! validate   rules between options     -> config::Config
-//! expected   how much input there is, from the file system; asked by validate
 //! help       what -h chooses of all this       hints, unjoined      wrong words, and what to type instead
 //! exit       help, version, and every error on one line
 //! ```
@@ -21,7 +20,6 @@ mod decimal;
 pub(crate) mod definition;
 pub(crate) mod duration;
 mod exit;
-mod expected;
 pub mod grant;
 mod help;
 pub(crate) mod hints;

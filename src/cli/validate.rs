@@ -14,7 +14,7 @@ use clap::builder::PossibleValue;
 use super::args::{Args, BrokenPipeName, Expected};
 use super::names::{PolicyName, ReportName};
 use super::watermark::Watermark;
-use super::{expected, hints, mark};
+use super::{hints, mark};
 use crate::classes::Classes;
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
@@ -23,6 +23,7 @@ use crate::config::{
     TransferConfig,
 };
 use crate::pv::switches;
+use crate::sys::input_size;
 use crate::units::reason;
 
 /// Enough to smooth what both sides do in bursts.
@@ -326,7 +327,7 @@ fn size(args: &Args, sources: &[Source]) -> Result<Option<Amount>, String> {
     let given = match &args.size {
         None | Some(Expected::Size(0)) => None,
         Some(Expected::Size(size)) => Some(*size),
-        Some(Expected::Of(path)) => Some(expected::of_path(path).map_err(|error| {
+        Some(Expected::Of(path)) => Some(input_size::of_path(path).map_err(|error| {
             let path = path.display();
             let reason = reason(&error);
             format!("cannot learn the size of '{path}' for --size: {reason}")
@@ -335,7 +336,7 @@ fn size(args: &Args, sources: &[Source]) -> Result<Option<Amount>, String> {
     if counts_records(args) {
         return Ok(given.map(Amount::Records));
     }
-    let known = given.or_else(|| expected::of_sources(sources));
+    let known = given.or_else(|| input_size::of_sources(sources));
     Ok(known.map(Amount::Bytes))
 }
 
@@ -346,7 +347,7 @@ fn counted(args: &Args, mode: ReportMode, sources: &[Source]) -> Option<Amount> 
         return None;
     }
     let delimiter = if args.null { 0 } else { b'\n' };
-    expected::records_of_sources(sources, delimiter).map(Amount::Records)
+    input_size::records_of_sources(sources, delimiter).map(Amount::Records)
 }
 
 fn observers(args: &Args) -> Observers {

@@ -14,8 +14,8 @@ use crate::report::display::amount::{Counting, describe};
 use crate::report::display::gauge::gauge;
 use crate::report::display::parts::{self, KEPT, Line, clipped, fit, visible};
 use crate::report::display::view::{LONGEST, View, eta_text, running_loss};
-use crate::report::display::zone;
 use crate::report::words::{self, Unit};
+use crate::sys::time_zone as zone;
 use crate::units::{clock, percent};
 
 /// From so far ahead on (seconds) a time of day needs its date.

@@ -16,6 +16,5 @@ pub(crate) mod args;
 mod bar;
 pub(crate) mod display;
 pub(crate) mod format;
-mod ledger;
 pub(crate) mod rows;
 pub(crate) mod switches;

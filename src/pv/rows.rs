@@ -17,12 +17,12 @@ use std::path::PathBuf;
 
 use unicode_width::UnicodeWidthChar as _;
 
-use super::ledger::{Entry, Ledger, State, ledger_of};
 use crate::report::display::DEFAULT_WIDTH;
 use crate::report::display::parts::{clipped, without_codes};
-use crate::report::output::{Descriptor, say};
 use crate::report::painter::{WIPE, in_one_row};
 use crate::sys::Files;
+use crate::sys::ledger::{Entry, Ledger, State, ledger_of, own_number};
+use crate::sys::report_output::{Descriptor, say};
 
 /// A row among those of a terminal.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Rows {
             path,
             ledger,
             terminal,
-            number: std::process::id(),
+            number: own_number(),
         })
     }
 
@@ -188,7 +188,7 @@ impl Drop for Rows {
         };
         page.retain(|entry| !entry.is_of(self.number));
         if !page.iter().any(Entry::is_alive) {
-            let _ = std::fs::remove_file(&self.path);
+            Ledger::remove(&self.path);
         }
         self.ledger.close(&page);
     }

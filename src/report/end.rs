@@ -9,9 +9,9 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use super::guard::{Defect, guarded};
-use super::output::{self, Descriptor, say_if_room};
-use super::words::error_line;
 use crate::memory;
+use crate::sys::report_output::{self as output, Descriptor, say_if_room};
+use crate::units::error_line;
 
 /// Formatting a line takes a few frames; address space may be limited.
 const STACK: usize = 512 * 1024;

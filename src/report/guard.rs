@@ -8,8 +8,8 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 
-use super::output;
-use super::words::error_line;
+use crate::sys::report_output as output;
+use crate::units::error_line;
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("a panic in a report has to unwind, or it takes the relay with it");

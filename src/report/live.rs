@@ -9,11 +9,11 @@ use std::io::Write;
 
 use super::display::DEFAULT_WIDTH;
 use super::display::parts::{Line, clipped, visible};
-use super::output::{Descriptor, say};
 use super::painter::{self, Painter, WIPE, in_one_row};
 use crate::config::{ReportMode, ScreenConfig};
 use crate::pv::rows::Rows;
 use crate::sys::Files;
+use crate::sys::report_output::{Descriptor, say};
 
 /// The live line and what is on its screen now.
 pub struct Live {

@@ -17,8 +17,6 @@
 //! painter                the same by indicatif
 //! metrics                a Prometheus text file
 //! chart                  the run as a picture
-//! output                 descriptors
-//! log                    a file that is appended to, while others rename it or fill its disk
 //! reports                where the reports go, and what went wrong there
 //! whole                  a file that is replaced as a whole
 //! threaded               the relay's end, which only hands over
@@ -44,10 +42,8 @@ mod fields;
 mod guard;
 mod json;
 mod live;
-mod log;
 mod metrics;
 mod observers;
-pub(crate) mod output;
 pub(crate) mod painter;
 mod plain;
 #[cfg(test)]

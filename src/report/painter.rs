@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
 use super::display::parts::{Line, visible};
-use super::output::Descriptor;
+use crate::sys::report_output::Descriptor;
 
 /// Wipes the line, and what a narrower window made of it.
 pub const WIPE: &str = "\r\x1b[J";

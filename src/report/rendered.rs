@@ -2,20 +2,19 @@
 //! account, at any width.
 
 use std::io::{self, Write};
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::closing::Closing;
 use super::display::Abilities;
-use super::observers::describe;
-use super::output::Descriptor;
+use super::observers::environment;
 use super::statistics::Statistics;
 use super::thread::{FinalReport, ReportWriter};
 use super::{json, metrics};
 use crate::config::ReportConfig;
 use crate::core::snapshot::Snapshot;
 use crate::reporter::Event;
+use crate::sys::report_output::Descriptor;
 
 const EVENTS: [Event; 8] = [
     Event::Interval,
@@ -91,7 +90,7 @@ pub fn report(config: &ReportConfig, moments: &[Snapshot], colourful: bool) -> S
 pub fn observers(config: &ReportConfig, moment: &Snapshot) -> (String, String) {
     for event in EVENTS {
         let name = config.name.as_deref();
-        describe(&mut Command::new("true"), event, moment, name);
+        environment(event, moment, name);
     }
     let lines = [
         json::line("loss", None, moment, config),

@@ -5,8 +5,8 @@
 
 use std::io::{self, Write};
 
-use super::log::Log;
-use super::output::Descriptor;
+use crate::sys::log::Log;
+use crate::sys::report_output::Descriptor;
 
 /// See the module's header.
 pub struct Reports {

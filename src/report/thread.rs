@@ -13,16 +13,16 @@ use super::closing::Closing;
 use super::display::{Abilities, DEFAULT_WIDTH, Renderer, taken};
 use super::guard::{Defect, guarded};
 use super::live::Live;
-use super::output::{self, Descriptor, say};
 use super::reports::Reports;
 use super::whole::Whole;
-use super::words::error_line;
 use super::{json, metrics, plain, summary};
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::account::Tally;
 use crate::core::snapshot::Snapshot;
 use crate::reporter::Event;
 use crate::sys::Files;
+use crate::sys::report_output::{self as output, Descriptor, say};
+use crate::units::error_line;
 use crate::units::reason;
 
 /// The parts that may fail, each without the others.

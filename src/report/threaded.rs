@@ -8,20 +8,21 @@ use std::time::{Duration, Instant};
 use super::chart::History;
 use super::closing::Closing;
 use super::end::{End, LAST_WORD};
-use super::errors::{ErrorChannel, StartError};
+use super::errors::StartError;
 use super::guard::{self, guarded};
-use super::log::{Log, Way};
-use super::output;
 use super::reports::Reports;
 use super::statistics::Statistics;
 use super::thread::{self, FinalReport, Message, ReportWriter, SideFiles};
 use super::throttle::{Losing, Throttle};
 use super::whole::Whole;
-use super::words::error_line;
 use crate::config::{ReportConfig, ReportMode};
 use crate::core::snapshot::Snapshot;
 use crate::reporter::{Event, Reporter};
+use crate::sys::error_channel::ErrorChannel;
+use crate::sys::log::{Log, Way};
+use crate::sys::report_output as output;
 use crate::sys::{Files, Role};
+use crate::units::error_line;
 
 /// Reports under way to the thread. Room for a burst of state changes while the thread waits for
 /// its turn on a busy machine; what is more than that, nobody reads.

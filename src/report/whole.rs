@@ -6,9 +6,9 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::output::Descriptor;
-use crate::replacing::Replacing;
 use crate::sys::path;
+use crate::sys::replacing::Replacing;
+use crate::sys::report_output::Descriptor;
 
 /// The place of the file.
 #[derive(Debug, Clone)]

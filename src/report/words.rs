@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::ReportConfig;
 use crate::core::account::Tally;
 use crate::core::snapshot::{Snapshot, State};
-use crate::units::{count, counted, grouped, one_line, size};
+use crate::units::{count, counted, grouped, size};
 
 /// What is short of the capacity by less than this share is full: a record that does not fit leaves some
 /// space.
@@ -85,11 +85,6 @@ pub fn name(config: &ReportConfig) -> Option<String> {
 /// What stands in front of every line but the errors and pv's statistics.
 pub fn prefix(config: &ReportConfig) -> String {
     name(config).unwrap_or_else(|| "hwm".to_owned()) + ": "
-}
-
-/// Errors are for people, and never JSON.
-pub fn error_line(error: impl AsRef<str>) -> String {
-    format!("hwm: {}", one_line(error.as_ref()))
 }
 
 /// What a run is called in front of its lines: a long name is cut, and the same in all of them.

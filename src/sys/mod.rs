@@ -1,4 +1,4 @@
-//! The only layer that touches the system: descriptors, poll, signals, the clock.
+//! The only layer that touches the system: descriptors, files, processes, terminals, signals, the clock.
 //!
 //! ```text
 //! startup      what is checked before the first byte moves
@@ -8,8 +8,8 @@
 //! demand       the consumer's grants, read without blocking
 //! occupancy    how full the consumer's pipe is
 //! output       written without blocking; its reader's end is noticed
-//! io_worker     a thread for what only knows blocking calls
-//! completion    the event by which such a thread wakes the loop
+//! io_worker    a thread for what only knows blocking calls
+//! completion   the event by which such a thread wakes the loop
 //! pipes        our own, for bytes that need not be seen
 //! skip         going on behind what cannot be read
 //! pid_file     our number in a file
@@ -18,14 +18,24 @@
 //! memory_limit what our control group leaves us
 //! splice       splice(2), and what a spliced pipe still needs
 //! zero_copy    moving bytes by it from the input and to the output
-//! kept         what was read, kept as pages for the output
+//! tee          what was read, kept as pages for the output
 //! share        what is taken of the pipe pages that a user's pipes share
 //! flow         how long a dense stream may be left alone
 //! poll         one wait for all of these
 //! signals      as flags, and as one more descriptor to wait for
 //! watchdog     obeys them while the loop hangs in a call
-//! death        the end by a signal
+//! end_by_signal   so that who started us sees which
 //! clock        time that counts
+//!
+//! report_output   where reports go: writes that never hold up the process
+//! error_channel   where the reports' threads say what went wrong
+//! log          a file that is appended to, while others rename it or fill its disk
+//! replacing    a file that is replaced as a whole
+//! ledger       the rows of a terminal that several processes share
+//! shell        a command of the user's
+//! input_size   how much input there is
+//! time_zone    the user's
+//! job          our place in the shell's job control
 //! ```
 //!
 //! What it promises to the loop is [`System`]. What it promises to everybody else: no flag of an
@@ -37,10 +47,15 @@ mod completion;
 mod demand;
 mod descriptor;
 mod end_by_signal;
+pub(crate) mod error_channel;
 mod files;
 mod flow;
 mod input;
+pub(crate) mod input_size;
 mod io_worker;
+pub(crate) mod job;
+pub(crate) mod ledger;
+pub(crate) mod log;
 mod memory_limit;
 mod occupancy;
 mod output;
@@ -48,7 +63,10 @@ pub(crate) mod path;
 mod pid_file;
 mod pipes;
 mod poll;
+pub(crate) mod replacing;
+pub(crate) mod report_output;
 mod share;
+pub(crate) mod shell;
 mod signals;
 mod skip;
 mod sources;
@@ -57,6 +75,7 @@ mod startup;
 mod tee;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod time_zone;
 mod watchdog;
 mod zero_copy;
 

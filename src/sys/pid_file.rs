@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 
 use super::path;
-use crate::replacing::Replacing;
+use super::replacing::Replacing;
 
 /// The file. Dropped, it is removed.
 #[derive(Debug)]

@@ -16,9 +16,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGXFSZ};
 use signal_hook::low_level::emulate_default_handler;
 
+use super::job;
 use super::poll::pause;
 use super::watchdog::Watchdog;
-use crate::job;
 use crate::system::Signal;
 
 /// What is heard, in the order in which it is told when several came.

@@ -6,12 +6,9 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::ops::{Deref, DerefMut};
-
-use memmap2::{MmapMut, MmapOptions};
 
 use crate::core::framing::Framing;
-use crate::memory;
+use crate::memory::{self, MAPPED, Region};
 
 /// See the module's header.
 pub(super) struct Fifo {
@@ -24,55 +21,9 @@ pub(super) struct Fifo {
     deferred: u64,
 }
 
-/// From this size on memory comes from the kernel, and goes back to it as soon as it is not needed:
-/// an allocator would keep what lies below something still in use, and of a queue that was long once
-/// that is everything.
-const MAPPED: usize = 64 * 1024;
-
-enum Memory {
-    Mapped(MmapMut),
-    Heap(Box<[u8]>),
-}
-
-impl Memory {
-    /// None when the system has none left.
-    fn new(size: usize) -> Option<Self> {
-        if size >= MAPPED {
-            // It will be filled at once, so one call for all of its pages is cheaper than a fault
-            // for each.
-            let map = MmapOptions::new().len(size).populate().map_anon();
-            return map.ok().map(Memory::Mapped);
-        }
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(size).ok()?;
-        bytes.resize(size, 0);
-        Some(Memory::Heap(bytes.into_boxed_slice()))
-    }
-}
-
-impl Deref for Memory {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Memory::Mapped(map) => map,
-            Memory::Heap(bytes) => bytes,
-        }
-    }
-}
-
-impl DerefMut for Memory {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        match self {
-            Memory::Mapped(map) => map,
-            Memory::Heap(bytes) => bytes,
-        }
-    }
-}
-
 /// A piece of memory and what is in it.
 pub(super) struct Chunk {
-    bytes: Memory,
+    bytes: Region,
     /// The bytes in the fifo are `start..end`.
     start: usize,
     end: usize,
@@ -90,7 +41,7 @@ impl Chunk {
             return None;
         }
         Some(Self {
-            bytes: Memory::new(size)?,
+            bytes: Region::new(size)?,
             start: 0,
             end: 0,
             counted: 0,
@@ -104,7 +55,7 @@ impl Chunk {
         Self {
             start: 0,
             end: bytes.len(),
-            bytes: Memory::Heap(bytes),
+            bytes: Region::of(bytes),
             counted: 0,
             delimiters,
         }

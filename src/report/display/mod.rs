@@ -11,7 +11,6 @@
 //! progress   rates, averages, shares
 //! amount     numbers
 //! gauge, sparkline     the buffer, and the last minute
-//! zone       the user's time zone
 //! ```
 
 pub(crate) mod amount;
@@ -26,7 +25,6 @@ mod sparkline;
 #[cfg(test)]
 mod tests;
 pub(crate) mod view;
-pub(crate) mod zone;
 
 pub use renderer::Renderer;
 pub use view::{Abilities, DEFAULT_WIDTH, taken};

@@ -8,19 +8,19 @@
 use std::collections::VecDeque;
 use std::env;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{Observers, ReportConfig};
 use crate::core::snapshot::{Snapshot, State};
 use crate::memory;
 use crate::report::end::End;
-use crate::report::errors::{ErrorChannel, StartError};
+use crate::report::errors::StartError;
 use crate::report::fields::{FIELDS, Value};
 use crate::report::thread::event_name;
 use crate::reporter::Event;
 use crate::sys;
+use crate::sys::error_channel::ErrorChannel;
+use crate::sys::shell::{self, Environment};
 use crate::units::{reason, seconds};
 
 /// The relay's side.
@@ -193,26 +193,13 @@ impl Runner {
         let Some(words) = words else {
             return false;
         };
-        let mut command = Command::new("sh");
-        command
-            .arg("-c")
-            .arg(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        let spawned = if memory::is_there(self.weight) {
-            describe(&mut command, *event, snapshot, self.name.as_deref());
-            command.spawn()
-        } else {
-            Err(io::ErrorKind::OutOfMemory.into())
+        let run = match memory::is_there(self.weight) {
+            true => shell::run(words, environment(*event, snapshot, self.name.as_deref())),
+            false => Err(io::ErrorKind::OutOfMemory.into()),
         };
-        let trouble = match spawned {
+        let trouble = match run {
             Err(error) => Some(format!("cannot run {option} '{words}': {}", reason(&error))),
-            Ok(mut child) => match child.wait() {
-                Ok(status) => {
-                    failure(status).map(|how| format!("{option} '{words}' failed: {how}"))
-                }
-                Err(_) => None,
-            },
+            Ok(failure) => failure.map(|how| format!("{option} '{words}' failed: {how}")),
         };
         if self.last_errors[index] != trouble
             && let Some(trouble) = &trouble
@@ -224,31 +211,17 @@ impl Runner {
     }
 }
 
-/// How a command failed, if it did.
-fn failure(status: ExitStatus) -> Option<String> {
-    match (status.code(), status.signal()) {
-        (Some(0), _) => None,
-        (Some(code), _) => Some(format!("exit status {code}")),
-        (_, Some(signal)) => Some(format!("killed by signal {signal}")),
-        _ => Some(status.to_string()),
-    }
-}
-
-/// Puts the account into the command's environment: what is not known is not there, whatever hwm's
-/// own environment has by that name.
-pub fn describe(command: &mut Command, event: Event, snapshot: &Snapshot, name: Option<&str>) {
-    let mut set = |key: String, value: Option<String>| {
-        match value {
-            Some(value) => command.env(key, value),
-            None => command.env_remove(key),
-        };
-    };
-    set("HWM_EVENT".into(), event_name(event).map(str::to_owned));
-    set("HWM_NAME".into(), name.map(str::to_owned));
+/// The account, for a command: what is not known is not there.
+pub fn environment(event: Event, snapshot: &Snapshot, name: Option<&str>) -> Environment {
+    let mut all = vec![
+        ("HWM_EVENT".into(), event_name(event).map(str::to_owned)),
+        ("HWM_NAME".into(), name.map(str::to_owned)),
+    ];
     for field in FIELDS.iter().filter(|field| field.in_environment) {
-        let key = format!("HWM_{}", field.key.to_ascii_uppercase());
-        set(key, text((field.value)(snapshot).in_all()));
+        let name = format!("HWM_{}", field.key.to_ascii_uppercase());
+        all.push((name, text((field.value)(snapshot).in_all())));
     }
+    all
 }
 
 /// None where the value is not known.

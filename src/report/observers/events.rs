@@ -14,11 +14,12 @@ use crate::config::{Config, ReportConfig};
 use crate::core::snapshot::Snapshot;
 use crate::memory::Allowance;
 use crate::report::end::End;
-use crate::report::errors::{ErrorChannel, StartError};
+use crate::report::errors::StartError;
 use crate::report::json;
-use crate::report::log::{Log, Way};
 use crate::report::thread::event_name;
 use crate::reporter::Event;
+use crate::sys::error_channel::ErrorChannel;
+use crate::sys::log::{Log, Way};
 use crate::sys::{Files, Role};
 use crate::units::reason;
 

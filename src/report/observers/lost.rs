@@ -13,8 +13,9 @@ use crate::config::Config;
 use crate::core::account::Tally;
 use crate::core::loss::dead_letters::{Batch, DeadLetterCount};
 use crate::report::end::End;
-use crate::report::errors::{ErrorChannel, StartError};
-use crate::report::log::{Log, Way};
+use crate::report::errors::StartError;
+use crate::sys::error_channel::ErrorChannel;
+use crate::sys::log::{Log, Way};
 use crate::sys::{Files, Role};
 use crate::units::reason;
 

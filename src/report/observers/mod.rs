@@ -20,15 +20,16 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::end::LAST_WORD;
-use super::errors::{ErrorChannel, StartError};
+use super::errors::StartError;
 use super::threaded::{ThreadedReporter, start_report};
 use crate::config::Config;
 use crate::core::loss::dead_letters::Batch;
 use crate::core::snapshot::Snapshot;
 use crate::reporter::{Event, Reporter};
 use crate::sys::Files;
+use crate::sys::error_channel::ErrorChannel;
 use commands::Commands;
-pub use commands::describe;
+pub use commands::environment;
 use events::{Events, Untold};
 use lost::Lost;
 

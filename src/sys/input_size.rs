@@ -16,7 +16,7 @@ use crate::config::Source;
 
 /// The sum of the sizes of the sources in bytes; None when one is not known, or all are empty
 /// (as the files in /proc claim to be).
-pub(super) fn of_sources(sources: &[Source]) -> Option<u64> {
+pub(crate) fn of_sources(sources: &[Source]) -> Option<u64> {
     let sizes = sources.iter().map(|source| match source {
         Source::Stdin => of_stdin(),
         Source::File(path) => of_file(path).ok().flatten(),
@@ -26,7 +26,7 @@ pub(super) fn of_sources(sources: &[Source]) -> Option<u64> {
 
 /// The records in the sources, which end with `delimiter` or with the last source: they are read as one
 /// stream. None when one is no file, or all are empty.
-pub(super) fn records_of_sources(sources: &[Source], delimiter: u8) -> Option<u64> {
+pub(crate) fn records_of_sources(sources: &[Source], delimiter: u8) -> Option<u64> {
     let mut count = Count {
         delimiter,
         delimiters: 0,
@@ -92,7 +92,7 @@ fn sum(sizes: impl Iterator<Item = Option<u64>>) -> Option<u64> {
 }
 
 /// The size of a file, or of all files below a directory, in bytes.
-pub(super) fn of_path(path: &Path) -> io::Result<u64> {
+pub(crate) fn of_path(path: &Path) -> io::Result<u64> {
     if fs::metadata(path)?.is_dir() {
         return of_tree(path);
     }

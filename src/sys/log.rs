@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 
-use super::errors::ErrorChannel;
-use super::output::Descriptor;
+use super::error_channel::ErrorChannel;
+use super::report_output::Descriptor;
 use crate::sys::path::reopen;
 use crate::sys::{Files, Role, is_local};
 use crate::units::reason;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
-use crate::report::output::Descriptor;
-use crate::sys::{Files, Role, pause};
+use super::report_output::Descriptor;
+use super::{Files, Role, pause};
 
 /// No ledger of ours is larger.
 const LARGEST: u64 = 1 << 20;
@@ -110,7 +110,17 @@ pub struct Ledger {
     timeout: Duration,
 }
 
+/// What this process is called there.
+pub fn own_number() -> u32 {
+    std::process::id()
+}
+
 impl Ledger {
+    /// Nobody draws on that terminal any more.
+    pub fn remove(path: &Path) {
+        let _ = std::fs::remove_file(path);
+    }
+
     /// Whatever somebody laid there in a folder that all may write to, a link to another file of ours
     /// above all, is left as it is.
     pub fn open(path: &Path, files: &Files) -> io::Result<Ledger> {

@@ -13,7 +13,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::termios::{self, LocalModes};
 
-use crate::job;
+use super::job;
 use crate::sys::{is_local, path};
 
 /// An open place to write to; clones share it.
@@ -147,6 +147,11 @@ fn wait_for_room(descriptor: &Descriptor) -> io::Result<()> {
 /// to be told of a failure.
 pub fn say(out: &mut dyn Write, line: String) {
     let _ = out.write_all((line + "\n").as_bytes());
+}
+
+/// Whether a FIFO could not be opened because nobody reads it.
+pub fn has_no_reader(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::NXIO.raw_os_error())
 }
 
 /// The same on stderr, by one who must not wait: only where there is space for a line.
