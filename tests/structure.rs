@@ -19,8 +19,8 @@ fn modules() -> BTreeMap<String, String> {
         let name = path.strip_prefix("src").unwrap().with_extension("");
         let name = name.to_str().unwrap().replace('/', "::");
         let name = name.strip_suffix("::mod").unwrap_or(&name).to_owned();
-        let tests = ["tests", "testing", "screens", "properties"];
-        let is_test = tests.iter().any(|test| name.ends_with(test));
+        let names = ["tests", "testing", "screens", "properties"];
+        let is_test = names.iter().any(|test| name.ends_with(test));
         let is_root = name == "lib" || name == "main";
         if is_test || is_root {
             return None;
