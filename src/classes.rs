@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_on_one_line() {
+    fn a_mistake_is_reported_on_one_line() {
         for (expression, error) in [
             ("(", "not a regular expression: unclosed group"),
             (

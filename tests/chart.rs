@@ -149,7 +149,7 @@ fn a_run_without_data_and_one_that_is_over_at_once_are_drawn() {
 }
 
 #[test]
-fn no_run_no_picture() {
+fn a_run_that_did_not_begin_leaves_no_chart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.svg");
     for there in [None, Some("mine")] {
@@ -171,7 +171,7 @@ fn no_run_no_picture() {
 }
 
 #[test]
-fn a_place_that_went_is_told_of_once_and_changes_no_status() {
+fn a_place_that_went_is_reported_once_and_changes_no_status() {
     let folder = tempfile::tempdir().unwrap();
     let below = folder.path().join("below");
     fs::create_dir(&below).unwrap();
@@ -187,7 +187,7 @@ fn a_place_that_went_is_told_of_once_and_changes_no_status() {
 }
 
 #[test]
-fn a_full_disk_is_told_of_once_and_keeps_the_picture_that_was_there() {
+fn a_full_disk_is_reported_once_and_keeps_the_chart_that_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
     if !can(&["unshare", "-m", "mount", "-t", "tmpfs", "none", path]) {
@@ -221,7 +221,7 @@ fn a_descriptor_takes_it_as_well() {
 }
 
 #[test]
-fn nobody_waits_for_a_picture_that_nobody_takes() {
+fn a_chart_that_no_reader_takes_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     // Its reader is there and never reads: neither does the run wait, nor the exit for long.
     let text = r#"mkfifo full; sleep 60 <full & exec 3>full
@@ -235,7 +235,7 @@ fn nobody_waits_for_a_picture_that_nobody_takes() {
 }
 
 #[test]
-fn readmes_first_picture_is_of_its_first_example() {
+fn readmes_first_chart_is_of_its_first_example() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let (_, link) = readme.split_once("](").unwrap();

@@ -116,7 +116,7 @@ fn whatever_fails_in_a_report_the_data_goes_on() {
 }
 
 #[test]
-fn a_defect_where_the_summary_needs_no_thread_is_told_by_one() {
+fn a_defect_where_the_summary_needs_no_thread_is_reported_by_one() {
     if !can_fail() {
         return;
     }
@@ -146,7 +146,7 @@ fn a_display_may_be_wider_than_any_terminal() {
 }
 
 #[test]
-fn the_plan_of_each_turn_is_told_when_asked_for() {
+fn the_plan_of_each_turn_is_reported_when_asked_for() {
     for (value, is_told) in [("1", true), ("0", false)] {
         let mut command = hwm(&["-q"]);
         command.env("HWM_TRACE", value);

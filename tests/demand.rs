@@ -60,7 +60,7 @@ fn asking(text: &str) -> tempfile::NamedTempFile {
 }
 
 #[test]
-fn who_asks_for_10_gets_10_at_any_chunking_rule_1_1() {
+fn a_demand_for_10_gets_10_at_any_chunking_rule_1_1() {
     for chunk in [1, 7, 4096, 1 << 20] {
         let Some(fifo) = Fifo::new() else { return };
         let input = log(if chunk < 10 { 400 } else { 40_000 });

@@ -162,7 +162,7 @@ fn a_display_of_pvs_form_shows_a_loss_while_it_goes_on() {
 }
 
 #[test]
-fn where_nobody_looks_a_loss_that_goes_on_is_told_ever_more_rarely() {
+fn where_nobody_looks_a_loss_that_goes_on_is_reported_ever_more_rarely() {
     let lossy = ["--when-full", "drop-oldest", "-B", "10k"];
     let line = format!("{:099}\n", 0);
     let (mut child, mut stderr) = running(&lossy, line.repeat(30_000).as_bytes());
@@ -265,7 +265,7 @@ fn the_last_bytes_and_the_last_line_follow_the_output() {
 }
 
 #[test]
-fn colours_are_for_terminals_and_for_those_who_force_them() {
+fn colours_are_for_terminals_unless_forced() {
     let run = |no_color: &str| {
         let child = hwm(&["-f", "-F", "%{sgr:red}%b"])
             .env("NO_COLOR", no_color)

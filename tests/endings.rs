@@ -100,7 +100,7 @@ fn a_stall_longer_than_block_timeout_exits_5() {
 }
 
 #[test]
-fn a_dead_consumer_ends_it_by_sigpipe_also_while_input_is_idle() {
+fn a_exited_consumer_ends_it_by_sigpipe_also_while_input_is_idle() {
     for policy in ["block", "drop-oldest"] {
         let mut child = hwm(&["--when-full", policy, "--report", "none"])
             .spawn()
@@ -367,7 +367,7 @@ fn a_deadline_that_passed_while_stopped_looks_at_what_came_meanwhile() {
 }
 
 #[test]
-fn a_dead_consumer_is_noticed_while_input_never_pauses() {
+fn a_exited_consumer_is_noticed_while_input_never_pauses() {
     let zero = std::fs::File::open("/dev/zero").expect("open");
     let mut child = hwm(&["--when-full", "drop-newest", "--report", "none"])
         .stdin(zero)

@@ -360,7 +360,7 @@ fn stalled(command: &mut Command, input: &[u8]) -> Finished {
 }
 
 #[test]
-fn without_threads_errors_are_still_told() {
+fn without_threads_errors_are_still_reported() {
     if !can(&[&AS_USER[..], &["true"]].concat()) {
         return;
     }

@@ -132,7 +132,7 @@ fn frames(shown: &str) -> usize {
 }
 
 #[test]
-fn while_the_consumer_stalls_the_display_goes_on_with_its_beat() {
+fn while_the_consumer_stalls_the_display_is_updated_each_interval() {
     let screen = Screen::with(LocalModes::empty());
     let mut child = hwm(&["-i", "0.1"])
         .env("TERM", "xterm")
@@ -281,7 +281,7 @@ fn interrupt_loop(screen: &mut Screen, body: &str, out: &Path) -> (String, std::
 }
 
 #[test]
-fn the_interrupt_key_stops_a_shells_loop_whoever_it_hits_first() {
+fn the_interrupt_key_stops_a_shells_loop_whichever_process_gets_it_first() {
     for words in SHELLS {
         if !can(&[words[0], "-c", "true"]) {
             continue;

@@ -156,7 +156,7 @@ fn a_consumer_that_stops_is_shed_for_and_one_that_goes_on_is_not_again() {
 }
 
 #[test]
-fn a_rate_limit_that_is_not_reached_makes_nobody_lose_and_one_that_is_does() {
+fn only_a_rate_limit_that_is_reached_loses_records() {
     // Less than the pipe behind it takes, however late that is read.
     let input = numbers(10_000);
     for policy in POLICIES {

@@ -55,7 +55,7 @@ fn the_file_follows_the_run_and_is_whole_at_every_moment() {
 }
 
 #[test]
-fn a_place_where_no_file_can_be_is_told_before_anything_is_read() {
+fn a_place_where_no_file_can_be_is_reported_before_anything_is_read() {
     let child = hwm(&["--metrics-file", "/nowhere/hwm.prom"])
         .spawn()
         .unwrap();

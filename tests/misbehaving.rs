@@ -75,7 +75,7 @@ fn a_file_is_as_long_as_it_reads() {
 }
 
 #[test]
-fn an_error_behind_a_short_read_is_told() {
+fn an_error_behind_a_short_read_is_reported() {
     let data = log(10_000);
     for size in [0, data.len() as u64] {
         let wanted = Wanted {
@@ -211,7 +211,7 @@ fn an_error_of_close_is_a_write_error() {
 }
 
 #[test]
-fn a_write_error_is_told_once_though_the_close_says_it_again() {
+fn a_write_error_is_reported_once_though_the_close_says_it_again() {
     let wanted = Wanted {
         trouble: Some((Call::Flush, 0, Trouble::Fails(Errno::NOSPC))),
         ..Wanted::default()

@@ -194,7 +194,7 @@ fn end(shells: Vec<Child>) {
 }
 
 #[test]
-fn fourteen_that_are_idle_leave_their_user_his_pipes() {
+fn fourteen_that_are_idle_leave_the_users_pipes_alone() {
     if !can(&["perl", "-e", "1"]) {
         return;
     }
@@ -216,7 +216,7 @@ fn fourteen_that_are_idle_leave_their_user_his_pipes() {
 }
 
 #[test]
-fn fourteen_whose_consumers_stopped_leave_their_user_a_quarter_of_his_pipes() {
+fn fourteen_whose_consumers_stopped_leave_the_user_a_quarter_of_the_pipe_pages() {
     if !can(&["perl", "-e", "1"]) {
         return;
     }

@@ -58,7 +58,7 @@ fn pressured(args: &[&str]) -> Child {
 // ---- --events -------------------------------------------------------------------------------
 
 #[test]
-fn events_are_told_as_they_happen_each_with_its_account() {
+fn events_are_reported_as_they_happen_each_with_its_account() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events");
     std::fs::write(&path, "before\n").unwrap();
@@ -118,7 +118,7 @@ fn every_loss_episode_is_an_event_and_accounts_never_go_back() {
 }
 
 #[test]
-fn a_reader_that_is_too_slow_is_told_how_much_it_missed_and_holds_up_nothing() {
+fn a_reader_that_is_too_slow_is_reported_how_much_it_missed_and_holds_up_nothing() {
     const BYTES: usize = 20_000;
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(folder.path(), "events");
@@ -476,7 +476,7 @@ fn children(id: u32) -> Vec<String> {
 }
 
 #[test]
-fn a_change_back_while_a_command_runs_is_no_news() {
+fn a_change_back_while_a_command_runs_is_not_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (log, gate) = (folder.path().join("log"), fifo(folder.path(), "gate"));
     let said = || std::fs::read_to_string(&log).unwrap_or_default();
@@ -518,7 +518,7 @@ fn a_command_that_does_not_end_is_left_alone() {
 }
 
 #[test]
-fn a_command_that_fails_is_told_of_once() {
+fn a_command_that_fails_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("count");
     for (script, how) in [

@@ -208,7 +208,7 @@ fn marks_with_a_time_between_them_sum_to_the_loss_and_delay_nothing() {
 }
 
 #[test]
-fn what_was_lost_between_two_marks_is_told_in_time_also_when_nothing_more_comes() {
+fn what_was_lost_between_two_marks_is_reported_in_time_also_when_nothing_more_comes() {
     let args = ["-B", "1k", "--high-water", "0", "--when-full", "sample"];
     let args = [&args[..], &["--sample", "1/2", "--mark={records} lost"]].concat();
     let args = [&args[..], &["--mark-every", "300ms"]].concat();

@@ -100,7 +100,7 @@ fn an_arrival_takes_no_place_of_what_is_worth_more() {
 }
 
 #[test]
-fn what_would_be_lost_anyway_takes_nobodys_place() {
+fn what_would_be_lost_anyway_takes_no_place() {
     let mut relay = relay(4, 4);
     feed(&mut relay, "w1 w2 e1 w3");
     feed(&mut relay, "iiiiiiiiiii");

@@ -130,7 +130,7 @@ const VITAL: [&str; 16] = [
 
 /// Whatever is refused, optional or not: a run that cannot be says why, and ends as one that failed.
 #[test]
-fn a_refused_call_neither_aborts_a_run_nor_makes_it_hang_or_lie() {
+fn a_refused_call_neither_aborts_a_run_nor_makes_it_hang_or_report_wrongly() {
     if !can_refuse() {
         return;
     }
@@ -204,7 +204,7 @@ fn the_timer_may_be_refused() {
 
 /// FIONREAD, and all that asks whether something is a terminal.
 #[test]
-fn what_counts_what_lies_in_a_pipe_may_be_refused() {
+fn the_count_of_unread_bytes_may_be_refused() {
     if !can_refuse() {
         return;
     }

@@ -182,7 +182,7 @@ impl Corpus {
 }
 
 #[test]
-fn what_is_told_changes_nothing_of_what_is_relayed() {
+fn what_is_reported_changes_nothing_of_what_is_relayed() {
     let corpus = Corpus::new();
     let switches = switches();
     assert!(switches.len() > 40, "{switches:?}");

@@ -83,7 +83,7 @@ fn half_a_record_that_somebody_left_is_ended_first() {
 }
 
 #[test]
-fn a_report_on_a_full_disk_is_told_of_once_and_its_summary_is_seen() {
+fn a_report_on_a_full_disk_is_reported_once_and_its_summary_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     if !can_mount(folder.path()) {
         return;
@@ -112,7 +112,7 @@ fn a_report_on_a_full_disk_is_told_of_once_and_its_summary_is_seen() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_at_all_is_told_of_and_its_summary_is_seen() {
+fn a_report_that_cannot_be_written_at_all_is_reported_and_its_summary_is_seen() {
     for mode in ["plain", "json", "summary"] {
         let mode = match mode {
             "summary" => &[][..],
@@ -134,7 +134,7 @@ fn a_report_that_cannot_be_written_at_all_is_told_of_and_its_summary_is_seen() {
 }
 
 #[test]
-fn a_folder_that_went_is_told_of_and_one_that_came_back_is_used() {
+fn a_folder_that_went_is_reported_and_one_that_came_back_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let below = folder.path().join("below");
     let options = |name: &str| below.join(name);
@@ -190,7 +190,7 @@ fn a_folder_that_went_is_told_of_and_one_that_came_back_is_used() {
 // ---- the limit on the size of files ---------------------------------------------------------
 
 #[test]
-fn side_files_over_their_limit_are_told_of_and_the_data_flows_on() {
+fn side_files_over_their_limit_are_reported_and_the_data_flows_on() {
     let folder = tempfile::tempdir().unwrap();
     let text = r#"ulimit -f 4
         exec "$HWM" -B 4 --when-full drop-newest --report json -i 0.01 "$@""#;
@@ -308,7 +308,7 @@ fn a_command_meets_the_limit_as_hwm_was_started_with_it() {
 }
 
 #[test]
-fn a_command_that_fails_is_told_of_also_where_nobody_waits_for_children() {
+fn a_command_that_fails_is_reported_also_where_nobody_waits_for_children() {
     let words = [
         "env",
         "--ignore-signal=CHLD",
@@ -323,7 +323,7 @@ fn a_command_that_fails_is_told_of_also_where_nobody_waits_for_children() {
 }
 
 #[test]
-fn a_reader_of_reports_that_leaves_is_told_of_and_the_summary_is_seen() {
+fn a_reader_of_reports_that_leaves_is_reported_and_the_summary_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
     if !can(&["mkfifo", path.to_str().unwrap()]) {

@@ -71,7 +71,7 @@ fn after_sigint_it_reads_no_more() {
 
 /// A service that gets the same SIGTERM as hwm and its shipper, and says its last words.
 #[test]
-fn the_last_words_of_a_service_arrive_when_all_get_the_same_signal() {
+fn what_a_service_says_at_its_end_arrives_when_all_get_the_same_signal() {
     let folder = tempfile::tempdir().unwrap();
     let service = r#"exec 2>/dev/null; trap 'sleep 0.2; echo "shutting down"; sleep 0.1; echo "bye"; exit 0' TERM
         echo "up"
@@ -229,7 +229,7 @@ fn a_signal_decides_over_a_missing_file() {
 
 /// timeout(1) sends its signal to the child and to the group, so the child gets it twice.
 #[test]
-fn timeout_gives_the_last_words_their_time() {
+fn timeout_leaves_time_for_what_a_service_says_at_its_end() {
     let script = r#"(trap 'sleep 0.2; echo bye; exit' TERM; echo up; while :; do sleep 0.02; done) |
         "$HWM" -q --when-full drop-oldest | (trap '' TERM; cat)"#;
     let mut child = command(&["timeout", "-s", "TERM", "0.5", "bash", "-c"]);
@@ -296,7 +296,7 @@ fn a_consumer_hit_by_the_same_key_is_no_broken_pipe() {
 }
 
 #[test]
-fn a_rate_limit_holds_nobody_up_who_interrupts() {
+fn a_rate_limit_does_not_delay_an_interrupt() {
     let mut child = hwm(&["-q", "-L", "1000", "/dev/zero"]).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     stdout.read_exact(&mut [0; 10]).unwrap();

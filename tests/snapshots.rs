@@ -40,7 +40,7 @@ fn cost(relay: &mut Relay) -> Duration {
 }
 
 #[test]
-fn a_picture_costs_the_same_however_much_is_held() {
+fn a_snapshot_costs_the_same_however_much_is_held() {
     let (mut little, mut much) = (holding(16), holding(1 << 16));
     assert_eq!(
         much.event_snapshot(Duration::ZERO).held.records,

@@ -235,7 +235,7 @@ fn a_kernel_made_file_is_read() {
 }
 
 #[test]
-fn file_arguments_follow_each_other_and_a_bad_one_is_told_and_passed_over() {
+fn file_arguments_follow_each_other_and_a_bad_one_is_reported_and_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(at("a"), "first ").unwrap();

@@ -175,7 +175,7 @@ fn a_record_of_which_a_part_was_read_is_lost_whole() {
 }
 
 #[test]
-fn bytes_that_nobody_counts_in_records_are_told_from_what_was_read() {
+fn bytes_that_nobody_counts_in_records_are_reported_from_what_was_read() {
     let input = flood();
     for args in [&[][..], &["--no-splice"], &["-B", "1000"]] {
         for count in [0, 1, 70_000] {

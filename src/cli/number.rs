@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_number_is_told_in_records() {
+    fn what_is_no_number_is_reported_in_records() {
         for (text, number) in [("1", 1), ("1000", 1000), ("10k", 10_240), ("1.5k", 1536)] {
             assert_eq!(parse_positive(text), Ok(number), "{text}");
         }

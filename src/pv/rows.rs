@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn last_words_are_whole_in_their_place_and_the_cursor_ends_below_them() {
+    fn summaries_are_whole_in_their_place_and_the_cursor_ends_below_them() {
         let words = |who: &str| vec![format!("{who}: so many words for twenty columns")];
         let whole = |who: &str| {
             [
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn last_words_are_in_the_order_of_the_pipeline_whoever_says_them_first() {
+    fn summaries_are_in_the_order_of_the_pipeline_whichever_comes_first() {
         let words = |who: &str| vec![format!("{who}: words")];
         let row = |who: &str| format!("{who} row");
         // As wide as the window, and with codes, which take no space.
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_dead_left_is_forgotten() {
+    fn rows_of_processes_that_are_gone_are_removed() {
         let (_folder, path, _master, terminal) = place(20);
         // No process has so high a number.
         std::fs::write(&path, "999999999 runs a\n999999999 ended b\n0\n").unwrap();
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_peer_that_was_stopped_with_the_ledger_in_its_hands() {
+    fn a_peer_that_was_stopped_while_it_held_the_ledger_is_not_waited_for() {
         let (_folder, path, _master, terminal) = place(20);
         let [one, own] = numbers();
         let mut rows = rows(&path, &terminal, one);

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_became_of_lost_records_is_told_where_it_is_known() {
+    fn what_became_of_lost_records_is_reported_where_it_is_known() {
         let tally = |bytes, records| Tally { bytes, records };
         let mut snapshot = lossy();
         snapshot.dead_letters = Some(DeadLetterCount {

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_told_only_where_they_are_counted() {
+    fn records_are_reported_only_where_they_are_counted() {
         let text = text(&quiet(), &config());
         assert!(!text.contains("_records"), "{text}");
         assert!(text.contains("hwm_run_finished 0\n"), "{text}");

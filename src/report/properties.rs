@@ -121,7 +121,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_last_words_are_wider_than_80_columns_or_the_terminal(
+    fn no_summary_are_wider_than_80_columns_or_the_terminal(
         now in account(), config in settings(), dropped in number(), width in 0..200_usize,
     ) {
         let closing = Closing {

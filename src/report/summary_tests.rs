@@ -125,7 +125,7 @@ fn losses_are_in_bytes_where_records_are_not_counted() {
 }
 
 #[test]
-fn what_a_consumer_did_not_want_is_told_and_no_loss() {
+fn what_a_consumer_did_not_want_is_reported_and_no_loss() {
     let mut left = run(1024, 0, Ending::EndOfInput);
     left.input.bytes = 2048;
     left.lost[Reason::Unread].bytes = 1024;

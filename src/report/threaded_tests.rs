@@ -196,7 +196,7 @@ fn a_slow_terminal_gets_the_summary_instead_of_old_intervals() {
 }
 
 #[test]
-fn a_dead_reader_is_harmless() {
+fn a_exited_reader_is_harmless() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     within_timeout(move || {

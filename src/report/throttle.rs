@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_once_an_interval_and_all_are_counted() {
+    fn each_kind_is_reported_once_an_interval_and_all_are_counted() {
         let second = Duration::from_secs(1);
         let mut told = Throttle::default();
         let mut lines = Vec::new();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_goes_on_is_told_ever_more_rarely() {
+    fn a_loss_that_goes_on_is_reported_ever_more_rarely() {
         let mut losing = Losing::default();
         let mut told = Vec::new();
         for second in 0..86_400 {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_loss_after_a_while_is_told_at_once() {
+    fn a_new_loss_after_a_while_is_reported_at_once() {
         let mut losing = Losing::default();
         for second in [0, 1, 3, 7, 100, 101] {
             let now = Duration::from_secs(second);

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_buffer_is_told_where_it_matters() {
+    fn the_buffer_is_reported_where_it_matters() {
         let mut snapshot = quiet();
         (snapshot.capacity, snapshot.high_water) = (1000, 1000);
         let mut told = |held, peak| {

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_told_apart() {
+    fn kinds_are_distinguished() {
         let (end, _other) = pipe().unwrap();
         assert_eq!(Kind::of(end.as_fd()).unwrap(), Kind::Pipe);
         let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();

@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_an_answer_is_not_made_to_wait_again() {
+    fn a_request_is_not_delayed_twice() {
         for message in [16 * KIB, 64 * KIB, 128 * KIB, 512 * KIB, 4 * MIB] {
             // It takes a microsecond for 2 KiB, and then one message is there, however long we slept.
             let wake = Duration::from_nanos(message / 2);

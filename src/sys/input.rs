@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_next_is_told_where_nobody_counts_bytes() {
+    fn the_next_input_is_named_where_bytes_are_not_counted() {
         let (reader, writer) = pipe().unwrap();
         let input = Input::over(reader).unwrap();
         assert!(!input.would_bring_bytes());

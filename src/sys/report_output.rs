@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_pipe_is_harmless() {
+    fn a_exited_pipe_is_harmless() {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         drop(reader);
         let mut out = Descriptor::Own(Arc::new(writer));

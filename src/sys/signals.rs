@@ -251,7 +251,7 @@ mod tests {
 
     /// One test, for signals belong to the whole process.
     #[test]
-    fn signals_are_told_once_for_each_time_they_were_taken() {
+    fn signals_are_reported_once_for_each_time_they_were_taken() {
         let signals = Signals::listen(None).unwrap();
         let is_rung = || !look(signals.pipe(), PollFlags::IN).is_empty();
         assert_eq!(signals.take(), None);

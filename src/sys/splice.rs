@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_and_cannot_be_read_is_told_once_and_comes_as_nothing_else() {
+    fn what_was_taken_and_cannot_be_read_is_reported_once_and_comes_as_nothing_else() {
         let (reader, writer) = pipe().unwrap();
         io::write(&writer, b"abcde").unwrap();
         let (bounce_pipe, _reader) = broken();

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_takes_nothing_is_told_from_one_without_a_reader() {
+    fn a_full_pipe_is_distinguished_from_one_without_a_reader() {
         let (mut kept, _input) = kept(b"", b"abc");
         let (output, writer) = pipe().unwrap();
         io::write(&writer, &[0; 64 * 1024]).unwrap();

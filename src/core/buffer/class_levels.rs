@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn without_memory_nobody_is_evicted_and_nobody_is_lost() {
+    fn without_memory_no_record_is_evicted_or_lost() {
         let mut case = Case::of("abcdef bbbbbb c");
         // The first takes two chunks of four bytes, and there is one.
         for chunks in [0, 1] {

@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doomed_record_comes_behind_those_that_are_lost_while_it_arrives() {
+    fn a_discarded_record_comes_behind_those_that_are_lost_while_it_arrives() {
         let mut spill = with_space(1000);
         spill.discard(b"doo");
         spill.add(b"another\n");
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doomed_record_that_is_too_long_is_counted_whole_and_leaves_its_space() {
+    fn a_discarded_record_that_is_too_long_is_counted_whole_and_leaves_its_space() {
         let mut spill = with_space(COST + 10);
         for _ in 0..3 {
             spill.discard(b"four");

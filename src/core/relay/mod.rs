@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn who_refused_what_is_gone_since_is_offered_what_comes_next() {
+    fn an_output_that_refused_what_has_expired_is_offered_what_comes_next() {
         let second = Duration::from_secs(1);
         let mut relay = Relay::new(RelayConfig {
             max_age: Some(second),

@@ -234,7 +234,7 @@ fn all() -> [String; 10] {
 }
 
 #[test]
-fn pictures_are_small_and_the_same_each_time() {
+fn charts_are_small_and_the_same_each_time() {
     for (one, other) in all().into_iter().zip(all()) {
         assert!(one.len() < 60_000, "{}", one.len());
         assert_eq!(one, other);
@@ -242,7 +242,7 @@ fn pictures_are_small_and_the_same_each_time() {
 }
 
 #[test]
-fn pictures_are_xml_and_nothing_in_them_is_outside() {
+fn charts_are_xml_and_nothing_in_them_is_outside() {
     for picture in all() {
         let document = roxmltree::Document::parse(&picture).expect("XML");
         let root = document.root_element();
@@ -309,7 +309,7 @@ fn no_text_stands_on_another_or_beyond_the_edge() {
 }
 
 #[test]
-fn a_picture_is_the_one_that_was_looked_at() {
+fn a_chart_is_the_one_that_was_looked_at() {
     let text = stalled();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/chart/stalled.svg");
     if std::env::var_os("HWM_REGENERATE").is_some_and(|value| value == "1") {

@@ -155,7 +155,7 @@ fn nothing_stands_behind_where_all_is_well() {
 }
 
 #[test]
-fn a_pause_of_the_input_is_told_after_a_while() {
+fn a_pause_of_the_input_is_reported_after_a_while() {
     let paused = |seconds| {
         let flow = std::iter::repeat_n(flows as fn(&mut Snapshot), 2);
         let pause = std::iter::repeat_n(pauses as fn(&mut Snapshot), seconds);
@@ -257,7 +257,7 @@ fn with_l_amounts_and_rates_are_in_records() {
 }
 
 #[test]
-fn more_than_was_expected_is_told_as_it_is_and_has_no_end() {
+fn more_than_was_expected_is_reported_as_it_is_and_has_no_end() {
     let end = |bytes: u64| {
         let line = plain(&sized(bytes), 60, [flows as fn(&mut Snapshot)]);
         line.rsplit_once("] ").unwrap().1.to_owned()

@@ -157,7 +157,7 @@ fn a_rate_limit_that_held_the_data_up_is_named() {
 }
 
 #[test]
-fn a_share_beyond_all_is_told_as_it_is() {
+fn a_share_beyond_all_is_reported_as_it_is() {
     let sized = ReportConfig {
         expected: Some(Amount::Bytes(2 << 20)),
         ..config()

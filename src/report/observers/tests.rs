@@ -60,7 +60,7 @@ fn a_reader_and_a_command_that_are_stuck_hold_up_the_end_no_longer_than_one() {
 }
 
 #[test]
-fn what_was_missed_is_told_before_the_next_or_at_the_end() {
+fn what_was_missed_is_reported_before_the_next_or_at_the_end() {
     let (mut reader, writer) = io::pipe().unwrap();
     let mut reporters = reporters(events(writer), &Observers::default());
     reporters.missed(3, &lossy());
@@ -91,7 +91,7 @@ fn what_was_missed_is_told_before_the_next_or_at_the_end() {
 }
 
 #[test]
-fn only_what_somebody_is_told_of_is_wanted() {
+fn only_what_is_reported_is_asked_for() {
     let wants = |reporters: &Reporters| {
         [
             Event::Pressured,
@@ -117,7 +117,7 @@ fn only_what_somebody_is_told_of_is_wanted() {
 }
 
 #[test]
-fn a_state_that_was_reached_by_a_change_that_was_not_told_is_news() {
+fn a_state_reached_by_an_unreported_change_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let asked = Observers {
