@@ -1,7 +1,7 @@
 //! The relay as a pure state machine: no I/O, no clock, no threads. Time comes in as `now`, the
 //! time since the run began without the time the process was stopped. What is held lies in memory
-//! (`queue`, made of `lane`s; `sorted`, with its `runs`, where records leave by class) or, where nobody
-//! needs to see it, in pipes (`pipes`) that the core only counts.
+//! (`buffer/queue`) or, where nobody
+//! needs to see it, in pipes (`buffer/own_pipes`) that the core only counts.
 //!
 //! What always holds, after every call (the names are those of the checks in the tests):
 //!
@@ -21,7 +21,7 @@
 //! 8. `wake`, `spin`, `deadline`: a wait has something to wait for, and is not longer than what is
 //!    due; a turn makes progress or waits; no deadline acts early, none late.
 //! 9. `memory`: it is taken in proportion to what is held, and a few chunks.
-//! 10. `spill`: the lost records that are kept are those that were lost, whole and in that order; with
+//! 10. `dead letters`: the lost records that are kept are those that were lost, whole and in that order; with
 //!     those counted as not kept they are the loss, but for a record whose end has not come.
 //! 11. `unread`: what went out and was left unread by a consumer that is gone is lost, to the byte, with each
 //!     record that was not read to its end.

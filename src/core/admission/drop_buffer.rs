@@ -1,4 +1,4 @@
-//! `drop-buffer`: every record not yet begun leaves, then the arrival is admitted. For a backlog that
+//! `drop-buffer`: every record that is not partly written leaves, then the arrival is admitted. For a backlog that
 //! is worth nothing once it is too long.
 
 use super::overflow::{OnFull, Overflow};

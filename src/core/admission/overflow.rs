@@ -16,11 +16,11 @@ use crate::core::snapshot::State;
 pub enum OnFull {
     /// The arriving record.
     LoseArrival,
-    /// The oldest whole record that was not begun; the arriving one where there is none.
+    /// The oldest whole record that is not partly written; the arriving one where there is none.
     EvictOldest,
-    /// Every whole record that was not begun; the arriving one where there is none.
+    /// Every whole record that is not partly written; the arriving one where there is none.
     EvictAll,
-    /// The oldest whole record of the lowest class present that was not begun; the arriving one where
+    /// The oldest whole record of the lowest class present that is not partly written; the arriving one where
     /// there is none but of the most valuable class.
     EvictLowest,
 }

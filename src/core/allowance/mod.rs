@@ -59,7 +59,7 @@ impl Allowance {
         self.demand.as_ref().is_none_or(Demand::is_open)
     }
 
-    /// How much may go out; at the end, when only what has begun still goes, at any rate.
+    /// How much may go out; at the end, when only what is partly written still goes, at any rate.
     pub(super) fn limit(&mut self, is_paced: bool, now: Duration) -> Limit {
         let demand = self.demand.as_ref();
         let mut limit = Limit {

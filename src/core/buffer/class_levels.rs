@@ -77,7 +77,7 @@ enum Step {
     Stuck,
 }
 
-/// Looks at the first record of `fifo`, which must be settled: one of `class` or below leaves, another
+/// Looks at the first record of `fifo`, of which what left must have been counted: one of `class` or below leaves, another
 /// moves to the back of `older`.
 fn step(
     fifo: &mut Fifo,
@@ -173,7 +173,7 @@ impl ClassLevels {
         }
     }
 
-    /// Moves the oldest `bytes` bytes to the back of `other`. Both must be settled.
+    /// Moves the oldest `bytes` bytes to the back of `other`. What left both must have been counted.
     pub(super) fn move_front(&mut self, bytes: u64, other: &mut Fifo) {
         let mut left = bytes;
         for level in &mut self.levels {
@@ -185,8 +185,8 @@ impl ClassLevels {
     }
 
     /// Evicts the oldest record of the lowest class present, if that is `most` or below (0 is the most
-    /// valuable); None also when there is no memory to sort in. All must be settled, and no record
-    /// begun.
+    /// valuable); None also when there is no memory to move a record. What left must have been counted, and no
+    /// record be partly written.
     pub(super) fn evict(
         &mut self,
         mut unclassified: Unclassified<'_>,

@@ -2,7 +2,7 @@
 //! front. Delimiters are counted once, when bytes come; when bytes leave, a chunk's number goes with
 //! its last byte, or its front part is counted when somebody asks.
 //!
-//! Knows delimiters, but no records: where one begins and which may leave is the queue's.
+//! Counts delimiters, but knows no records: where one begins and which may leave is the queue's.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -383,7 +383,7 @@ impl Fifo {
     }
 
     /// The first record, `bytes` bytes with its delimiter, leaves, and no call returns its
-    /// delimiter later. The fifo must be settled; emptied chunks go to `retire`, but for the last.
+    /// delimiter later. What left must have been counted; emptied chunks go to `retire`, but for the last.
     pub(super) fn drop_record(&mut self, bytes: u64, mut retire: impl FnMut(Chunk)) {
         self.len -= bytes;
         let mut left = bytes as usize;
@@ -432,7 +432,7 @@ impl Fifo {
     }
 
     /// Moves the oldest `bytes` bytes to the back of `other`: whole chunks as they are, and a
-    /// copy of the part of one. Both must be settled.
+    /// copy of the part of one. What left both must have been counted.
     pub(super) fn move_front(&mut self, bytes: u64, other: &mut Fifo) {
         let mut left = bytes;
         self.len -= bytes;

@@ -1,17 +1,21 @@
 //! The bounded FIFO of bytes in which records wait, in chunks of memory taken as needed.
 //!
 //! ```text
-//!   begun         classified        waiting
-//!  [======]  ->  [##|####] ->  [####|####] -> ... -> [######|##] -> [####|##|aaaa......llllllll    ]
-//!   set aside     ^head                                                      ^arriving  ^staged
+//!  output <- [ partial ] <- [ classified ] <- [ waiting: ####|#### .. ####|iiii....ssssssss    ] <- input
+//!                             ^ head                                      ^ incomplete ^ staged
 //! ```
 //!
 //! - `staged`: bytes just read, not judged yet; they lie in the last chunk, in place, so that what
 //!   is admitted need not be copied again. Not held: each turn judges all of them.
 //! - `incomplete`: the admitted part of the record whose delimiter has not come.
 //! - `partial`: the unwritten rest of a record of which a byte was written, or that was promised to go
-//!   out next; set aside only when records behind it must leave.
+//!   out next; split off only when records behind it must leave.
 //! - `classified`: what an eviction by class left in place; empty unless one took place.
+//!
+//! 1. Bytes leave in the order in which they came, but for records that were evicted.
+//! 2. An eviction takes whole records of which no byte was written and none is in flight.
+//! 3. A position in the admitted stream means the same for as long as its byte is held.
+//! 4. Delimiters are counted once: as what is held, or as what left (`take_deferred`), never as both.
 //!
 //! Knows nothing of limits and policies, and keeps no index of records: a boundary is found by
 //! looking for the delimiter, so that memory stays proportional to the bytes, however short the
@@ -35,7 +39,7 @@ pub const CHUNK: usize = 128 * 1024;
 /// Less space than this part of a chunk at its end is left unused rather than read into: 3% of the
 /// memory against a system call for a few bytes. It is 4 KiB, so that a packet of a pipe in packet mode,
 /// of which a shorter read loses the rest, is cut only where the buffer is almost full.
-const LEAST_LANDING: usize = 32;
+const LEAST_STAGED: usize = 32;
 
 /// Emptied chunks kept for the next use instead of returned to the system: 1 MiB, what goes out of a
 /// buffer of the usual size between its watermarks. A new chunk costs as much as filling it.
@@ -48,7 +52,7 @@ pub struct Queue {
     classified: ClassLevels,
     waiting: Fifo,
     spare: Spare,
-    /// Bytes read but not judged: `landed_start..landed_end` of the last chunk's memory.
+    /// Bytes read but not judged: `staged_start..staged_end` of the last chunk's memory.
     staged_start: usize,
     staged_end: usize,
     incomplete: u64,
@@ -203,12 +207,12 @@ impl Queue {
         (self.is_partial && evictable == 0) || self.in_flight_behind_partial() > evictable
     }
 
-    /// Bytes held of whole records, the rest of a begun one included.
+    /// Bytes held of whole records, the rest of a partly written one included.
     pub fn complete(&self) -> u64 {
         self.len() - self.incomplete
     }
 
-    /// Bytes of a begun record that an eviction has set aside.
+    /// Bytes of a partly written record that an eviction has split off.
     pub fn partial(&self) -> u64 {
         self.partial.len()
     }
@@ -248,7 +252,7 @@ impl Queue {
         if self.waiting.len() == 0 {
             self.waiting.rewind();
         }
-        let least = (self.spare.size / LEAST_LANDING).max(1);
+        let least = (self.spare.size / LEAST_STAGED).max(1);
         if self.waiting.space() < if for_loss { self.spare.size } else { least } {
             let chunk = self.spare.take();
             if !chunk.is_some_and(|chunk| self.waiting.extend(chunk)) {
@@ -400,7 +404,7 @@ impl Queue {
         debug_assert!(bytes <= self.evictable());
         let records_out = self.take_deferred_behind_partial();
         self.leave(bytes);
-        // The tail is the last that waits, and what was set aside may still be there.
+        // The tail is the last that waits, and what was split off may still be there.
         let tail = self.bare_tail && self.len_behind_partial() == 0;
         self.bare_tail &= !tail;
         let records = self.take_deferred_behind_partial() + u64::from(tail);
@@ -471,12 +475,12 @@ impl Queue {
         self.classified.take_deferred() + self.waiting.take_deferred()
     }
 
-    /// Bytes of whole records that wait. Valid when no begun record is among them.
+    /// Bytes of whole records that wait. Valid when no partly written record is among them.
     fn evictable(&self) -> u64 {
         self.len_behind_partial() - self.incomplete
     }
 
-    /// Moves what is left of a begun record away, so that a whole one is at the head.
+    /// Moves what is left of a partly written record away, so that a whole one is at the head.
     pub fn split_off_partial(&mut self) {
         let bytes = self.partial_at_head();
         if self.evictable() == 0 || bytes == 0 {
@@ -491,7 +495,7 @@ impl Queue {
         self.is_partial = false;
     }
 
-    /// How many of the bytes that wait are of records that have begun to go out.
+    /// How many of the bytes that wait are of partly written records.
     pub fn partial_at_head(&self) -> u64 {
         let in_flight = self.in_flight_behind_partial();
         if in_flight == 0 && !self.is_partial {
@@ -643,7 +647,7 @@ impl Queue {
         self.in_flight > 0
     }
 
-    /// The oldest record that waits may not be evicted any more, as if it had begun to go out.
+    /// The oldest record that waits may not be evicted any more, as if it were partly written.
     pub fn claim_head(&mut self) {
         self.is_partial = true;
     }
@@ -657,10 +661,10 @@ impl Queue {
         }
         self.in_flight = self.in_flight.saturating_sub(count);
         self.is_torn = !self.is_boundary(count);
-        let of_begun = count.min(self.partial.len());
+        let of_partial = count.min(self.partial.len());
         self.partial
-            .advance(of_begun, |chunk| self.spare.retire(chunk));
-        let of_others = count - of_begun;
+            .advance(of_partial, |chunk| self.spare.retire(chunk));
+        let of_others = count - of_partial;
         if of_others > 0 {
             self.is_partial = self.is_torn;
             self.leave(of_others);
@@ -719,7 +723,7 @@ impl Queue {
     }
 
     /// Everything leaves, oldest first; each piece is seen by `see` before its memory goes. What has come of
-    /// an arriving record counts as no record. What went out must have been settled before.
+    /// an arriving record counts as no record. What went out must have been counted before.
     pub fn clear(&mut self, mut see: impl FnMut(&[u8])) -> Tally {
         let lost = Tally {
             bytes: self.len(),

@@ -48,7 +48,7 @@ pub struct DeadLetters {
     /// What the batches that are complete take of it.
     used: u64,
     batches: Vec<Batch>,
-    /// The batch in the making; behind its records may be the begin of one that is being added.
+    /// The batch in the making; behind its records may be the beginning of one that is being added.
     batch: Batch,
     adding: Adding,
     /// A record that is lost while it still arrives.

@@ -77,7 +77,7 @@ impl Marker {
         self.text.push(self.delimiter);
     }
 
-    /// So many bytes of the begun mark went out.
+    /// So many bytes of the partly written mark went out.
     pub(crate) fn advance(&mut self, count: usize) {
         self.written += count;
         if self.left().is_empty() {

@@ -117,7 +117,7 @@ impl Relay {
         }
     }
 
-    /// Whether no record is begun whose end has not come: the input may be cut soon. Where nothing else
+    /// Whether no record is offered whose end has not come: the input may be cut soon. Where nothing else
     /// can move, it is all the same.
     pub(super) fn holds_back(&self) -> bool {
         let is_stuck = self.pressure.is_pressured() && self.buffer.queue.complete() == 0;
@@ -129,7 +129,7 @@ impl Relay {
         self.framing.has_records() && self.buffer.queue.incomplete_is_partial()
     }
 
-    /// Reads no more, but for the end of a record that has begun to go out.
+    /// Reads no more, but for the end of a record that is partly written.
     fn stop_reading(&mut self, now: Duration) {
         if self.lifecycle.is_running() && self.arrival_went() {
             self.lifecycle.ends_with_record = true;
@@ -138,7 +138,7 @@ impl Relay {
         }
     }
 
-    /// The input is cut where it stands: what has come of a record that has not begun to go out is not
+    /// The input is cut where it stands: what has come of a record of which nothing was written is not
     /// sent.
     pub(super) fn cut(&mut self, now: Duration) {
         if self.lifecycle.is_running() && self.framing.has_records() && !self.arrival_went() {
@@ -157,7 +157,7 @@ impl Relay {
         }
     }
 
-    /// Only what has begun to go out may still do so, until `ends_at`.
+    /// Only a record that is partly written may still go out, until `ends_at`.
     pub(super) fn give_up(&mut self, now: Duration) {
         if !self.framing.has_records() || self.lifecycle.is_finishing() {
             return self.abandon(Reason::Shutdown, now);
@@ -175,7 +175,7 @@ impl Relay {
         self.end_if_drained();
     }
 
-    /// The whole records that have not begun to go out are lost. It is the end of the run, and no loss
+    /// The whole records of which nothing was written are lost. It is the end of the run, and no loss
     /// episode.
     fn lose_unwritten(&mut self, now: Duration) {
         if let Some(bytes) = self.buffer.queue.eviction_of_all() {

@@ -266,7 +266,7 @@ impl Relay {
         self.records_left() == Some(0)
     }
 
-    /// Whole records held. Up to date only with a bound for them: what goes out is settled at once then.
+    /// Whole records held. Up to date only with a bound for them: what goes out is counted at once then.
     fn whole_records(&self) -> u64 {
         let gone = self.meter.output.records + self.loss.tally.total().records;
         self.meter.input.records - gone

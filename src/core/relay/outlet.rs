@@ -53,7 +53,7 @@ impl Relay {
         self.offer_within(Space::UNKNOWN, now, parts)
     }
 
-    /// The same where the output has so much space: no record that fits is cut in two, and none is begun whose
+    /// The same where the output has so much space: no record that fits is cut in two, and none is offered whose
     /// end may not fit. Nothing where that is all there is: [`Relay::waits_for_space`] then.
     pub fn offer_within<'a>(
         &'a mut self,
@@ -252,7 +252,7 @@ impl Relay {
     }
 
     /// `block` and `fail` never wait for a delimiter; a policy that loses offers whole records only, but
-    /// for one that has begun to go out. So do the others when the input may be cut soon.
+    /// for one that is partly written. So do the others when the input may be cut soon.
     fn may_offer_incomplete(&self) -> bool {
         if self.admission.sheds() {
             return self.arrival_is_partial();
@@ -271,7 +271,7 @@ impl Relay {
             .map_or(0, |marker| marker.left().len())
     }
 
-    /// Brings the text of a mark that has not begun up to date.
+    /// Brings the text of a mark of which nothing was written up to date.
     fn compose_mark(&mut self) {
         let due = self.due_mark();
         let behind_bare_tail = self.is_last_chance() && self.buffer.queue.is_torn();
@@ -302,7 +302,7 @@ impl Relay {
         self.due_mark().is_some()
     }
 
-    /// The mark that has not begun and is the next thing to go out.
+    /// The mark of which nothing was written and which is the next thing to go out.
     fn due_mark(&self) -> Option<Due> {
         let marker = self.loss.marker.as_ref()?;
         let rests = marker.rests_until.is_some() && !self.is_last_chance();
@@ -314,9 +314,9 @@ impl Relay {
         let gap = self.loss.gaps.first_lost().filter(|_| self.gap_is_due());
         lost += gap.unwrap_or_default();
         let fits_here = !self.buffer.queue.is_torn() || self.is_last_chance();
-        let is_owed = gap.is_some() || (marker.unmarked != Tally::default() && fits_here);
+        let is_due = gap.is_some() || (marker.unmarked != Tally::default() && fits_here);
         let is_of_gap = gap.is_some();
-        is_owed.then_some(Due { lost, is_of_gap })
+        is_due.then_some(Due { lost, is_of_gap })
     }
 
     /// Whether records are missing right at the head, and as many as it will be.
@@ -335,7 +335,7 @@ impl Relay {
         !self.lifecycle.is_running() && self.buffer.queue.is_empty()
     }
 
-    /// No mark goes out any more but one that has begun to.
+    /// No mark goes out any more but one that is partly written.
     pub(super) fn owe_no_marks(&mut self) {
         self.loss.gaps = Gaps::default();
         if let Some(marker) = &mut self.loss.marker {
@@ -404,11 +404,11 @@ impl Relay {
             return u64::MAX;
         }
         if marker.unmarked != Tally::default() && self.mark_left() == 0 {
-            // It waits for the end of the record that has begun.
+            // It waits for the end of the record that is partly written.
             return self.buffer.queue.bytes_of_records(1, CHUNK as u64);
         }
         let head = self.buffer.queue.head();
-        // A gap at the head that is being offered now does not count, unless a begun record must go
+        // A gap at the head that is being offered now does not count, unless a partly written record must go
         // out before its mark can.
         let skips = !marker.is_partial
             && self.loss.gaps.first() == Some(head)

@@ -68,14 +68,14 @@ impl Relay {
     }
 
     /// How much to read while the consumer takes all it is offered: no more than stays below the mark at which
-    /// records are lost, so that a burst which would only pass through makes nobody lose. Where a record
+    /// records are lost, so that a burst which would only pass through loses nothing. Where a record
     /// alone reaches that mark, it comes whole all the same.
     fn untroubled_wish(&self, space: u64) -> u64 {
         if !self.allowance.has_credit || !self.allowance.is_asked_for() {
             return space;
         }
         let below = |mark: u64| mark.saturating_sub(self.held() + 1);
-        // Who judges while flowing goes by what was held of late, from L on.
+        // A policy that judges while flowing goes by what was held of late, from L on.
         let below_low = match self.judges() {
             true => below(self.config.low_water),
             false => 0,
