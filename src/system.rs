@@ -11,6 +11,7 @@ use crate::config::RelayConfig;
 use crate::core::allowance::demand::Grant;
 use crate::core::allowance::space::Space;
 use crate::core::loss::sent::Leftover;
+use crate::core::moderation::Levels;
 
 /// All that the loop asks of the world. `sys` implements it with real descriptors; a simulator
 /// implements it with scripts. No call but [`System::wait`] may block for longer than a disk
@@ -46,6 +47,11 @@ pub trait System {
 
     /// Nothing is kept any more.
     fn drop_teed(&mut self);
+
+    /// How full the pipes at both ends are.
+    fn levels(&mut self) -> Levels {
+        Levels::default()
+    }
 
     /// Waits until something of `interest` can be done, a signal came, the output's reader went
     /// away, or the time is `until`; whichever is first. May return early with nothing ready. What is

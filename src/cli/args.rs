@@ -84,6 +84,15 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = duration::parse)]
     pub(super) start_timeout: Option<Duration>,
 
+    /// The longest that a byte may wait for others to go with
+    ///
+    /// Only where input comes, or output is taken, in so many small pieces that waking up for each would cost more
+    /// than moving it: some ten thousand a second. What comes more rarely, or in answer to what went out, is never
+    /// held back. 0: never.
+    #[arg(help_heading = "Buffer", long, value_name = "DUR", default_value = "500us",
+          allow_hyphen_values = true, value_parser = duration::parse)]
+    pub(super) linger: Duration,
+
     /// Copy all data through memory
     ///
     /// Without it, block and fail move bytes that need not be looked at through the kernel by

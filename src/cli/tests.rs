@@ -52,6 +52,7 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(relay.policy, Policy::Block);
     assert!(!relay.count_records && !relay.keeps_lost);
     assert_eq!(relay.block_timeout, None);
+    assert_eq!(relay.linger, LINGER);
     assert_eq!(relay.capacity_records, None);
     assert_eq!(relay.then, None);
     assert_eq!(relay.max_age, None);

@@ -149,6 +149,7 @@ fn relay(args: &Args, policy: Policy, size: Option<Amount>) -> Result<RelayConfi
         delimiter,
         policy,
         count_records: counts_records(args) || looks_at_records(args),
+        linger: args.linger,
         block_timeout: args.block_timeout,
         then: then(args)?,
         max_age: args.max_age,

@@ -37,6 +37,7 @@ pub mod framing;
 mod lifecycle;
 pub mod loss;
 pub mod meter;
+pub mod moderation;
 pub mod pressure;
 pub mod relay;
 pub mod rng;

@@ -471,7 +471,32 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             );
             earliest(plan.until.map(|(at, _)| at), told)
         };
+        if !goes_on && self.linger(&plan, interest, until) {
+            return;
+        }
         self.wait_for(interest, until);
+    }
+
+    /// Leaves both sides alone for a while, if that is worth it; then there will be much of either. Returns
+    /// whether it did.
+    fn linger(&mut self, plan: &Plan, interest: Interest, until: Option<Duration>) -> bool {
+        if interest.demand {
+            return false;
+        }
+        let now = self.system.now();
+        let awaits = (interest.input, interest.output);
+        let system = &mut *self.system;
+        let pause = self.relay.pause(plan, awaits, now, || system.levels());
+        let Some(pause) = pause else {
+            return false;
+        };
+        let end = earliest(Some(now.saturating_add(pause)), until);
+        self.wait_for(Interest::default(), end);
+        self.input_ready |= interest.input;
+        if interest.output {
+            self.relay.output_ready();
+        }
+        true
     }
 
     fn trace(&mut self, plan: &Plan, goes_on: bool, now: Duration) {

@@ -20,7 +20,6 @@
 //! zero_copy    moving bytes by it from the input and to the output
 //! tee          what was read, kept as pages for the output
 //! share        what is taken of the pipe pages that a user's pipes share
-//! flow         how long a dense stream may be left alone
 //! poll         one wait for all of these
 //! signals      as flags, and as one more descriptor to wait for
 //! watchdog     obeys them while the loop hangs in a call
@@ -49,7 +48,6 @@ mod descriptor;
 mod end_by_signal;
 pub(crate) mod error_channel;
 mod files;
-mod flow;
 mod input;
 pub(crate) mod input_size;
 mod io_worker;
@@ -90,12 +88,12 @@ use rustix::fs::OFlags;
 use crate::config::{Config, Sink, Source, TransferConfig};
 use crate::core::allowance::space::Space;
 use crate::core::loss::sent::Leftover;
+use crate::core::moderation::Levels;
 use crate::system::{Granted, Interest, Place, Ready, Signal, SourceError, System, Transfer};
 
 use clock::Clock;
 use demand::Demand;
 use descriptor::{is_on_disk, open_null};
-use flow::Flows;
 use input::Input;
 use output::{Output, Watch};
 use pid_file::PidFile;
@@ -139,7 +137,9 @@ pub struct RealSystem {
     pipe_bound: u64,
     share: Share,
     alarm: Alarm,
-    flows: Flows,
+    /// Bytes that came and went in all.
+    came: u64,
+    went: u64,
     reads_stdin: bool,
     sink: Sink,
     writes_stdout: bool,
@@ -216,7 +216,8 @@ impl RealSystem {
             pipe_bound,
             share: Share::new(),
             alarm: Alarm::default(),
-            flows: Flows::default(),
+            came: 0,
+            went: 0,
             demand,
             output: Some(output),
         })
@@ -243,24 +244,10 @@ impl RealSystem {
         limit
     }
 
-    /// How long to leave both sides alone before asking poll for what is of interest.
-    fn sleep(&mut self, interest: Interest, limit: Option<Duration>) -> Option<Duration> {
-        if limit == Some(Duration::ZERO) || interest.demand {
-            return None;
-        }
-        let (now, pipe) = (self.clock.now(), self.sources.pipe_size() as u64);
-        let unread = || self.sources.current().map_or(0, Input::unread);
-        let untaken = || self.output.as_ref().map_or(0, Output::untaken);
-        let flows = &mut self.flows;
-        let sleep = flows.sleep(now, interest, pipe, unread, untaken)?;
-        Some(limit.map_or(sleep, |limit| limit.min(sleep)))
-    }
-
     /// Takes large pipes for a stream that is worth them, and gives them back when it no longer is.
     fn mind_pipes(&mut self) {
         let (clock, bound) = (&self.clock, self.pipe_bound);
-        let (came, went) = (self.flows.input.total(), self.flows.output.total());
-        match self.share.turn(came, went, || clock.now()) {
+        match self.share.turn(self.came, self.went, || clock.now()) {
             Turn::Nothing => {}
             Turn::Grow => {
                 self.share.grew();
@@ -322,7 +309,7 @@ impl RealSystem {
 
     /// The output accepted so many bytes at once, as pages that had been in a pipe of `size` bytes.
     fn sent_pages(&mut self, bytes: u64, size: u64) {
-        self.flows.output.moved(bytes);
+        self.went += bytes;
         if let Some(output) = &mut self.output {
             output.took_pages(bytes, size);
         }
@@ -330,7 +317,7 @@ impl RealSystem {
 
     /// The output accepted so many bytes at once.
     fn sent(&mut self, bytes: u64) {
-        self.flows.output.moved(bytes);
+        self.went += bytes;
         if let Some(output) = &mut self.output {
             output.wrote(bytes);
         }
@@ -373,7 +360,7 @@ impl System for RealSystem {
         }
         let mut answer = self.sources.read(space);
         match &mut answer {
-            Transfer::Moved(count) => self.flows.input.moved(*count as u64),
+            Transfer::Moved(count) => self.came += *count as u64,
             Transfer::SourceFailed(problem) => {
                 let bounce_pipe = self.bounce_pipe.as_ref().and_then(Option::as_ref);
                 problem.taken = bounce_pipe.map_or(0, |bounce_pipe| bounce_pipe.take_lost());
@@ -429,7 +416,7 @@ impl System for RealSystem {
         };
         if let Transfer::Moved(count) = answer {
             if from == Place::Input {
-                self.flows.input.moved(count as u64);
+                self.came += count as u64;
             }
             if to == Place::Output {
                 self.sent_pages(count as u64, u64::MAX);
@@ -467,7 +454,7 @@ impl System for RealSystem {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let answer = self.sources.keep(kept, front, most);
         if let Transfer::Moved(count) = answer {
-            self.flows.input.moved(count as u64);
+            self.came += count as u64;
         }
         answer
     }
@@ -500,16 +487,20 @@ impl System for RealSystem {
         }
     }
 
+    fn levels(&mut self) -> Levels {
+        Levels {
+            input_size: self.sources.pipe_size() as u64,
+            unread: self.sources.current().map_or(0, Input::unread),
+            untaken: self.output.as_ref().map_or(0, Output::untaken),
+        }
+    }
+
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready {
         self.mind_pipes();
         let clock = &self.clock;
         let pipes_due = self.alarm.set(self.share.due(), || clock.now());
         let limit = self.limit(interest, until);
-        let sleep = self.sleep(interest, limit);
-        let (asked, limit) = match sleep {
-            Some(_) => (Interest::default(), sleep),
-            None => (interest, [limit, pipes_due].into_iter().flatten().min()),
-        };
+        let limit = [limit, pipes_due].into_iter().flatten().min();
         let mut set = PollSet::new();
         let signals = set.add(self.signals.pipe(), PollFlags::IN);
         // Just to wake up: the next wait looks at what is due.
@@ -521,29 +512,23 @@ impl System for RealSystem {
         let input = self
             .sources
             .current()
-            .filter(|_| asked.input)
+            .filter(|_| interest.input)
             .and_then(|input| input.watched())
             .map(|(fd, events)| set.add(fd, events));
         let demand = self
             .demand
             .as_ref()
-            .filter(|_| asked.demand)
+            .filter(|_| interest.demand)
             .and_then(|demand| demand.watched())
             .map(|(fd, events)| set.add(fd, events));
         let output = self.output.as_ref().map_or_else(Watch::default, |output| {
-            output.watch(asked.output, &mut set)
+            output.watch(interest.output, &mut set)
         });
         if self.signals.wait(|| set.wait(limit)).is_err() {
             // A signal handler ran, or the kernel is out of memory: nothing is known.
             return Ready::default();
         }
 
-        if let Some(slept) = sleep
-            && interest.output
-        {
-            let untaken = self.output.as_ref().map_or(0, Output::untaken);
-            self.flows.woke(slept, untaken);
-        }
         let rung = !set.found(Some(signals)).is_empty();
         let pipes_are_due = !set.found(alarm).is_empty();
         let news = !set.found(input).is_empty();
@@ -555,11 +540,10 @@ impl System for RealSystem {
         if pipes_are_due {
             self.alarm.rang();
         }
-        let (space, gone) = self.judge_output(asked.output, fd, completion);
+        let (space, gone) = self.judge_output(interest.output, fd, completion);
         Ready {
-            // After a sleep there will be much of either.
-            input: news || interest.input && (sleep.is_some() || self.may_read_now()),
-            output: space || interest.output && sleep.is_some(),
+            input: news || interest.input && self.may_read_now(),
+            output: space,
             demand: granted || interest.demand && self.takes_now(),
             output_gone: gone,
         }

@@ -46,6 +46,7 @@ use super::framing::Framing;
 use super::lifecycle::{Lifecycle, Sink};
 use super::loss::Loss;
 use super::meter::{Activity, Meter};
+use super::moderation::{Levels, Moderation};
 use super::pressure::Pressure;
 use crate::config::RelayConfig;
 pub use changes::Change;
@@ -63,6 +64,7 @@ pub struct Relay {
     admission: Admission,
     loss: Loss,
     allowance: Allowance,
+    moderation: Moderation,
     ages: Option<Ages>,
     lifecycle: Lifecycle,
     meter: Meter,
@@ -109,6 +111,7 @@ impl Relay {
             admission: Admission::new(&config),
             loss: Loss::new(&config, chunk_size),
             allowance: Allowance::new(&config),
+            moderation: Moderation::new(config.linger),
             ages: config.max_age.map(Ages::new),
             lifecycle: Lifecycle::new(&config),
             meter: Meter::default(),
@@ -133,6 +136,24 @@ impl Relay {
             grants: self.takes_grants(),
             until: self.next_timer(now),
         }
+    }
+
+    /// How long to leave both sides alone rather than to ask whether what is planned can be done; None where that is
+    /// to be asked.
+    pub fn pause(
+        &mut self,
+        plan: &Plan,
+        awaits: (bool, bool),
+        now: Duration,
+        levels: impl FnOnce() -> Levels,
+    ) -> Option<Duration> {
+        let (input, output) = awaits;
+        let reads = input && matches!(plan.read, ReadWish::UpTo(_));
+        if input && !reads || !(reads || output) {
+            return None;
+        }
+        let moved = (self.input_bytes(), self.output_bytes());
+        self.moderation.pause((reads, output), moved, now, levels)
     }
 
     /// What the relay was told.
