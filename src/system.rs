@@ -58,6 +58,16 @@ pub trait System {
     /// under way when the reader has gone is decided before this says so.
     fn wait(&mut self, interest: Interest, until: Option<Duration>) -> Ready;
 
+    /// Leaves input and output alone until then, or until a signal came or the output's reader went away. What is of
+    /// `interest` counts as ready afterwards: it is not asked for.
+    fn pause(&mut self, interest: Interest, until: Duration) -> Ready {
+        Ready {
+            input: interest.input,
+            output: interest.output,
+            ..self.wait(Interest::default(), Some(until))
+        }
+    }
+
     /// The next signal that came, if any. Cheap when none came.
     fn take_signal(&mut self) -> Option<Signal>;
 

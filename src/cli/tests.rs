@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::config::display::{BarStyle, Display, Part, Piece};
 use crate::config::{
-    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Observers, Policy, Rate, ReportMode, Sample,
-    Sink, Source, StartFill, TransferConfig,
+    Amount, BrokenPipe, LINGER, LossLimit, Mark, MarkPiece, Observers, Policy, Rate, ReportMode,
+    Sample, Sink, Source, StartFill, TransferConfig,
 };
 
 /// Words separated by blanks, without the program's name.

@@ -112,7 +112,8 @@ impl Side {
     fn turn(&mut self, total: u64, now: Duration) -> bool {
         let (at, before) = std::mem::replace(&mut self.waited, (now, total));
         self.moved = total - before;
-        self.turns += 1;
+        // What woke us was the other side, where nothing moved here.
+        self.turns += u32::from(self.moved > 0 || self.stage != Stage::Watched);
         self.bytes += self.moved;
         self.time += now.saturating_sub(at);
         let most = std::mem::take(&mut self.slept_on);
@@ -122,10 +123,21 @@ impl Side {
             self.length = self.length * 5 / 4;
         }
         if let Some(next) = self.next() {
-            self.stage = next;
-            (self.turns, self.bytes, self.time, self.missed) = (0, 0, Duration::ZERO, 0);
+            self.enter(next);
         }
         matches!(self.stage, Stage::Tried | Stage::Moderated)
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        (self.turns, self.bytes, self.time, self.missed) = (0, 0, Duration::ZERO, 0);
+    }
+
+    /// It cannot be left alone, or is not worth it.
+    fn watch(&mut self) {
+        if matches!(self.stage, Stage::Tried | Stage::Moderated) {
+            self.enter(Stage::Watched);
+        }
     }
 
     /// The next stage, if this one is over.
@@ -217,18 +229,31 @@ impl Moderation {
         }
         let levels = levels();
         let space = levels.input_size.saturating_sub(levels.unread);
-        let input = match (input, levels.input_size) {
-            (true, 1..) => Some(self.input.sleep(space, self.linger)),
-            // It is no pipe.
-            (true, 0) if !waits_for.1 => return None,
-            _ => None,
-        };
-        let output = output.then(|| self.output.sleep(levels.untaken, LONGEST));
-        match (input, output) {
+        // Of a consumer that takes nothing for a while nobody knows when it goes on: it has its pipe to live on.
+        let is_backed = !waits_for.1 || levels.untaken > 0;
+        let input = (input && levels.input_size > 0 && is_backed)
+            .then(|| self.input.sleep(space, self.linger));
+        let output =
+            (output && levels.untaken > 0).then(|| self.output.sleep(levels.untaken, LONGEST));
+        let pause = match (input, output) {
             (Some(input), Some(output)) => Some(input.min(output)),
-            // Of a consumer that takes nothing for a while nobody knows when it goes on: it has its pipe to live on.
-            (Some(_), None) if waits_for.1 && levels.untaken == 0 => None,
+            // What comes meanwhile finds a pipe of which nobody knows how soon it is full.
+            (None, Some(output)) if waits_for.0 => Some(output.min(self.linger)),
             (input, output) => input.or(output),
+        };
+        if pause.is_none() {
+            self.asks(waits_for);
+        }
+        pause
+    }
+
+    /// Poll is asked for what comes, or for space: what may be left alone shows itself anew.
+    pub fn asks(&mut self, (input, output): (bool, bool)) {
+        if input {
+            self.input.watch();
+        }
+        if output {
+            self.output.watch();
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::core::relay::{Change, Plan, ReadWish, Relay};
 use crate::core::snapshot::Snapshot;
 use crate::exit::{self, Exit};
 use crate::reporter::{Event, Reporter};
-use crate::system::{Granted, Interest, Signal, SourceError, System, Transfer};
+use crate::system::{Granted, Interest, Ready, Signal, SourceError, System, Transfer};
 use crate::units::{counted, reason};
 
 /// Grants taken in one turn: who writes them without end does not keep data from moving.
@@ -480,22 +480,17 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     /// Leaves both sides alone for a while, if that is worth it; then there will be much of either. Returns
     /// whether it did.
     fn linger(&mut self, plan: &Plan, interest: Interest, until: Option<Duration>) -> bool {
-        if interest.demand {
-            return false;
-        }
         let now = self.system.now();
+        let (system, relay) = (&mut *self.system, &mut self.relay);
         let awaits = (interest.input, interest.output);
-        let system = &mut *self.system;
-        let pause = self.relay.pause(plan, awaits, now, || system.levels());
+        let pause = relay.pause(plan, awaits, interest.demand, now, || system.levels());
         let Some(pause) = pause else {
             return false;
         };
-        let end = earliest(Some(now.saturating_add(pause)), until);
-        self.wait_for(Interest::default(), end);
-        self.input_ready |= interest.input;
-        if interest.output {
-            self.relay.output_ready();
-        }
+        let end = now.saturating_add(pause);
+        let until = until.map_or(end, |until| until.min(end));
+        let ready = self.system.pause(interest, until);
+        self.take_ready(ready);
         true
     }
 
@@ -531,6 +526,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
 
     fn wait_for(&mut self, interest: Interest, until: Option<Duration>) {
         let ready = self.system.wait(interest, until);
+        self.take_ready(ready);
+    }
+
+    fn take_ready(&mut self, ready: Ready) {
         self.input_ready |= ready.input;
         self.demand_ready |= ready.demand;
         if ready.output {

@@ -16,6 +16,7 @@ use highwater::units::counted;
 
 use super::bucket::Bucket;
 use super::model::{End, Model, Phase};
+use super::pauses::Pauses;
 use super::scenario::Scenario;
 use super::times::Times;
 use super::world::{Heard, Roads, World};
@@ -287,6 +288,7 @@ struct Follower {
     /// Whether this turn shall look at the account.
     samples: bool,
     times: Times,
+    pauses: Pauses,
     /// What was told of an interval that passed.
     told: Option<Snapshot>,
     /// Whether this turn shall tell that an interval passed.
@@ -332,6 +334,7 @@ impl Follower {
             taken_as: Tally::default(),
             space: Space::UNKNOWN,
             times: Times::default(),
+            pauses: Pauses::default(),
             told: None,
             ticks: false,
             lost: 0,
@@ -375,7 +378,7 @@ impl Follower {
                 let is_due = |at: &Duration| self.now >= *at;
                 looks.get_or_insert_with(|| self.model.deadlines().iter().any(is_due));
             }
-            if matches!(one, Heard::Waits { .. }) {
+            if matches!(one, Heard::Waits { .. } | Heard::Pauses { .. }) {
                 if looks.replace(false) == Some(true) {
                     continue;
                 }
@@ -503,7 +506,19 @@ impl Follower {
             Heard::Sent(bytes, offered) => self.sent(bytes, *offered),
             Heard::Signal(Signal::Terminate(number)) => model.signal(*number, now),
             Heard::Signal(_) => {}
+            Heard::Pauses { interest, until } => {
+                self.check_deadlines(Some(*until));
+                self.model.await_demand(now);
+                assert!(
+                    !interest.output || self.times.is_blocked(),
+                    "linger: for space"
+                );
+                self.pauses.check(*interest, *until, now, &self.model);
+            }
             Heard::Waits { interest, until } => {
+                if until.is_none_or(|until| until > self.now) {
+                    self.pauses.wakes(*interest, now);
+                }
                 if !interest.input && !interest.output && !interest.demand {
                     assert!(until.is_some(), "wake: waits for nothing");
                 }

@@ -99,7 +99,37 @@ impl Scenario {
         }
         let mut dice = Dice(Rng::new(seed ^ 0x4348_4152));
         scenario.samples = dice.maybe(4, |dice| Duration::from_millis(dice.between(1, 200)));
+        let mut dice = Dice(Rng::new(seed ^ 0x4c49_4e47));
+        scenario.config.linger = Duration::from_micros(dice.of(&[0, 1, 100, 500, 500, 20_000]));
+        if dice.one_in(6) {
+            condense(&mut dice, &mut scenario);
+        }
         scenario
+    }
+}
+
+/// Little comes at a time, or is taken, and more very soon.
+fn condense(dice: &mut Dice, scenario: &mut Scenario) {
+    let bytes = dice.of(&[1, 3, 20]);
+    let apart = dice.of(&[1, 20, 90, 120]);
+    let step = |dice: &mut Dice| {
+        let pause = Duration::from_micros(dice.between(1, apart));
+        [
+            Step::Move(dice.between(1, bytes) as usize),
+            Step::Sleep(pause),
+        ]
+    };
+    let length = scenario.setting.source.len() as u64;
+    let steps = (length / bytes).min(600);
+    if dice.one_in(2) {
+        let mut script: Vec<Step> = (0..steps).flat_map(|_| step(dice)).collect();
+        script.push(Step::Move(length as usize + 1));
+        scenario.setting.producer = script;
+    }
+    if dice.one_in(2) {
+        let mut script: Vec<Step> = (0..steps).flat_map(|_| step(dice)).collect();
+        script.append(&mut scenario.setting.consumer);
+        scenario.setting.consumer = script;
     }
 }
 
@@ -321,6 +351,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
         keeps_lost: false,
         splice: !dice.one_in(4),
         seed: dice.below(1000),
+        linger: Duration::ZERO,
     }
     .consistent()
 }

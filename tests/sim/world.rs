@@ -9,6 +9,7 @@ use std::time::Duration;
 use highwater::core::allowance::demand::Grant;
 use highwater::core::allowance::space::Space;
 use highwater::core::loss::sent::Leftover;
+use highwater::core::moderation::Levels;
 use highwater::core::rng::Rng;
 use highwater::system::{Granted, Interest, Place, Ready, Signal, SourceError, System, Transfer};
 
@@ -236,6 +237,11 @@ pub enum Heard {
         interest: Interest,
         until: Option<Duration>,
     },
+    /// Leaves both sides alone until then.
+    Pauses {
+        interest: Interest,
+        until: Duration,
+    },
 }
 
 /// See the module's header.
@@ -299,6 +305,8 @@ pub struct Roads {
     pub left_unread: u64,
     pub given_back: u64,
     pub lost_ahead: u64,
+    /// How often hwm left both sides alone.
+    pub paused: u64,
 }
 
 impl std::ops::AddAssign for Roads {
@@ -311,6 +319,7 @@ impl std::ops::AddAssign for Roads {
         self.left_unread += other.left_unread;
         self.given_back += other.given_back;
         self.lost_ahead += other.lost_ahead;
+        self.paused += other.paused;
     }
 }
 
@@ -897,6 +906,30 @@ impl System for World {
             return Ready::default();
         }
         let ready = self.wait_until(interest, until);
+        self.ran_dry &= !ready.input;
+        self.heard.push(Heard::Time(self.now));
+        self.heard.push(Heard::Found(ready));
+        ready
+    }
+
+    fn levels(&mut self) -> Levels {
+        Levels {
+            input_size: (self.input.slots * self.input.page) as u64,
+            unread: self.input.len() as u64,
+            untaken: self.output.len() as u64,
+        }
+    }
+
+    fn pause(&mut self, interest: Interest, until: Duration) -> Ready {
+        self.roads.paused += 1;
+        self.heard.push(Heard::Pauses { interest, until });
+        let is_early = self.rng.chance(self.faults.early);
+        let until = if is_early { self.now } else { until };
+        let ready = Ready {
+            input: interest.input,
+            output: interest.output,
+            ..self.wait_until(Interest::default(), Some(until))
+        };
         self.ran_dry &= !ready.input;
         self.heard.push(Heard::Time(self.now));
         self.heard.push(Heard::Found(ready));

@@ -139,21 +139,22 @@ impl Relay {
     }
 
     /// How long to leave both sides alone rather than to ask whether what is planned can be done; None where that is
-    /// to be asked.
+    /// to be asked, as it is of the consumer's demand.
     pub fn pause(
         &mut self,
         plan: &Plan,
-        awaits: (bool, bool),
+        (input, output): (bool, bool),
+        awaits_demand: bool,
         now: Duration,
         levels: impl FnOnce() -> Levels,
     ) -> Option<Duration> {
-        let (input, output) = awaits;
-        let reads = input && matches!(plan.read, ReadWish::UpTo(_));
-        if input && !reads || !(reads || output) {
+        let watches = input && !matches!(plan.read, ReadWish::UpTo(_));
+        if watches || awaits_demand || !(input || output) {
+            self.moderation.asks((input, output));
             return None;
         }
         let moved = (self.input_bytes(), self.output_bytes());
-        self.moderation.pause((reads, output), moved, now, levels)
+        self.moderation.pause((input, output), moved, now, levels)
     }
 
     /// What the relay was told.
