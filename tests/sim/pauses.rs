@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use highwater::core::moderation::DENSE;
+use highwater::core::moderation::{DENSE, TAKEN_DENSE};
 use highwater::system::Interest;
 
 use super::model::{Model, Phase};
@@ -31,11 +31,11 @@ impl Waits {
     }
 
     /// Whether it woke us so often that it may be left alone, or just was.
-    fn may_pause(&self, now: Duration) -> bool {
+    fn may_pause(&self, dense: u32, now: Duration) -> bool {
         // This one is the last of them.
         let before = self.times.len().checked_sub(WATCHED);
         let first = before.map_or(Duration::ZERO, |at| self.times[at]);
-        let is_dense = now.saturating_sub(first) * DENSE <= Duration::from_secs(1) * WATCHED as u32;
+        let is_dense = now.saturating_sub(first) * dense <= Duration::from_secs(1) * WATCHED as u32;
         self.paused || (self.times.len() + 1 >= WATCHED && is_dense)
     }
 }
@@ -72,8 +72,8 @@ impl Pauses {
         assert!(!model.may_ask, "linger: grants are not waited for");
         let reads = model.phase == Phase::Running && model.reads();
         assert!(reads || !interest.input, "linger: a pause for no input");
-        let input = interest.input && self.input.may_pause(now);
-        let output = interest.output && self.output.may_pause(now);
+        let input = interest.input && self.input.may_pause(DENSE, now);
+        let output = interest.output && self.output.may_pause(TAKEN_DENSE, now);
         assert!(input || output, "linger: what is not dense is delayed");
         if interest.input {
             self.input.paused = input;
