@@ -28,6 +28,7 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('--low-water', '--low-water', [CompletionResultType]::ParameterName, 'Flow again when no more is held [default: 75% of the high-water mark]')
             [CompletionResult]::new('--start-fill', '--start-fill', [CompletionResultType]::ParameterName, 'Write nothing before so much is held')
             [CompletionResult]::new('--start-timeout', '--start-timeout', [CompletionResultType]::ParameterName, 'With --start-fill: begin to write at the latest so long after the first byte came [default: 10s]')
+            [CompletionResult]::new('--linger', '--linger', [CompletionResultType]::ParameterName, 'The longest that a byte may wait for others to go with')
             [CompletionResult]::new('--when-full', '--when-full', [CompletionResultType]::ParameterName, 'What to do when the buffer is full [default: block]')
             [CompletionResult]::new('--overflow', '--overflow', [CompletionResultType]::ParameterName, 'What to do when the buffer is full [default: block]')
             [CompletionResult]::new('--policy', '--policy', [CompletionResultType]::ParameterName, 'What to do when the buffer is full [default: block]')

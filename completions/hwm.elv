@@ -25,6 +25,7 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand --low-water 'Flow again when no more is held [default: 75% of the high-water mark]'
             cand --start-fill 'Write nothing before so much is held'
             cand --start-timeout 'With --start-fill: begin to write at the latest so long after the first byte came [default: 10s]'
+            cand --linger 'The longest that a byte may wait for others to go with'
             cand --when-full 'What to do when the buffer is full [default: block]'
             cand --overflow 'What to do when the buffer is full [default: block]'
             cand --policy 'What to do when the buffer is full [default: block]'

@@ -4,6 +4,7 @@ complete -c hwm -l high-water -d 'Become pressured when so much is held [default
 complete -c hwm -l low-water -d 'Flow again when no more is held [default: 75% of the high-water mark]' -r
 complete -c hwm -l start-fill -d 'Write nothing before so much is held' -r
 complete -c hwm -l start-timeout -d 'With --start-fill: begin to write at the latest so long after the first byte came [default: 10s]' -r
+complete -c hwm -l linger -d 'The longest that a byte may wait for others to go with' -r
 complete -c hwm -l when-full -l overflow -l policy -d 'What to do when the buffer is full [default: block]' -r -f -a "block\t'stop reading until there is space; nothing is lost'
 drop-newest\t'lose the arriving record'
 drop-oldest\t'lose the records that waited longest'

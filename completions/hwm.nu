@@ -28,6 +28,7 @@ module completions {
     --low-water: string       # Flow again when no more is held [default: 75% of the high-water mark]
     --start-fill: string      # Write nothing before so much is held
     --start-timeout: string   # With --start-fill: begin to write at the latest so long after the first byte came [default: 10s]
+    --linger: string          # The longest that a byte may wait for others to go with
     --no-splice(-C)           # Copy all data through memory
     --when-full: string@"nu-complete hwm when_full" # What to do when the buffer is full [default: block]
     --overflow: string@"nu-complete hwm when_full" # What to do when the buffer is full [default: block]

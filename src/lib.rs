@@ -9,17 +9,19 @@
 //! config.rs    what the program does: plain values
 //! core/        pure: no I/O, no clock, no threads; `now` comes in as an argument
 //!   framing       bytes -> record ends
-//!   admission/    one file for each policy: which records are lost
+//!   admission/    which records are lost: one file for each policy that loses any, and the breaker
 //!   buffer/       what is held: the queue in memory, own pipes, the sample window
 //!   loss/         what is lost: tally, gaps and marks, dead letters
 //!   allowance/    how much may go out now: rate limit, demand, prebuffer, space
-//!   lifecycle     the stages of a run, and what ends it
-//!   pressure, ages, account, meter, snapshot
-//!   relay/        the state machine over these; one `Plan` a turn
-//! engine/      the loop: the only layer that knows core and the system at once
+//!   lifecycle     the stages of a run, and what ends it (`ending`)
+//!   moderation    how long a dense stream may be left alone
+//!   pressure, ages, account, meter, snapshot, rng
+//!   relay/        the state machine over these; a `Plan` is what a turn leaves to do
+//! engine/      the loop: the only layer that calls both the relay and the system
 //! system.rs    the interface below the loop: what it asks of the world
 //! reporter.rs  the interface beside the loop: what is told to others
-//! sys/         the only layer that touches descriptors, files, processes, terminals
+//! sys/         the only layer that touches descriptors, files, processes, terminals (`memory` asks the
+//!              kernel how much is left)
 //! report/      a core::Snapshot -> live line, plain, json, summary, metrics; events, commands, dead letters
 //! pv/          what only those need who know pv
 //! exit.rs      how a run ended -> exit status
@@ -28,7 +30,7 @@
 //! units.rs     numbers, times and names as text for people
 //! ```
 //!
-//! Arrows point one way: `main -> cli, engine, exit`; `cli -> config`; `engine -> core` and the two
+//! Arrows point one way: `main` starts `cli`, `report`, `sys` and `engine`; `cli -> config`; `engine -> core`, `exit` and the two
 //! interfaces, [`system`] (implemented by `sys`, or by a simulator) and [`reporter`] (implemented by
 //! `report`). `core`, `config` and `sys` import nothing above them; the interfaces, `classes`,
 //! `memory` and `units` are leaves that all may use; `cli`, `report` and `pv` ask `sys` for what is in files. No two files use each other in a circle;
@@ -70,6 +72,10 @@
 //!
 //! # One byte
 //!
+//! Through memory, as where records are counted (`-l`, `--mark`, a policy that loses) or with `-C`. Where nobody needs to
+//! see the bytes, as with `block` between two pipes, `engine/passage.rs` moves them by splice(2) instead
+//! (`sys/zero_copy.rs`), and the core only counts them (`core/relay/passage.rs`).
+//!
 //! 1. `engine/run.rs`: a turn asks the relay what it wants to read (`Relay::read_wish`), and for space for it.
 //! 2. `sys/sources.rs` reads it, by `sys/input.rs`, into memory of `core/buffer/queue.rs`.
 //! 3. `core/relay/intake.rs`, `Relay::received`: it is counted as `in`, and admitted, for there is space. Its record
@@ -77,24 +83,25 @@
 //!    mark.
 //! 4. `core/relay/outlet.rs`, `Relay::offer_within`: it is offered, as far as the rate limit and the consumer's
 //!    demand allow (`core/allowance/`) and, where records are known, when its record has space in the output.
-//! 5. `sys/output.rs` writes it without waiting; `Relay::sent` counts it as `out`, and its memory is free.
-//!    Where the output takes nothing, `sys/poll.rs` waits for it as `Relay::plan` says, and the time is the
-//!    consumer's.
-//!
-//! Where nobody needs to see the bytes, `engine/passage.rs` moves them by splice(2) instead (`sys/zero_copy.rs`),
-//! and the core only counts them (`core/relay/passage.rs`).
+//! 5. `sys/output.rs` writes it without waiting; `Relay::sent` counts it as `out`, and its memory is free. To what
+//!    knows only blocking calls a thread writes it (`sys/io_worker.rs`): until it has, it is in flight, `Relay::in_flight`.
+//! 6. Where the output takes nothing, `Engine::wait` waits as `Relay::plan` says (`sys/poll.rs`), and that time is counted
+//!    as `wait_output`; where a stream is dense it pauses instead (`core/moderation.rs`).
 //!
 //! # One lost record
 //!
-//! 1. `core/relay/intake.rs`: it does not fit. The policy (`core/admission/`, one file each) says which record leaves.
-//! 2. `core/relay/losing.rs`, `Relay::lose`: the one way out. It is copied for `--lost-to`
+//! 1. `core/relay/intake.rs`: it does not fit. The policy (`core/admission/`) says which record leaves: asked for many at
+//!    once where the outcome is the same (`judge_in_bulk`), else byte by byte (`judge_fragment`, `make_space`).
+//! 2. `core/relay/losing.rs`, `Relay::lose`: it is copied for `--lost-to`
 //!    (`core/loss/dead_letters.rs`), leaves the queue, is counted under its reason, leaves a gap (`core/loss/gaps.rs`),
 //!    and may end the pressure.
-//! 3. With `--mark`, `core/loss/marker.rs` writes the record that stands for it, which goes out in its place.
-//! 4. The change is told with the account of that moment: `engine/run.rs` hands a snapshot to the reporter,
-//!    `report/threaded.rs` to its thread, which writes it (`report/thread.rs`; what it says is `report/fields.rs`).
-//!    The dead letter goes to `report/observers/lost.rs`, which appends it to the file.
-//! 5. At the end `exit.rs` makes the exit status of it, and `report/summary.rs` the line for people.
+//! 3. With `--mark`, `core/relay/outlet.rs` says when a mark is due, `core/loss/marker.rs` writes it, and it goes out in
+//!    the record's place.
+//! 4. At the turn's end the dead letter goes to `report/observers/lost.rs`, which appends it to the file.
+//! 5. The change is reported, with the account of that moment where somebody wants that: `engine/run.rs` hands it to
+//!    `report/observers` (events, commands) and `report/threaded.rs`, whose thread writes it (`report/thread.rs`; for
+//!    programs by `report/fields.rs`).
+//! 6. At the end `report/summary.rs` says it to people, and with `--fail-on-loss` `exit.rs` makes a status of it.
 
 pub mod classes;
 pub mod cli;

@@ -71,9 +71,9 @@ fn left() -> Option<u64> {
 /// What was taken: of addresses, and of those for data. Takes no memory itself.
 fn used() -> Option<[u64; 2]> {
     let file = rustix::fs::open("/proc/self/statm", OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let mut room = [0; 128];
-    let count = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut room)).ok()?;
-    let text = std::str::from_utf8(&room[..count]).ok()?;
+    let mut space = [0; 128];
+    let count = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut space)).ok()?;
+    let text = std::str::from_utf8(&space[..count]).ok()?;
     in_statm(text, rustix::param::page_size() as u64)
 }
 

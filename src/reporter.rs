@@ -1,4 +1,4 @@
-//! The seam beside the loop: who is told what happens.
+//! The interface beside the loop: who is told what happens.
 //!
 //! A leaf: `engine` calls it, `report` implements it. Refuses to hold anything.
 

@@ -1,4 +1,4 @@
-//! The seam below the loop: all that it asks of the world, and the answers.
+//! The interface below the loop: all that it asks of the world, and the answers.
 //!
 //! A leaf: `engine` calls it, `sys` implements it with real descriptors, the simulator with scripts.
 //! Refuses to hold anything.
@@ -21,7 +21,7 @@ pub trait System {
     fn now(&mut self) -> Duration;
 
     /// Reads at most `space.len()` (>= 1) bytes of input.
-    fn read(&mut self, room: &mut [u8]) -> Transfer;
+    fn read(&mut self, space: &mut [u8]) -> Transfer;
 
     /// Writes from the front of `parts` (not empty) to the output.
     fn write(&mut self, parts: &[IoSlice<'_>]) -> Transfer;

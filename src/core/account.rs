@@ -1,4 +1,6 @@
-//! The account: in = out + sum of lost by reason + held, in bytes and in records, at every moment.
+//! What the account is made of: amounts, reasons, losses. That in = out + sum of lost by reason + held, in bytes
+//! and in records, at every moment, is the relay's to keep: `meter` has in and out, `loss` what was lost, `buffer` what
+//! is held, and `relay/snapshots` puts them together.
 
 use std::ops::{AddAssign, Index, IndexMut};
 

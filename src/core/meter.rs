@@ -1,11 +1,11 @@
-//! The account and the times, and the snapshots taken of them.
+//! What came in and went out, and how the time was spent.
 //!
 //! Time is split without rest among four activities, so their sum is the elapsed time; what the
 //! relay was doing follows from what it could have done, never from samples.
 
 use std::time::Duration;
 
-use super::account::{Losses, Tally};
+use super::account::Tally;
 use super::snapshot::Bottleneck;
 
 /// What the relay is doing or waiting for. Where several hold, the first named counts.
@@ -35,16 +35,12 @@ pub struct Meter {
     pub input: Tally,
     /// What went out.
     pub output: Tally,
-    /// What was lost.
-    pub lost: Losses,
     /// Marks that went out.
     pub marks: Tally,
     /// The most bytes held.
     pub peak_held: u64,
     /// The most bytes held since the last interval's end.
     pub recent_peak_held: u64,
-    /// Unbroken runs of lost records.
-    pub loss_episodes: u64,
     activity: Activity,
     since: Duration,
     times: [Duration; 4],

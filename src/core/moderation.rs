@@ -260,3 +260,134 @@ impl Moderation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINGER: Duration = Duration::from_micros(500);
+    const MIB: u64 = 1 << 20;
+
+    fn us(n: u64) -> Duration {
+        Duration::from_micros(n)
+    }
+
+    /// An input of `bytes` each `gap`, of which so much gathers in a pipe of `size` bytes; where `answered`, none comes
+    /// before the last was taken. Returns the share of the waits that were pauses, and the rate by that without any.
+    fn input(bytes: u64, gap: Duration, size: u64, answered: bool, linger: Duration) -> (f64, f64) {
+        let mut moderation = Moderation::new(linger);
+        let (mut now, mut came, mut pauses) = (Duration::ZERO, 0, 0);
+        const WAITS: u32 = 20_000;
+        for _ in 0..WAITS {
+            let levels = || Levels {
+                input_size: size,
+                ..Levels::default()
+            };
+            match moderation.pause((true, false), (came, 0), now, levels) {
+                None => {
+                    now += gap;
+                    came += bytes;
+                }
+                Some(pause) => {
+                    assert!(pause <= linger.max(SHORTEST));
+                    // A timer is late by so much.
+                    let slept = pause + us(55);
+                    let messages = (slept.as_nanos() / gap.as_nanos()) as u64;
+                    let gathered = if answered {
+                        1
+                    } else {
+                        messages.min(size / bytes)
+                    };
+                    now += slept;
+                    came += gathered * bytes;
+                    pauses += 1;
+                }
+            }
+        }
+        let rate = came as f64 / now.as_secs_f64();
+        let unmoderated = bytes as f64 / gap.as_secs_f64();
+        (f64::from(pauses) / f64::from(WAITS), rate / unmoderated)
+    }
+
+    #[test]
+    fn a_dense_stream_of_lines_is_left_alone_and_as_fast() {
+        for gap in [us(1), us(10), us(50), us(130)] {
+            let (pauses, rate) = input(100, gap, MIB, false, LINGER);
+            assert!(pauses > 0.9, "{gap:?}: {pauses}");
+            assert!(rate > 0.9, "{gap:?}: {rate}");
+        }
+    }
+
+    #[test]
+    fn what_comes_more_rarely_or_with_linger_0_is_never_delayed() {
+        for gap in [us(170), us(200), us(1_000), us(100_000)] {
+            assert_eq!(input(100, gap, MIB, false, LINGER).0, 0.0, "{gap:?}");
+        }
+        assert_eq!(input(100, us(1), MIB, false, Duration::ZERO).0, 0.0);
+        assert_eq!(input(100, us(1), 0, false, LINGER).0, 0.0, "it is no pipe");
+    }
+
+    #[test]
+    fn a_request_that_waits_for_its_answer_is_hardly_slowed_down() {
+        for gap in [us(5), us(20), us(60), us(150)] {
+            let (pauses, rate) = input(64, gap, MIB, true, LINGER);
+            assert!(pauses < 0.01, "{gap:?}: {pauses}");
+            assert!(rate > 0.9, "{gap:?}: {rate}");
+        }
+    }
+
+    #[test]
+    fn a_small_pipe_is_emptied_before_it_is_full() {
+        // 64 KiB that fill in 300 us.
+        let (pauses, rate) = input(1_000, Duration::from_nanos(4_578), 65_536, false, LINGER);
+        assert!(pauses > 0.9, "{pauses}");
+        assert!(rate > 0.95, "{rate}");
+    }
+
+    /// A consumer that takes `bytes` each `gap` from a full pipe of 1 MiB. Returns the share of pauses, and whether it
+    /// ever found the pipe empty.
+    fn output(bytes: u64, gap: Duration) -> (f64, bool) {
+        let mut moderation = Moderation::new(LINGER);
+        let (mut now, mut went, mut pauses, mut starved) = (Duration::ZERO, 0, 0, false);
+        for _ in 0..10_000 {
+            let levels = || Levels {
+                untaken: MIB,
+                ..Levels::default()
+            };
+            let pause = moderation.pause((false, true), (0, went), now, levels);
+            let slept = pause.map_or(gap, |pause| pause + us(55));
+            let taken = bytes * (slept.as_nanos() / gap.as_nanos()) as u64;
+            starved |= taken > MIB;
+            went += taken.min(MIB);
+            now += slept;
+            pauses += u64::from(pause.is_some());
+        }
+        (pauses as f64 / 10_000.0, starved)
+    }
+
+    #[test]
+    fn a_full_output_is_left_alone_until_a_part_of_it_is_taken() {
+        let (pauses, starved) = output(65_536, us(131));
+        assert!(pauses > 0.9 && !starved, "{pauses} {starved}");
+        assert_eq!(output(65_536, us(600)).0, 0.0, "it wakes us rarely");
+    }
+
+    #[test]
+    fn while_nothing_is_taken_a_dense_input_is_left_alone_all_the_same() {
+        let mut moderation = Moderation::new(LINGER);
+        let (mut now, mut came, mut pauses) = (Duration::ZERO, 0, 0);
+        for _ in 0..1_000 {
+            let levels = || Levels {
+                input_size: MIB,
+                unread: 0,
+                untaken: 65_536,
+            };
+            let pause = moderation.pause((true, true), (came, 0), now, levels);
+            let slept = pause.map_or(us(2), |pause| pause + us(55));
+            now += slept;
+            came += 100 * (slept.as_micros() as u64 / 2);
+            pauses += u32::from(pause.is_some());
+        }
+        assert!(pauses > 900, "{pauses}");
+    }
+}

@@ -5,7 +5,7 @@
 //! args           the switches, as clap reads them         switches   what they come to
 //! format         -F                                        bar        the styles of a bar
 //! abbreviation   long options cut short           
-//! display        pv's form of the live line                rows, ledger   -c
+//! display        pv's form of the live line                rows   -c (with sys/ledger)
 //! ```
 //!
 //! Refuses to know more than pv: where hwm means more by an option, `cli` says so, and what hwm shows of its own is

@@ -21,7 +21,7 @@
 //! whole                  a file that is replaced as a whole
 //! threaded               the relay's end, which only hands over
 //! thread                 the other end, which writes
-//! told                   how often
+//! throttle                 how often
 //! closing, errors        what only the end knows; what cannot be told
 //! end                    a thread, its end, and the last words
 //! guard                  panics, which never end the relay

@@ -100,7 +100,7 @@ pub struct ThreadedReporter {
 
 enum Thread {
     /// Nothing to say so far. Boxed: it is the largest state, and the first to go.
-    Unborn(Box<ReportWriter>),
+    NotStarted(Box<ReportWriter>),
     Running(Link),
     /// It said its last word, or could not be started.
     Gone,
@@ -119,7 +119,7 @@ impl ThreadedReporter {
             mode: config.mode,
             has_metrics: config.metrics_file.is_some(),
             has_statistics: config.statistics,
-            thread: Thread::Unborn(Box::new(writer)),
+            thread: Thread::NotStarted(Box::new(writer)),
             counts_records: config.records,
             statistics: Statistics::new(config.records),
             interval: config.interval,
@@ -136,8 +136,8 @@ impl ThreadedReporter {
 
     /// The thread, started now if this is the first time; None if it cannot be had.
     fn link(&mut self) -> Option<&Link> {
-        if let Thread::Unborn(_) = self.thread
-            && let Thread::Unborn(writer) = std::mem::replace(&mut self.thread, Thread::Gone)
+        if let Thread::NotStarted(_) = self.thread
+            && let Thread::NotStarted(writer) = std::mem::replace(&mut self.thread, Thread::Gone)
             && let Some(link) = spawn(*writer)
         {
             self.thread = Thread::Running(link);
@@ -229,7 +229,7 @@ impl ThreadedReporter {
     /// Says the summary here and now where nobody had anything to say before, and nobody has to be
     /// waited for. A thread would take longer to start than a short run takes.
     fn says_at_once(&mut self, snapshot: &Snapshot, closing: &Closing) -> bool {
-        let Thread::Unborn(writer) = &mut self.thread else {
+        let Thread::NotStarted(writer) = &mut self.thread else {
             return false;
         };
         // Where it fails, the thread tries again, and says so.

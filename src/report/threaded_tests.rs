@@ -323,9 +323,12 @@ fn mode_none_says_errors_and_nothing_else() {
 fn mode_none_starts_no_thread_for_nothing() {
     let mut reporter = reporter(&mode(ReportMode::None), io::sink());
     reporter.report(Event::Interval, &quiet());
-    assert!(matches!(reporter.thread, Thread::Unborn(_)));
+    assert!(matches!(reporter.thread, Thread::NotStarted(_)));
     reporter.finish(&quiet());
-    assert!(matches!(reporter.thread, Thread::Unborn(_) | Thread::Gone));
+    assert!(matches!(
+        reporter.thread,
+        Thread::NotStarted(_) | Thread::Gone
+    ));
 }
 
 #[test]

@@ -11,9 +11,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 /// See the module's header.
 #[derive(Debug)]
 pub(super) struct Completion {
-    heard: OwnedFd,
-    /// Where it is rung, if that is not where it is heard.
-    rung: Option<OwnedFd>,
+    read_end: OwnedFd,
+    /// Where it is write_end, if that is not where it is read_end.
+    write_end: Option<OwnedFd>,
 }
 
 impl Completion {
@@ -24,31 +24,37 @@ impl Completion {
     /// The system's: no descriptor left.
     pub(super) fn new() -> io::Result<Completion> {
         match eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC) {
-            Ok(heard) => Ok(Completion { heard, rung: None }),
+            Ok(read_end) => Ok(Completion {
+                read_end,
+                write_end: None,
+            }),
             Err(_) => Completion::over_pipe(),
         }
     }
 
     fn over_pipe() -> io::Result<Completion> {
-        let (heard, rung) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
-        let rung = Some(rung);
-        Ok(Completion { heard, rung })
+        let (read_end, write_end) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
+        let write_end = Some(write_end);
+        Ok(Completion {
+            read_end,
+            write_end,
+        })
     }
 
-    /// Rings. A counter or pipe that is full of rings is heard as well.
+    /// Notifies. A counter or pipe that is full of notifications wakes as well.
     pub(super) fn notify(&self) {
-        let at = self.rung.as_ref().unwrap_or(&self.heard);
+        let at = self.write_end.as_ref().unwrap_or(&self.read_end);
         let _ = io::write(at, &1u64.to_ne_bytes());
     }
 
-    /// Was heard. A ring that comes meanwhile costs one needless wake-up, or two.
+    /// Clears it. A ring that comes meanwhile costs one needless wake-up, or two.
     pub(super) fn clear(&self) {
-        let _ = io::read(&self.heard, &mut [0u8; 64]);
+        let _ = io::read(&self.read_end, &mut [0u8; 64]);
     }
 
     /// Readable while it rings.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.heard.as_fd()
+        self.read_end.as_fd()
     }
 }
 

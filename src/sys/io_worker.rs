@@ -122,13 +122,13 @@ pub(super) struct ReadWorker {
 #[derive(Debug)]
 enum Reading {
     /// Here, with what is left of the last read: `taken..filled`.
-    Ashore {
+    Idle {
         buffer: Vec<u8>,
         taken: usize,
         filled: usize,
     },
     /// With the thread.
-    Away,
+    InFlight,
 }
 
 impl ReadWorker {
@@ -144,7 +144,7 @@ impl ReadWorker {
         };
         Ok(ReadWorker {
             helper: Helper::start("hwm-read", fd, serve)?,
-            state: Reading::Ashore {
+            state: Reading::Idle {
                 buffer: Vec::new(),
                 taken: 0,
                 filled: 0,
@@ -160,10 +160,10 @@ impl ReadWorker {
     ///
     /// `AGAIN`, or the error of the read.
     pub(super) fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        self.arrive();
+        self.collect();
         if self.rest().is_empty() && self.news.is_none() {
-            self.set_out(space.len());
-            self.arrive();
+            self.start_call(space.len());
+            self.collect();
         }
         if let Some(news) = self.news.take() {
             return news;
@@ -174,7 +174,7 @@ impl ReadWorker {
         let rest = self.rest();
         let n = rest.len().min(space.len());
         space[..n].copy_from_slice(&rest[..n]);
-        if let Reading::Ashore { taken, .. } = &mut self.state {
+        if let Reading::Idle { taken, .. } = &mut self.state {
             *taken += n;
         }
         Ok(n)
@@ -183,25 +183,25 @@ impl ReadWorker {
     /// What was read and not handed out yet.
     pub(super) fn rest(&self) -> &[u8] {
         match &self.state {
-            Reading::Ashore {
+            Reading::Idle {
                 buffer,
                 taken,
                 filled,
             } => &buffer[*taken..*filled],
-            Reading::Away => &[],
+            Reading::InFlight => &[],
         }
     }
 
     /// That will be read anew.
     pub(super) fn forget_rest(&mut self) {
-        if let Reading::Ashore { taken, filled, .. } = &mut self.state {
+        if let Reading::Idle { taken, filled, .. } = &mut self.state {
             *taken = *filled;
         }
     }
 
     /// Whether a read is under way or its end not yet noticed.
     pub(super) fn is_away(&self) -> bool {
-        matches!(self.state, Reading::Away)
+        matches!(self.state, Reading::InFlight)
     }
 
     /// Becomes readable when a read under way has ended.
@@ -211,22 +211,22 @@ impl ReadWorker {
 
     /// Whether a byte is here that was not handed out yet.
     pub(super) fn has_bytes(&mut self) -> bool {
-        self.arrive();
+        self.collect();
         !self.rest().is_empty()
     }
 
     /// Starts a read, if none is under way.
-    fn set_out(&mut self, most: usize) {
-        if let Reading::Ashore { buffer, .. } = &mut self.state {
+    fn start_call(&mut self, most: usize) {
+        if let Reading::Idle { buffer, .. } = &mut self.state {
             let mut buffer = std::mem::take(buffer);
             buffer.resize(most.min(READ_MOST), 0);
             self.helper.ask(buffer);
-            self.state = Reading::Away;
+            self.state = Reading::InFlight;
         }
     }
 
     /// Ends a read that came back.
-    fn arrive(&mut self) {
+    fn collect(&mut self) {
         if !self.is_away() {
             return;
         }
@@ -235,7 +235,7 @@ impl ReadWorker {
         };
         let filled = result.unwrap_or(0);
         self.news = (filled == 0).then_some(result);
-        self.state = Reading::Ashore {
+        self.state = Reading::Idle {
             buffer,
             taken: 0,
             filled,
@@ -269,9 +269,9 @@ struct Written {
 #[derive(Debug)]
 enum Writing {
     /// The buffer is here.
-    Ashore(Vec<u8>),
+    Idle(Vec<u8>),
     /// With the thread.
-    Away,
+    InFlight,
     /// A write failed after some bytes, which were reported; the failure is still to be.
     Failed(Errno),
 }
@@ -325,7 +325,7 @@ impl WriteWorker {
     ) -> io::Result<WriteWorker> {
         Ok(WriteWorker {
             helper: Helper::start("hwm-write", fd, write)?,
-            state: Writing::Ashore(Vec::with_capacity(most)),
+            state: Writing::Idle(Vec::with_capacity(most)),
             most,
             timeout: Duration::ZERO,
             is_quick: true,
@@ -342,12 +342,12 @@ impl WriteWorker {
     /// `AGAIN` while a copy is under way, or the error of the write.
     pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<Progress> {
         match &mut self.state {
-            Writing::Ashore(buffer) => {
+            Writing::Idle(buffer) => {
                 let mut buffer = std::mem::take(buffer);
                 copy_front(parts, &mut buffer, self.most);
                 let n = buffer.len();
                 self.helper.ask(buffer);
-                self.state = Writing::Away;
+                self.state = Writing::InFlight;
                 if self.is_quick && !self.timeout.is_zero() {
                     match self.helper.answer_within(self.timeout) {
                         Some(written) => return self.end(written),
@@ -356,7 +356,7 @@ impl WriteWorker {
                 }
                 Ok(Progress::Begun(n))
             }
-            Writing::Away => {
+            Writing::InFlight => {
                 let written = self.helper.answer().ok_or(Errno::AGAIN)?;
                 self.end(written)
             }
@@ -371,7 +371,7 @@ impl WriteWorker {
         self.was_slow = is_slow;
         self.state = match written.error {
             Some(error) => Writing::Failed(error),
-            None => Writing::Ashore(written.buffer),
+            None => Writing::Idle(written.buffer),
         };
         match written.error {
             Some(error) if written.bytes == 0 => Err(error),
@@ -381,13 +381,13 @@ impl WriteWorker {
 
     /// Whether the last write was over at once, and so the next is likely to be.
     pub(super) fn takes_more(&self) -> bool {
-        let is_idle = matches!(self.state, Writing::Ashore(_));
+        let is_idle = matches!(self.state, Writing::Idle(_));
         is_idle && self.is_quick && !self.timeout.is_zero()
     }
 
     /// Whether a write is under way or its end not yet noticed.
     pub(super) fn is_away(&self) -> bool {
-        matches!(self.state, Writing::Away)
+        matches!(self.state, Writing::InFlight)
     }
 
     /// Becomes readable when a write under way has ended.
@@ -609,7 +609,7 @@ mod tests {
         };
         let mut io_worker = WriteWorker {
             helper: Helper::start("test", writer.as_fd(), fails_after_two).unwrap(),
-            state: Writing::Ashore(Vec::new()),
+            state: Writing::Idle(Vec::new()),
             most: WRITE_MOST,
             timeout: Duration::ZERO,
             is_quick: true,
@@ -634,7 +634,7 @@ mod tests {
         };
         let mut io_worker = WriteWorker {
             helper: Helper::start("test", writer.as_fd(), takes).unwrap(),
-            state: Writing::Ashore(Vec::new()),
+            state: Writing::Idle(Vec::new()),
             most: WRITE_MOST,
             timeout: Duration::from_secs(60),
             is_quick: true,

@@ -198,7 +198,7 @@ impl RealSystem {
         let over = match (transfer.sync, write_mode) {
             (true, _) => Output::synced,
             (false, WriteMode::Inline) => Output::over,
-            (false, WriteMode::Offloaded) => Output::impatient,
+            (false, WriteMode::Offloaded) => Output::offloaded,
         };
         let output = over(output).map_err(StartError::system("write to stdout"))?;
         Ok(RealSystem {

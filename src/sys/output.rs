@@ -36,7 +36,7 @@ pub(super) struct Output {
     death: PollFlags,
     /// Whether to watch for `death` while there is nothing to write. Not after poll reported an
     /// ERR or HUP that means no death: it would report it for ever.
-    vigil: bool,
+    watches_for_hang_up: bool,
     /// How far poll is to be believed that there is space.
     poll_reliability: PollReliability,
     /// Whether the kernel splices into it; None while that was not tried.
@@ -71,11 +71,11 @@ enum Way {
 /// full). Without this, that is a busy loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PollReliability {
-    Full,
+    Trusted,
     /// Poll found space, the write is still to come.
-    Tested,
+    OnTrial,
     /// Poll found space and the write was refused.
-    Lost,
+    Distrusted,
 }
 
 /// Where in a poll set an output stands.
@@ -102,7 +102,7 @@ impl Output {
     /// # Errors
     ///
     /// The system's.
-    pub(super) fn impatient(fd: OwnedFd) -> io::Result<Output> {
+    pub(super) fn offloaded(fd: OwnedFd) -> io::Result<Output> {
         Output::over_disk(fd, WriteWorker::start_for_file)
     }
 
@@ -179,8 +179,8 @@ impl Output {
             kind,
             way,
             death,
-            vigil: !death.is_empty(),
-            poll_reliability: PollReliability::Full,
+            watches_for_hang_up: !death.is_empty(),
+            poll_reliability: PollReliability::Trusted,
             splices: None,
             fallback: None,
             reopened: Reopened::default(),
@@ -370,8 +370,8 @@ impl Output {
             indirect.follow(self.fd.as_fd());
         }
         self.poll_reliability = match (self.poll_reliability, &result) {
-            (PollReliability::Tested, Err(Errno::AGAIN)) => PollReliability::Lost,
-            _ => PollReliability::Full,
+            (PollReliability::OnTrial, Err(Errno::AGAIN)) => PollReliability::Distrusted,
+            _ => PollReliability::Trusted,
         };
         self.answer(result)
     }
@@ -456,7 +456,7 @@ impl Output {
 
     /// Whether poll has just been wrong about space; ask again after a nap, not by poll.
     pub(super) fn distrusts_poll(&self) -> bool {
-        self.poll_reliability == PollReliability::Lost
+        self.poll_reliability == PollReliability::Distrusted
     }
 
     /// Puts what there is to watch into `set`: space if it is `wanted`, and the reader's end.
@@ -465,7 +465,7 @@ impl Output {
         let asks_fd = wanted && !self.distrusts_poll() && !matches!(self.way, Way::Worker(_));
         if asks_fd {
             watch.fd = Some(set.add(self.fd.as_fd(), PollFlags::OUT));
-        } else if self.vigil {
+        } else if self.watches_for_hang_up {
             watch.fd = Some(set.add(self.fd.as_fd(), PollFlags::empty()));
         }
         if let Way::Worker(io_worker) = &self.way
@@ -481,19 +481,19 @@ impl Output {
     pub(super) fn judge(&mut self, wanted: bool, fd: PollFlags, completion: PollFlags) -> Found {
         let gone = fd.intersects(self.death);
         if !gone && fd.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
-            self.vigil = false;
+            self.watches_for_hang_up = false;
         }
         let offloaded = matches!(self.way, Way::Worker(_));
         let space = wanted && (!completion.is_empty() || !offloaded && !fd.is_empty());
         if space && self.kind == Kind::Terminal {
-            self.poll_reliability = PollReliability::Tested;
+            self.poll_reliability = PollReliability::OnTrial;
         }
         Found { space, gone }
     }
 
     /// A nap is over: space may be assumed once more.
     pub(super) fn trust_again(&mut self) {
-        self.poll_reliability = PollReliability::Tested;
+        self.poll_reliability = PollReliability::OnTrial;
     }
 }
 
@@ -680,7 +680,7 @@ mod tests {
         let (_peer, ours) = UnixDatagram::pair().unwrap();
         let output = Output::over(ours.into()).unwrap();
         assert!(output.death.is_empty());
-        assert!(!output.vigil);
+        assert!(!output.watches_for_hang_up);
     }
 
     #[test]

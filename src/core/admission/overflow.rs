@@ -48,7 +48,7 @@ pub enum Verdict {
 pub struct View {
     /// The moment.
     pub now: Duration,
-    /// Bytes of the judged record, its delimiter among them.
+    /// Bytes of the judged record, its end among them: none of hwm's own policies goes by that.
     pub length: u64,
     /// Bytes held that the judged record found.
     pub found: u64,

@@ -145,9 +145,9 @@ impl First {
 fn adaptive_chance(rates: &Rates, view: &View) -> f64 {
     let middle = view.low_water + (view.high_water - view.low_water) / 2;
     let space = view.capacity.saturating_sub(view.held) as f64;
-    let room_at_middle = (view.capacity - middle) as f64;
-    let pull = if room_at_middle > 0.0 {
-        space / room_at_middle
+    let space_at_middle = (view.capacity - middle) as f64;
+    let pull = if space_at_middle > 0.0 {
+        space / space_at_middle
     } else {
         1.0
     };

@@ -1,7 +1,7 @@
 //! Which bytes of the admitted stream a fifo of survivors holds: extents of positions, between which
 //! records were evicted.
 //!
-//! A extent takes a few bytes, as most lengths are short: its distance from the extent before it and its
+//! An extent takes a few bytes, as most lengths are short: its distance from the extent before it and its
 //! own length, in groups of seven bits from the lowest, each but the last with the eighth bit set
 //! (LEB128). So survivors of a byte or two do not cost many times their size. Only the ends are kept
 //! as plain numbers: extents grow and begin at the back, shrink and leave at the front.
@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use crate::memory;
 
-/// Bytes that a extent takes at most.
+/// Bytes that an extent takes at most.
 const LONGEST_CODE: usize = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq)]

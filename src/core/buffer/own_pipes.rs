@@ -49,7 +49,7 @@ pub fn most(capacity: u64, size: u64) -> usize {
 }
 
 impl OwnPipes {
-    /// OwnPipes of `size` (>= 1) bytes for `capacity` bytes, or for a part of them.
+    /// Pipes of `size` (>= 1) bytes for `capacity` bytes, or for a part of them.
     pub fn new(capacity: u64, size: u64) -> Self {
         let most = most(capacity, size);
         Self {

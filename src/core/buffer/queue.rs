@@ -240,7 +240,7 @@ impl Queue {
         self.partial.memory() + self.classified.memory() + self.waiting.memory() + spare
     }
 
-    // ---- arrival: land, judge, keep or discard -------------------------------------------
+    // ---- arrival: stage, admit or skip -------------------------------------------
 
     /// Space for a read of at most `most` bytes (>= 1) and at most a chunk; empty when the system has
     /// no memory left. Everything staged before must have been judged.
@@ -265,7 +265,7 @@ impl Queue {
         &mut space[..end]
     }
 
-    /// The first `count` bytes of the landing were filled by a read.
+    /// The first `count` bytes of the space from [`Queue::read_buffer`] were filled by a read.
     pub fn stage(&mut self, count: usize) {
         self.staged_end = self.staged_start + count;
     }
@@ -286,7 +286,7 @@ impl Queue {
     }
 
     /// Passes over the next `count` staged bytes.
-    pub fn discard(&mut self, count: usize) {
+    pub fn skip_staged(&mut self, count: usize) {
         self.staged_start += count;
     }
 
@@ -464,7 +464,7 @@ impl Queue {
         self.in_flight.saturating_sub(self.partial.len())
     }
 
-    /// Takes what left out of the counts of delimiters; it is returned by a later settling.
+    /// Takes what left out of the counts of delimiters; it is returned by a later [`Queue::take_deferred`].
     fn count_behind_partial(&mut self) {
         let records_out = self.take_deferred_behind_partial();
         self.waiting.defer(records_out);
@@ -539,7 +539,7 @@ impl Queue {
         None
     }
 
-    // ---- departure: offer, write, settle ---------------------------------------------------
+    // ---- departure: offer, write, count ---------------------------------------------------
 
     /// Shows the oldest `bytes` bytes that wait.
     pub fn first(&self, bytes: u64, see: impl FnMut(&[u8])) {

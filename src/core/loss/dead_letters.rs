@@ -173,7 +173,7 @@ impl DeadLetters {
     }
 
     /// A piece of the record that is lost while it arrives.
-    pub fn discard(&mut self, piece: &[u8]) {
+    pub fn add_arriving(&mut self, piece: &[u8]) {
         self.discarded_as.bytes += piece.len() as u64;
         if self.discarded_as.is_cut {
             return;
@@ -187,7 +187,7 @@ impl DeadLetters {
     }
 
     /// That record is complete.
-    pub fn end_discarded(&mut self) {
+    pub fn end_arriving(&mut self) {
         let record = std::mem::take(&mut self.discarded);
         let Adding { bytes, is_cut, .. } = std::mem::take(&mut self.discarded_as);
         if is_cut {
@@ -345,13 +345,13 @@ mod tests {
     #[test]
     fn a_discarded_record_comes_behind_those_that_are_lost_while_it_arrives() {
         let mut spill = with_space(1000);
-        spill.discard(b"doo");
+        spill.add_arriving(b"doo");
         spill.add(b"another\n");
-        spill.discard(b"med\n");
-        spill.end_discarded();
+        spill.add_arriving(b"med\n");
+        spill.end_arriving();
         assert_eq!(text(&mut spill), "another\ndoomed\n");
-        spill.discard(b"no end");
-        spill.end_discarded();
+        spill.add_arriving(b"no end");
+        spill.end_arriving();
         assert_eq!(text(&mut spill), "no end\n");
     }
 
@@ -359,10 +359,10 @@ mod tests {
     fn a_discarded_record_that_is_too_long_is_counted_whole_and_leaves_its_space() {
         let mut spill = with_space(COST + 10);
         for _ in 0..3 {
-            spill.discard(b"four");
+            spill.add_arriving(b"four");
         }
         spill.add(b"nine byte\n");
-        spill.end_discarded();
+        spill.end_arriving();
         assert_eq!(text(&mut spill), "nine byte\n");
         assert_eq!(spill.dead_letters().unwritten, tally(12, 1));
     }

@@ -103,13 +103,12 @@ impl Loss {
 
     /// Of the record that is being discarded `count` bytes more came, so that its length is `length`: both
     /// are counted under the reason that the length has so far.
-    pub(super) fn discard_more(&mut self, count: u64, capacity: u64) -> u64 {
+    pub(super) fn discard_more(&mut self, count: u64, capacity: u64) {
         let before = self.discarding.unwrap_or(0);
         let length = before + count;
         self.tally[reason_of_length(before, capacity)].bytes -= before;
         self.tally[reason_of_length(length, capacity)].bytes += length;
         self.discarding = Some(length);
-        length
     }
 
     /// What was lost, with what was not read.

@@ -182,14 +182,15 @@ impl Relay {
         };
         // Byte by byte the oldest records leave one after the other, each when the queue is
         // full, until the same bytes are gone. What could differ is excluded: a single eviction
-        // large enough to make the state flowing in between. (Where an arriving record would
-        // find nothing more to evict, there were not so many bytes to evict.)
+        // large enough to make the state flowing in between. (Had the arriving
+        // record run out of victims, `eviction_of` would have found none.)
         if leaving >= self.config.capacity - self.config.low_water {
             return false;
         }
         self.grew(self.config.capacity, now);
         self.admit(self.buffer.queue.staged().len());
-        self.lose(Victim::Oldest(leaving), Reason::QueueFull, now);
+        let reason = self.admission.reason();
+        self.lose(Victim::Oldest(leaving), reason, now);
         true
     }
 

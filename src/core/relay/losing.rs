@@ -1,8 +1,9 @@
-//! The one way out for what is not written. The policy says which record leaves; here it leaves.
+//! How what is not written leaves. The policy says which record does; here it does.
 //!
 //! Each loss is copied for those who want it, leaves the buffer, is counted, leaves a gap, and may change the
 //! state, in that order, so that a snapshot of any moment balances ([`Relay::lose`]). A record whose end has
-//! not come leaves in two steps: what is held of it at once, the rest as it comes.
+//! not come leaves in two steps: what is held of it at once, the rest as it comes. What is held when a run ends, or the
+//! consumer has gone, is taken out by `ending` and `sink`, and counted here; what was sent in vain is `unread`'s.
 //!
 //! Refuses to select: who asks says what leaves.
 
@@ -51,7 +52,7 @@ impl Relay {
         if self.loss.record(reason, lost, place) {
             self.changed(Change::Loss, now);
         }
-        // Where there was no space at all, none of it was held for a moment.
+        // Where C is held still, the lost record never took up space, and what is held has not shrunk.
         if self.held() < self.config.capacity {
             self.shrank(now);
         }
@@ -79,7 +80,7 @@ impl Relay {
             }
             Victim::Discarded(bytes) => {
                 if let Some(letters) = &mut self.loss.dead_letters {
-                    letters.end_discarded();
+                    letters.end_arriving();
                 }
                 self.loss.tally[reason_of_length(bytes, self.config.capacity)].bytes -= bytes;
                 let lost = Tally { bytes, records: 1 };
@@ -150,7 +151,7 @@ impl Relay {
         if let Some(letters) = &mut self.loss.dead_letters {
             letters.add(&self.buffer.queue.staged()[..count]);
         }
-        self.buffer.queue.discard(count);
+        self.buffer.queue.skip_staged(count);
     }
 
     fn take_out_incomplete(&mut self) -> Tally {
@@ -188,7 +189,7 @@ impl Relay {
     pub(super) fn discard_incomplete(&mut self, now: Duration) {
         if let Some(letters) = &mut self.loss.dead_letters {
             let queue = &self.buffer.queue;
-            queue.see_incomplete(|piece| letters.discard(piece));
+            queue.see_incomplete(|piece| letters.add_arriving(piece));
         }
         let held = self.buffer.queue.retract();
         self.loss.discard_more(held, self.config.capacity);
@@ -203,9 +204,9 @@ impl Relay {
         let end = self.framing.first_end(staged);
         let count = end.unwrap_or(staged.len());
         if let Some(letters) = &mut self.loss.dead_letters {
-            letters.discard(&staged[..count]);
+            letters.add_arriving(&staged[..count]);
         }
-        self.buffer.queue.discard(count);
+        self.buffer.queue.skip_staged(count);
         self.meter.input.bytes += count as u64;
         self.loss.discard_more(count as u64, self.config.capacity);
         if end.is_some() {
@@ -260,7 +261,7 @@ impl Relay {
                 match self.buffer.window.put(staged, instead_of, until) {
                     Ok(former) => {
                         self.meter.input += record;
-                        self.buffer.queue.discard(bytes as usize);
+                        self.buffer.queue.skip_staged(bytes as usize);
                         self.lose_displaced(former, now);
                     }
                     Err(NoMemory) => {
@@ -334,7 +335,8 @@ impl Relay {
             && (self.allowance.is_blocked || !self.write_wish(now))
             && let Some(bytes) = self.buffer.queue.eviction_of_all_but_newest()
         {
-            self.lose(Victim::Oldest(bytes), Reason::QueueFull, now);
+            let reason = self.admission.reason();
+            self.lose(Victim::Oldest(bytes), reason, now);
         }
     }
 

@@ -11,8 +11,9 @@
 //!    [`Relay::writes_first`] says.
 //! 3. **Deadlines**: [`Relay::expire`], behind the data, since what would have kept a deadline off may have
 //!    been waiting on either side.
-//! 4. **Reports and the wait**: the snapshots, [`Relay::take_changes`]; then [`Relay::plan`], once, and
-//!    [`Relay::waits`] where the plan has nothing to do now.
+//! 4. **Reports and the wait**: the snapshots, [`Relay::take_changes`]; then [`Relay::plan`], and
+//!    [`Relay::waits`] where the plan has nothing to do now. (Where a deadline has passed the loop plans before the data as well: what
+//!    would have kept it off may be there.)
 //!
 //! `reading` is what to read, `intake` admits or loses what came, `losing` takes out what is lost, `outlet`
 //! offers what may go out, `passage` does both for bytes that nobody needs to see, `unread` is what went out in
@@ -127,8 +128,7 @@ impl Relay {
 
     /// What is left to do, now that the turn has moved what it could.
     pub fn plan(&mut self, now: Duration) -> Plan {
-        // Its deadline begins with it.
-        self.awaits_demand(now);
+        self.note_demand_stall(now);
         Plan {
             read: self.read_wish(),
             write: self.write_wish(now),
@@ -185,12 +185,12 @@ impl Relay {
 
     /// A turn of the loop begins.
     pub fn turn(&mut self, now: Duration) {
-        let activity =
-            if self.has_output() && (self.allowance.is_blocked || self.awaits_demand(now)) {
-                Activity::OutputBlocked
-            } else {
-                Activity::Busy
-            };
+        self.note_demand_stall(now);
+        let activity = if self.has_output() && (self.allowance.is_blocked || self.awaits_demand()) {
+            Activity::OutputBlocked
+        } else {
+            Activity::Busy
+        };
         self.meter.enter(activity, now);
         // Of what was refused nothing is left: what comes next was not, and may find the output ready.
         self.allowance.is_blocked &= self.has_output();
@@ -206,8 +206,9 @@ impl Relay {
 
     /// The loop is about to wait.
     pub fn waits(&mut self, now: Duration) {
+        self.note_demand_stall(now);
         let activity = match self.has_output() {
-            true if self.allowance.is_blocked || self.awaits_demand(now) => Activity::OutputBlocked,
+            true if self.allowance.is_blocked || self.awaits_demand() => Activity::OutputBlocked,
             true => Activity::RateLimited,
             false if self.tail_deadline().is_some() => Activity::OutputBlocked,
             false => Activity::AwaitingInput,

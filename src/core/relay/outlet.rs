@@ -26,13 +26,16 @@ impl Relay {
         self.has_output() && self.allowance.is_asked_for() && self.credit_at(now).is_none()
     }
 
-    /// Whether what could go out waits to be asked for: then the consumer stalls.
-    pub(super) fn awaits_demand(&mut self, now: Duration) -> bool {
-        let awaits = self.has_output() && !self.allowance.is_asked_for();
-        if awaits {
+    /// Whether what could go out waits to be asked for.
+    pub(super) fn awaits_demand(&self) -> bool {
+        self.has_output() && !self.allowance.is_asked_for()
+    }
+
+    /// While the consumer does not ask, it stalls.
+    pub(super) fn note_demand_stall(&mut self, now: Duration) {
+        if self.awaits_demand() {
             self.meter.stalled(now);
         }
-        awaits
     }
 
     /// For how many bytes there should be space; None where it need not be known, for no record is to be kept
