@@ -9,6 +9,10 @@ pub enum Figure {
     CpuPerGib,
     /// The same in microseconds per record.
     CpuPerRecord,
+    /// That of the producer, per GiB.
+    ProducerCpu,
+    /// That of producer, relay and consumer, per GiB.
+    PipelineCpu,
     /// GiB a second.
     Wall,
     /// How old half of the records were at most, or how long half of the bursts took, in us.
@@ -28,6 +32,8 @@ impl Figure {
         match self {
             Figure::CpuPerGib => "CPU s/GiB",
             Figure::CpuPerRecord => "CPU us/record",
+            Figure::ProducerCpu => "producer's CPU s/GiB",
+            Figure::PipelineCpu => "whole pipeline's CPU s/GiB",
             Figure::Wall => "GiB/s",
             Figure::Median => "p50 us",
             Figure::Worst => "p99 us",

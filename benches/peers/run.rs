@@ -33,6 +33,7 @@ pub fn run(cell: &Cell) -> Result<Figures, String> {
         Task::StartUp(count) => start_up(cell, *count),
         Task::Files(bytes) => between_files(cell, *bytes),
         Task::Pipes(work) => between_pipes(cell, work),
+        Task::NoRelay(work) => without_relay(work),
     }
 }
 
@@ -245,6 +246,28 @@ fn between_pipes(cell: &Cell, work: &Work) -> Result<Figures, String> {
     Ok(figures(work, &told, &produced, &consumed))
 }
 
+/// Producer and consumer on one pipe.
+fn without_relay(work: &Work) -> Result<Figures, String> {
+    let (from, into) = std::io::pipe().expect("a pipe");
+    let progress = Progress::default();
+    let (produced, consumed) = std::thread::scope(|scope| {
+        let producer = scope.spawn(|| work::produce(work, into, &progress));
+        let thread = producer.thread().clone();
+        let consumed = work::consume(work, from, &progress, &thread);
+        (producer.join().expect("the producer"), consumed)
+    });
+    let trouble = |error: std::io::Error| error.to_string();
+    let (produced, consumed) = (produced.map_err(trouble)?, consumed.map_err(trouble)?);
+    same("bytes out", consumed.bytes, produced.bytes)?;
+    let wall = consumed.ended.duration_since(produced.started);
+    let gib = produced.bytes as f64 / GIB;
+    Ok(Figures::from([
+        (Figure::Wall, gib / wall.as_secs_f64()),
+        (Figure::ProducerCpu, produced.cpu / gib),
+        (Figure::PipelineCpu, (produced.cpu + consumed.cpu) / gib),
+    ]))
+}
+
 /// All three, or what is wrong with each: one that fails takes the others with it.
 fn all_well(
     told: Result<Told, String>,
@@ -285,6 +308,11 @@ fn figures(work: &Work, told: &Told, produced: &Produced, consumed: &Consumed) -
     let mut figures = Figures::from([
         (Figure::CpuPerGib, cpu / gib),
         (Figure::CpuPerRecord, cpu / produced.records as f64 * 1e6),
+        (Figure::ProducerCpu, produced.cpu / gib),
+        (
+            Figure::PipelineCpu,
+            (produced.cpu + cpu + consumed.cpu) / gib,
+        ),
         (Figure::Wall, gib / wall),
         (Figure::Peak, told.number("peak_kib") / 1024.0),
     ]);

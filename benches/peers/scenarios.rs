@@ -47,6 +47,8 @@ pub struct Cell {
 
 pub enum Task {
     Pipes(Work),
+    /// Without any relay.
+    NoRelay(Work),
     /// From a file of so many bytes to another.
     Files(u64),
     /// So many runs without any input.
@@ -152,6 +154,12 @@ pub fn all(peers: &Peers, size: Size) -> Vec<Scenario> {
         slow_consumer(peers, size),
         bursts(peers, size),
         small_writes(peers, size),
+        firehose(peers, size, 100),
+        firehose(peers, size, 300),
+        firehose_stopped(peers, size),
+        dense_latency(peers, size, 10),
+        dense_latency(peers, size, 50),
+        lock_step(peers, size),
         lines(peers, size),
         start_up(peers, size),
         lossy_stopped(peers, size),
@@ -257,6 +265,180 @@ fn small_writes(peers: &Peers, size: Size) -> Scenario {
         figures: COST,
         cells: pipe_cells(&peers.relays, &work),
         targets: vec![target(0, Figure::CpuPerGib, Against::Best(Kind::Pv), 1.15)],
+    }
+}
+
+fn no_relay(work: &Work) -> Cell {
+    Cell {
+        task: Task::NoRelay(work.clone()),
+        ..cell("no relay", Vec::new(), work, Check::AllBytes)
+    }
+}
+
+/// All ratios are to the cell of this kind, where it is there.
+fn relate_to(kind: Kind, cells: &mut [Cell]) {
+    let base = cells.iter().position(|cell| cell.kind == kind);
+    let base = base.unwrap_or(0);
+    cells.iter_mut().for_each(|cell| cell.base = base);
+}
+
+/// A service that logs: a write for each line.
+fn firehose(peers: &Peers, size: Size, record: usize) -> Scenario {
+    use Figure::{CpuPerGib, PipelineCpu, ProducerCpu, Wall};
+    let work = Work {
+        record,
+        write: record,
+        ..both_fast(size.mib(200))
+    };
+    let mut cells = vec![
+        cell("hwm", hwm(&["-q"]), &work, Check::AllBytes),
+        cell(
+            "hwm drop-oldest",
+            lossy("drop-oldest"),
+            &work,
+            Check::NothingLost,
+        ),
+        no_relay(&work),
+    ];
+    let others = [Kind::Cat, Kind::Pv, Kind::Mbuffer, Kind::Splice];
+    cells.extend(pipe_cells(&peers.of(&others), &work));
+    relate_to(Kind::Cat, &mut cells);
+    Scenario {
+        name: if record == 100 {
+            "firehose"
+        } else {
+            "firehose-300"
+        },
+        about: format!("writes of a line of {record} bytes, as fast as they go"),
+        base: "cat",
+        figures: &[CpuPerGib, Wall, ProducerCpu, PipelineCpu],
+        cells,
+        targets: vec![
+            target(0, CpuPerGib, Against::Best(Kind::Cat), 0.10),
+            target(0, Wall, Against::Best(Kind::Cat), 1.0 / 0.90),
+            target(0, ProducerCpu, Against::Best(Kind::Cat), 0.95),
+            target(0, PipelineCpu, Against::Cell(2), 0.35),
+            target(1, CpuPerGib, Against::Best(Kind::Cat), 0.35),
+            target(1, Wall, Against::Best(Kind::Cat), 1.0 / 0.95),
+            target(1, PipelineCpu, Against::Cell(2), 0.45),
+        ],
+    }
+}
+
+fn firehose_stopped(peers: &Peers, size: Size) -> Scenario {
+    let work = Work {
+        write: 100,
+        consumer: Consumer::Stopped,
+        ..both_fast(size.mib(200))
+    };
+    let line = lossy("drop-oldest");
+    let mut cells = vec![cell("hwm drop-oldest", line, &work, Check::SomethingLost)];
+    if let Some(wc) = &peers.wc {
+        cells.push(Cell {
+            check: Check::LinesCounted,
+            ..peer_cell(wc, Task::Pipes(work.clone()))
+        });
+    }
+    relate_to(Kind::Wc, &mut cells);
+    Scenario {
+        name: "firehose-stopped",
+        about:
+            "the same lines of 100 bytes, and a consumer that reads nothing before all are taken"
+                .to_owned(),
+        base: "wc -l",
+        figures: COST,
+        cells,
+        targets: vec![target(0, Figure::Wall, Against::Best(Kind::Wc), 1.0 / 0.8)],
+    }
+}
+
+fn dense_latency(peers: &Peers, size: Size, every: u64) -> Scenario {
+    let count = if size.quick { 20_000 } else { 100_000 };
+    let work = Work {
+        write: 100,
+        producer: Producer::Stamped(Duration::from_micros(every)),
+        ..both_fast(count * 100)
+    };
+    let of = |label, arguments: &[&str]| cell(label, hwm(arguments), &work, Check::AllBytes);
+    let mut cells = vec![
+        of("hwm", &["-q"]),
+        of("hwm --linger 0", &["-q", "--linger", "0"]),
+        cell(
+            "hwm drop-oldest",
+            lossy("drop-oldest"),
+            &work,
+            Check::NothingLost,
+        ),
+    ];
+    cells.extend(pipe_cells(&peers.of(&[Kind::Cat, Kind::Pv]), &work));
+    relate_to(Kind::Cat, &mut cells);
+    Scenario {
+        name: if every == 10 {
+            "dense-latency"
+        } else {
+            "dense-latency-20k"
+        },
+        about: format!(
+            "a line of 100 bytes each {every} us; p50 and p99 are how old it is when it is read. With --linger, at most 400 us more than with cat are wanted"
+        ),
+        base: "cat",
+        figures: &[
+            Figure::Median,
+            Figure::Worst,
+            Figure::CpuPerRecord,
+            Figure::PipelineCpu,
+        ],
+        cells,
+        targets: vec![target(1, Figure::Median, Against::Best(Kind::Cat), 1.2)],
+    }
+}
+
+/// A message, and the next when it has come.
+fn lock_step(peers: &Peers, size: Size) -> Scenario {
+    let mut cells = Vec::new();
+    let mut targets = Vec::new();
+    for (message, name) in [
+        (64, "64 B"),
+        (4 * KIB, "4 KiB"),
+        (32 * KIB, "32 KiB"),
+        (512 * KIB, "512 KiB"),
+        (MIB, "1 MiB"),
+    ] {
+        let count = if size.quick { 500 } else { 4_000 };
+        let bytes = (message * count).min(size.mib(512));
+        let work = Work {
+            record: message as usize,
+            write: message as usize,
+            producer: Producer::Window(message),
+            ..both_fast(bytes)
+        };
+        let base = cells.len();
+        for peer in peers.of(&[Kind::Cat]) {
+            let mut cell = peer_cell(&peer, Task::Pipes(work.clone()));
+            cell.label = format!("{name}: {}", peer.label);
+            cell.base = base;
+            cells.push(cell);
+        }
+        for (label, arguments) in [("hwm", &["-q"][..]), ("hwm -l", &["-q", "-l"])] {
+            let label = format!("{name}: {label}");
+            let mut cell = cell(&label, hwm(arguments), &work, Check::AllBytes);
+            cell.base = base;
+            targets.push(target(
+                cells.len(),
+                Figure::Wall,
+                Against::Cell(base),
+                1.0 / 1.1,
+            ));
+            cells.push(cell);
+        }
+    }
+    Scenario {
+        name: "lock-step",
+        about: "messages of which each waits for the one before to have come".to_owned(),
+        base: "cat with the same",
+        figures: &[Figure::Wall, Figure::CpuPerGib],
+        cells,
+        targets,
     }
 }
 

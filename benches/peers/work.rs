@@ -86,6 +86,8 @@ pub struct Produced {
     pub swallowed: Instant,
     /// How long each burst took, in seconds.
     pub bursts: Vec<f64>,
+    /// CPU time in seconds.
+    pub cpu: f64,
 }
 
 /// What the consumer saw.
@@ -96,6 +98,14 @@ pub struct Consumed {
     pub first: Vec<u8>,
     /// How old each record was, in seconds.
     pub ages: Vec<f64>,
+    /// CPU time in seconds.
+    pub cpu: f64,
+}
+
+/// CPU time of this thread so far, in seconds.
+fn own_cpu() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 fn trouble(what: &str) -> io::Error {
@@ -207,6 +217,7 @@ pub fn produce(work: &Work, pipe: impl Write + AsFd, progress: &Progress) -> io:
         started,
         swallowed: Instant::now(),
         bursts,
+        cpu: own_cpu(),
     })
 }
 
@@ -330,7 +341,9 @@ pub fn consume(
         ended: Instant::now(),
         first: Vec::new(),
         ages: Vec::new(),
+        cpu: 0.0,
     };
+    let cpu_before = own_cpu();
     let mut first_read = None;
     let mut stall = match work.consumer {
         Consumer::Stalls(held) => Some(held),
@@ -367,6 +380,7 @@ pub fn consume(
         }
     }
     seen.ended = Instant::now();
+    seen.cpu = own_cpu() - cpu_before;
     seen.ages = stamps.map(Stamps::ages).unwrap_or_default();
     Ok(seen)
 }
