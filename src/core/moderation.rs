@@ -121,9 +121,9 @@ impl Side {
         self.time += now.saturating_sub(at);
         let most = std::mem::take(&mut self.slept_on);
         if most > 0 && self.moved >= most - most / LEFT {
-            self.length = (self.length * 3 / 4).max(SHORTEST);
+            self.length = (self.length / 4 * 3).max(SHORTEST);
         } else if most > 0 && self.moved < most / 2 {
-            self.length = self.length * 5 / 4;
+            self.length = self.length.saturating_add(self.length / 4);
         }
         if let Some(next) = self.next(dense) {
             self.enter(next);
@@ -324,6 +324,8 @@ mod tests {
             assert_eq!(input(100, gap, MIB, false, LINGER).0, 0.0, "{gap:?}");
         }
         assert_eq!(input(100, us(1), MIB, false, Duration::ZERO).0, 0.0);
+        let (pauses, rate) = input(100, us(100), MIB, false, Duration::MAX);
+        assert!(pauses > 0.9 && rate > 0.9, "as long as the pipe takes it");
         assert_eq!(input(100, us(1), 0, false, LINGER).0, 0.0, "it is no pipe");
     }
 
