@@ -243,7 +243,7 @@ fn files_are_completed(shell: &mut Shell) {
 fn options_are_completed(shell: &mut Shell) {
     for (line, expected) in [
         ("--buffer-s", "--buffer-size"),
-        ("--lin", "--line-mode"),
+        ("--line", "--line-mode"),
         ("--low", "--low-water"),
     ] {
         let given = shell.completes(line);
