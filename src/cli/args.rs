@@ -87,7 +87,7 @@ pub(super) struct Args {
     /// The longest that a byte may wait for others to go with
     ///
     /// Only where input comes, or output is taken, in so many small pieces that waking up for each would cost more
-    /// than moving it: some ten thousand a second. What comes more rarely, or in answer to what went out, is never
+    /// than moving it: some six thousand a second. What comes more rarely, or in answer to what went out, is never
     /// held back. 0: never.
     #[arg(help_heading = "Buffer", long, value_name = "DUR", default_value = "500us",
           allow_hyphen_values = true, value_parser = duration::parse)]
