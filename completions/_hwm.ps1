@@ -45,6 +45,8 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('--rate-limit', '--rate-limit', [CompletionResultType]::ParameterName, 'Write at most RATE bytes/s, or records/s with -l')
             [CompletionResult]::new('--burst', '--burst', [CompletionResultType]::ParameterName, 'With -L: save up at most so much credit [default: a tenth of a second]')
             [CompletionResult]::new('--demand', '--demand', [CompletionResultType]::ParameterName, 'Write only what the consumer asks for by lines in PATH')
+            [CompletionResult]::new('-M', '-M ', [CompletionResultType]::ParameterName, 'Run COMMAND, with hwm before its input or behind its output')
+            [CompletionResult]::new('--monitor', '--monitor', [CompletionResultType]::ParameterName, 'Run COMMAND, with hwm before its input or behind its output')
             [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'Expect SIZE bytes, records with -l; or as @FILE has')
             [CompletionResult]::new('--size', '--size', [CompletionResultType]::ParameterName, 'Expect SIZE bytes, records with -l; or as @FILE has')
             [CompletionResult]::new('--block-timeout', '--block-timeout', [CompletionResultType]::ParameterName, 'With block: exit 5 if a stall lasts longer; --then')

@@ -42,6 +42,8 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand --rate-limit 'Write at most RATE bytes/s, or records/s with -l'
             cand --burst 'With -L: save up at most so much credit [default: a tenth of a second]'
             cand --demand 'Write only what the consumer asks for by lines in PATH'
+            cand -M 'Run COMMAND, with hwm before its input or behind its output'
+            cand --monitor 'Run COMMAND, with hwm before its input or behind its output'
             cand -s 'Expect SIZE bytes, records with -l; or as @FILE has'
             cand --size 'Expect SIZE bytes, records with -l; or as @FILE has'
             cand --block-timeout 'With block: exit 5 if a stall lasts longer; --then'

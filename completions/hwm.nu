@@ -4,6 +4,10 @@ module completions {
     [ "block" "drop-newest" "drop-oldest" "drop-buffer" "latest" "sample" "red" "priority" "fail" ]
   }
 
+  def "nu-complete hwm monitor" [] {
+    [ "in" "out" ]
+  }
+
   def "nu-complete hwm then" [] {
     [ "drop-newest" "drop-oldest" "drop-buffer" "latest" "sample" "red" "priority" ]
   }
@@ -45,6 +49,7 @@ module completions {
     --rate-limit(-L): string  # Write at most RATE bytes/s, or records/s with -l
     --burst: string           # With -L: save up at most so much credit [default: a tenth of a second]
     --demand: path            # Write only what the consumer asks for by lines in PATH
+    --monitor(-M): string@"nu-complete hwm monitor" # Run COMMAND, with hwm before its input or behind its output
     --line-mode(-l)           # Count records (lines) instead of bytes
     --null(-0)                # Records end with a null byte instead of a newline; implies -l
     --size(-s): string        # Expect SIZE bytes, records with -l; or as @FILE has

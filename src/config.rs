@@ -5,6 +5,7 @@
 
 pub mod display;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub size_of: Option<PathBuf>,
     /// How the input is read and the output written.
     pub transfer: TransferConfig,
+    /// `-M`: what is run beside the relay.
+    pub command: Option<MonitoredCommand>,
     /// Where the consumer's grants come from, if it pulls.
     pub demand: Option<PathBuf>,
     /// What one relay does with the bytes.
@@ -37,6 +40,26 @@ pub enum Source {
     Stdin,
     /// A FILE argument.
     File(PathBuf),
+}
+
+/// `-M`: a command whose input or output the relay stands at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonitoredCommand {
+    /// Where the relay stands.
+    pub side: Side,
+    /// What is run, by its path or as `PATH` finds it.
+    pub program: OsString,
+    /// What it is told.
+    pub arguments: Vec<OsString>,
+}
+
+/// A side of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Before its standard input: it is the consumer.
+    In,
+    /// Behind its standard output: it is the producer.
+    Out,
 }
 
 /// How bytes come in and go out: what the system is told beside the sources.

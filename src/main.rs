@@ -26,6 +26,8 @@ fn main() {
         true => sys::WriteMode::Offloaded,
         false => sys::WriteMode::Inline,
     };
+    let command = config.command.as_ref().map(sys::Command::start);
+    let command = command.transpose().unwrap_or_else(|error| give_up(&error));
     let demand = config.demand.map(|path| sys::DemandSource {
         path,
         parse: cli::grant::parse,
@@ -41,12 +43,17 @@ fn main() {
         watchdog,
     );
     let mut system = system.unwrap_or_else(|error| give_up(&error));
+    if let Some(command) = command {
+        let minded = system.mind(command);
+        minded.unwrap_or_else(|error| give_up(&error));
+    }
     if config.report.mode != ReportMode::None
         && let Some(warning) = sys::too_large(capacity)
     {
         reporter.message(warning);
     }
     let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
+    let exit = system.finish_command(exit, config.relay.drain_timeout);
     system.remove_pid_file();
     match exit {
         Exit::Status(status) => std::process::exit(status.into()),

@@ -12,7 +12,7 @@ use clap::builder::{EnumValueParser, PossibleValue, PossibleValuesParser, TypedV
 use clap::error::ContextKind;
 use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
-use super::names::{PolicyName, ReportName};
+use super::names::{PolicyName, ReportName, SideName};
 use super::watermark::{self, Watermark};
 use super::{duration, hints, loss_limit, mark, number, percent, rate, sample, size};
 use crate::classes::Classes;
@@ -24,7 +24,7 @@ use crate::pv::args::{DisplayArgs, TransferArgs};
 #[command(
     name = "hwm",
     version,
-    override_usage = "hwm [OPTION]... [FILE]...",
+    override_usage = "hwm [OPTION]... [FILE]...\n       hwm [OPTION]... -M SIDE -- COMMAND [ARG]...",
     // As with getopt the last one counts, so that a script or an alias can be overridden.
     args_override_self = true,
     disable_help_flag = true,
@@ -218,6 +218,20 @@ pub(super) struct Args {
     #[arg(help_heading = "Input", value_name = "FILE", value_hint = clap::ValueHint::FilePath,
           value_parser = clap::builder::OsStringValueParser::new().map(PathBuf::from))]
     pub(super) files: Vec<PathBuf>,
+
+    /// Run COMMAND, with hwm before its input or behind its output
+    ///
+    /// What stands behind -- is COMMAND with its arguments. With in, hwm reads standard input and COMMAND reads from hwm; with
+    /// out, COMMAND reads standard input and hwm relays what it writes. The exit status is that of COMMAND where hwm has none of
+    /// its own to report. See COMMANDS in hwm(1).
+    #[arg(
+        help_heading = "Input",
+        short = 'M',
+        long,
+        value_name = "SIDE",
+        value_enum
+    )]
+    pub(super) monitor: Option<SideName>,
 
     /// Count records (lines) instead of bytes
     ///

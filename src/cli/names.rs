@@ -30,6 +30,15 @@ pub(super) enum PolicyName {
     Fail,
 }
 
+/// `--monitor SIDE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SideName {
+    /// hwm before the command's input
+    In,
+    /// hwm behind the command's output
+    Out,
+}
+
 /// `--report MODE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportName {

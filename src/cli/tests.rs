@@ -726,18 +726,18 @@ fn a_value_that_is_not_text_is_refused() {
 }
 
 /// pv's options, by letter and long name.
-const TO_COME: [(char, &str); 8] = [
+const TO_COME: [(char, &str); 7] = [
     ('K', "direct-io"),
     ('O', "sparse"),
     ('U', "store-and-forward"),
     ('d', "watchfd"),
     ('R', "remote"),
     ('Q', "query"),
-    ('M', "monitor"),
     ('x', "extra-display"),
 ];
 
-const BUILT: [(char, &str); 41] = [
+const BUILT: [(char, &str); 42] = [
+    ('M', "monitor"),
     ('p', "progress"),
     ('t', "timer"),
     ('e', "eta"),

@@ -7,14 +7,13 @@ use super::hints;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// Letter, long name, and whether pv takes a value there. The long name is the id.
-const OPTIONS: [(char, &str, bool); 8] = [
+const OPTIONS: [(char, &str, bool); 7] = [
     ('K', "direct-io", false),
     ('O', "sparse", false),
     ('U', "store-and-forward", true),
     ('d', "watchfd", true),
     ('R', "remote", true),
     ('Q', "query", true),
-    ('M', "monitor", true),
     ('x', "extra-display", true),
 ];
 

@@ -12,15 +12,15 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use super::args::{Args, BrokenPipeName, Expected};
-use super::names::{PolicyName, ReportName};
+use super::names::{PolicyName, ReportName, SideName};
 use super::watermark::Watermark;
 use super::{hints, mark};
 use crate::classes::Classes;
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
-    Amount, BrokenPipe, Config, Mark, MarkPiece, Observers, Policy, Rate, RelayConfig,
-    ReportConfig, ReportMode, Sample, ScreenConfig, Sink, SkipErrors, Source, StartFill,
-    TransferConfig,
+    Amount, BrokenPipe, Config, Mark, MarkPiece, MonitoredCommand, Observers, Policy, Rate,
+    RelayConfig, ReportConfig, ReportMode, Sample, ScreenConfig, Side, Sink, SkipErrors, Source,
+    StartFill, TransferConfig,
 };
 use crate::pv::switches;
 use crate::sys::input_size;
@@ -42,10 +42,16 @@ const RED_MAX: f64 = 0.1;
 /// is one. An error is a message without prefix and hint.
 pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
     let policy = policy(&args)?;
-    let sources = sources(&args.files);
+    let command = command(&args)?;
+    let sources = sources(if command.is_none() { &args.files } else { &[] });
     let mode = report_mode(&args, terminal)?;
-    let size = size(&args, &sources)?;
-    let expected = size.or_else(|| counted(&args, mode, &sources));
+    // What a command will write is not what it reads.
+    let is_known = command
+        .as_ref()
+        .is_none_or(|command| command.side == Side::In);
+    let known = if is_known { &sources[..] } else { &[] };
+    let size = size(&args, known)?;
+    let expected = size.or_else(|| counted(&args, mode, known));
     let screen = screen(&args, mode, expected);
     let transfer = transfer(&args)?;
     let mut relay = relay(&args, policy, size)?;
@@ -56,6 +62,7 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
         observers: observers(&args),
         relay,
         transfer,
+        command,
         demand: args.demand.clone(),
         size_of: match &args.size {
             Some(Expected::Of(path)) => Some(path.clone()),
@@ -64,6 +71,36 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
         report: report(args, mode, screen, expected),
         sources,
     })
+}
+
+/// What `-M` runs: then there are no FILEs.
+fn command(args: &Args) -> Result<Option<MonitoredCommand>, String> {
+    let Some(side) = args.monitor else {
+        return Ok(None);
+    };
+    let mut words = args.files.iter().map(|word| word.clone().into_os_string());
+    let (name, side) = match side {
+        SideName::In => ("in", Side::In),
+        SideName::Out => ("out", Side::Out),
+    };
+    let Some(program) = words.next() else {
+        return Err(format!(
+            "-M {name} needs a command, as in -M {name} -- gzip -9"
+        ));
+    };
+    let writes_elsewhere = args.transfer.output.is_some() || args.transfer.discard;
+    if side == Side::In && writes_elsewhere {
+        return Err(
+            "with -M in all output goes to the command: drop -o and -X, or let the command write the file"
+                .into(),
+        );
+    }
+    let arguments = words.collect();
+    Ok(Some(MonitoredCommand {
+        side,
+        program,
+        arguments,
+    }))
 }
 
 fn policy(args: &Args) -> Result<Policy, String> {

@@ -25,6 +25,7 @@
 //! watchdog     obeys them while the loop hangs in a call
 //! end_by_signal   so that who started us sees which
 //! clock        time that counts
+//! command      what -M runs beside us
 //!
 //! report_output   where reports go: writes that never hold up the process
 //! error_channel   where the reports' threads say what went wrong
@@ -42,6 +43,7 @@
 //! [`System::wait`], and calls on local files for their disk. It refuses to decide anything about the bytes.
 
 mod clock;
+mod command;
 mod completion;
 mod demand;
 mod descriptor;
@@ -89,6 +91,7 @@ use crate::config::{Config, Sink, Source, TransferConfig};
 use crate::core::allowance::space::Space;
 use crate::core::loss::sent::Leftover;
 use crate::core::moderation::Levels;
+use crate::exit::Exit;
 use crate::system::{Granted, Interest, Place, Ready, Signal, SourceError, System, Transfer};
 
 use clock::Clock;
@@ -106,6 +109,7 @@ use splice::BouncePipe;
 use tee::TeeBuffer;
 use zero_copy::Drain;
 
+pub use command::Command;
 pub use demand::DemandSource;
 pub(crate) use descriptor::is_local;
 pub use end_by_signal::die_by;
@@ -145,6 +149,8 @@ pub struct RealSystem {
     writes_stdout: bool,
     pid_file: Option<PidFile>,
     demand: Option<Demand>,
+    /// What `-M` runs.
+    command: Option<Command>,
     /// `None` once closed.
     output: Option<Output>,
 }
@@ -219,8 +225,33 @@ impl RealSystem {
             came: 0,
             went: 0,
             demand,
+            command: None,
             output: Some(output),
         })
+    }
+
+    /// Minds a command that was started before: it hears of signals as long as it lives.
+    ///
+    /// # Errors
+    ///
+    /// Its end would not be heard of.
+    pub fn mind(&mut self, command: Command) -> Result<(), StartError> {
+        let listens = self.signals.wake_by_children();
+        listens.map_err(|error| StartError::System {
+            what: "listen for signals",
+            error,
+        })?;
+        self.command = Some(command);
+        Ok(())
+    }
+
+    /// The run ended so. Waits for the command, if there is one, and returns what a shell shall see of both; after
+    /// a signal it has `grace` to end by itself.
+    pub fn finish_command(&mut self, exit: Exit, grace: Duration) -> Exit {
+        match self.command.take() {
+            Some(command) => command.finish(exit, grace, &self.signals),
+            None => exit,
+        }
     }
 
     /// Takes away what is there only for as long as the run lasts.
@@ -550,7 +581,11 @@ impl System for RealSystem {
     }
 
     fn take_signal(&mut self) -> Option<Signal> {
-        self.signals.take()
+        let signal = self.signals.take();
+        if let (Some(Signal::Terminate(number)), Some(command)) = (signal, &self.command) {
+            command.hear(number);
+        }
+        signal
     }
 
     fn input_pending(&mut self) -> bool {

@@ -43,6 +43,7 @@ pub(super) struct Signals {
     any: Arc<AtomicBool>,
     came: Vec<(Arc<AtomicBool>, Signal)>,
     pipe: Arc<OwnedFd>,
+    their_end: OwnedFd,
     watchdog: Option<Arc<Watchdog>>,
 }
 
@@ -59,25 +60,36 @@ impl Signals {
             any: Arc::default(),
             came: Vec::with_capacity(HEARD.len()),
             pipe: Arc::new(pipe),
+            their_end,
             watchdog,
         };
         for (number, meaning) in HEARD {
             // SIGUSR1 is always heard: its default is death, and ignoring it says nothing.
             if number == SIGUSR1 || !is_in(ignored, number) {
-                signals.hear(number, meaning, &their_end)?;
+                signals.hear(number, meaning)?;
             }
         }
         signals.be_watched();
         Ok(signals)
     }
 
-    fn hear(&mut self, number: i32, meaning: Signal, their_end: &OwnedFd) -> io::Result<()> {
+    fn hear(&mut self, number: i32, meaning: Signal) -> io::Result<()> {
         let flag = Arc::new(AtomicBool::new(false));
         // Actions run in the order of their registration, and this order is the header's promise.
         signal_hook::flag::register(number, Arc::clone(&flag))?;
         signal_hook::flag::register(number, Arc::clone(&self.any))?;
-        signal_hook::low_level::pipe::register(number, their_end.try_clone()?)?;
+        signal_hook::low_level::pipe::register(number, self.their_end.try_clone()?)?;
         self.came.push((flag, meaning));
+        Ok(())
+    }
+
+    /// The end of a child makes [`Signals::pipe`] readable from now on, as a signal does that is told.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(super) fn wake_by_children(&self) -> io::Result<()> {
+        signal_hook::low_level::pipe::register(SIGCHLD, self.their_end.try_clone()?)?;
         Ok(())
     }
 

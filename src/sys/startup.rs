@@ -50,6 +50,8 @@ pub enum StartError {
     Output(String, io::Error),
     /// The named source of `--demand` cannot be had.
     Demand(String, io::Error),
+    /// The command of `-M`, by its name, cannot be started.
+    Command(String, io::Error),
     /// The file for the process's number, by its name, cannot be written.
     PidFile(String, io::Error),
     /// The system refused what is named.
@@ -88,6 +90,9 @@ impl fmt::Display for StartError {
             }
             StartError::Demand(name, error) => {
                 write!(f, "cannot open --demand {name}: {}", reason(error))
+            }
+            StartError::Command(name, error) => {
+                write!(f, "cannot run {name} (-M): {}", reason(error))
             }
             StartError::PidFile(name, error) => {
                 write!(f, "cannot write {name} (-P): {}", reason(error))

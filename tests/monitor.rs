@@ -1,0 +1,288 @@
+//! A command that hwm runs before its output or behind its input (`-M`): what goes through, what it is told, and
+//! whose status counts. Real processes and real signals.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+
+use common::{command, finish, hwm, log, run, session, signal, terminal, wait, wait_until};
+
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
+/// More than all pipes and the buffer take when nobody reads.
+const FLOOD: usize = 8 << 20;
+
+fn shell<'a>(side: &'a str, script: &'a str) -> [&'a str; 7] {
+    ["-q", "-M", side, "--", "sh", "-c", script]
+}
+
+/// Reads so many bytes of what the run writes.
+fn hear(child: &mut Child, text: &str) {
+    let mut heard = vec![0; text.len()];
+    let stdout = child.stdout.as_mut().unwrap();
+    stdout.read_exact(&mut heard).unwrap();
+    assert_eq!(String::from_utf8(heard).unwrap(), text);
+}
+
+#[test]
+fn a_command_reads_what_hwm_relays_and_writes_where_hwm_would() {
+    let input = log(200_000);
+    let options: [&[&str]; 3] = [&[], &["-l"], &["--when-full", "drop-oldest", "-B", "64M"]];
+    for options in options {
+        let args = [options, &["-q", "-M", "in", "--", "cat"]].concat();
+        assert!(run(&args, &input).expect(0).stdout == input, "{options:?}");
+    }
+}
+
+#[test]
+fn a_command_writes_what_hwm_relays_and_reads_what_hwm_would() {
+    let input = log(200_000);
+    let done = run(&["-q", "-M", "out", "--", "cat"], &input).expect(0);
+    assert!(done.stdout == input);
+    // Also without the dashes, as in pv, and with the account.
+    let done = run(&["--report", "json", "-M", "out", "cat"], &input).expect(0);
+    assert_eq!(done.summary().count("in_bytes"), input.len() as u64);
+}
+
+#[test]
+fn the_status_is_the_commands_where_hwm_has_none() {
+    for (side, script, status) in [
+        ("in", "cat >/dev/null; exit 7", 7),
+        ("out", "cat >/dev/null; exit 7", 7),
+        ("in", "cat >/dev/null; kill -KILL $$", 137),
+        ("out", "kill -TERM $$", 143),
+    ] {
+        run(&shell(side, script), b"data\n").expect(status);
+    }
+}
+
+#[test]
+fn an_ending_of_hwms_own_counts_more_than_the_commands_status() {
+    let long = [b'x'; 100];
+    let lossy = [
+        "-q",
+        "-B",
+        "10",
+        "--when-full",
+        "drop-newest",
+        "--fail-on-loss",
+    ];
+    for script in ["cat >/dev/null", "cat >/dev/null; exit 9"] {
+        run(
+            &[&lossy[..], &["-M", "in", "sh", "-c", script]].concat(),
+            &long,
+        )
+        .expect(3);
+    }
+}
+
+#[test]
+fn a_command_that_ends_early_is_a_consumer_that_is_gone() {
+    let input = vec![b'\n'; FLOOD];
+    let with = |broken_pipe: &str, script: &str| {
+        let args = [
+            "-q",
+            "--broken-pipe",
+            broken_pipe,
+            "-M",
+            "in",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ];
+        finish(hwm(&args).spawn().unwrap(), &input)
+    };
+    with("signal", "exit 0").expect(141);
+    with("ok", "exit 0").expect(0);
+    with("drain", "exit 0").expect(0);
+    for way in ["signal", "ok", "drain"] {
+        with(way, "exit 9").expect(9);
+    }
+}
+
+#[test]
+fn what_a_command_did_not_read_is_in_the_account() {
+    let script = "head -c 3 >/dev/null";
+    let args = [
+        "--report",
+        "json",
+        "-l",
+        "--broken-pipe",
+        "drain",
+        "-M",
+        "in",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let input = log(100_000);
+    let account = run(&args, &input).summary();
+    account.assert_balanced();
+    assert_eq!(account.count("in_bytes"), input.len() as u64);
+    assert_eq!(
+        account.count("out_records"),
+        account.count("in_records") - account.lost_in_all("lost_records")
+    );
+    assert!(account.lost_in_all("lost_records") > 0);
+}
+
+#[test]
+fn a_command_that_cannot_be_run_is_one_line_and_status_1() {
+    for side in ["in", "out"] {
+        let done = run(&["-M", side, "--", "/no/such"], b"").expect(1);
+        let expected = "hwm: cannot run /no/such (-M): No such file or directory\n";
+        assert_eq!(done.stderr, expected);
+    }
+}
+
+#[test]
+fn a_command_that_ends_with_its_input_hears_of_no_signal() {
+    let script = "trap 'echo told' TERM; echo ready; cat; echo over";
+    let mut child = hwm(&shell("in", script)).spawn().unwrap();
+    hear(&mut child, "ready\n");
+    child.stdin.as_mut().unwrap().write_all(b"data\n").unwrap();
+    hear(&mut child, "data\n");
+    signal(&child, SIGTERM);
+    let done = finish(child, b"").expect(143);
+    assert_eq!(String::from_utf8(done.stdout).unwrap(), "over\n");
+}
+
+#[test]
+fn a_command_that_goes_on_behind_its_input_is_told_of_the_signal() {
+    let script =
+        "trap 'echo told; exit' TERM INT; echo ready; cat >/dev/null; while :; do sleep 0.01; done";
+    for number in [SIGTERM, SIGINT] {
+        let args = [&["--drain-timeout", "100ms"][..], &shell("in", script)].concat();
+        let mut child = hwm(&args).spawn().unwrap();
+        hear(&mut child, "ready\n");
+        signal(&child, number);
+        let done = finish(child, b"").expect(128 + number);
+        assert_eq!(String::from_utf8(done.stdout).unwrap(), "told\n");
+    }
+}
+
+#[test]
+fn a_producer_is_told_at_once_and_its_last_words_come() {
+    let script = "trap 'echo last words; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+    let mut child = hwm(&shell("out", script)).spawn().unwrap();
+    hear(&mut child, "ready\n");
+    signal(&child, SIGTERM);
+    let done = finish(child, b"").expect(143);
+    assert_eq!(String::from_utf8(done.stdout).unwrap(), "last words\n");
+}
+
+#[test]
+fn a_second_signal_ends_hwm_before_a_command_that_will_not() {
+    let script = "trap '' TERM; echo $$; cat >/dev/null; exec sleep 600";
+    let mut child = hwm(&shell("in", script)).spawn().unwrap();
+    let mut number = Vec::new();
+    while !number.ends_with(b"\n") {
+        let mut byte = [0];
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut byte)
+            .unwrap();
+        number.push(byte[0]);
+    }
+    let number = String::from_utf8(number).unwrap();
+    drop(child.stdin.take());
+    // It has read to the end, and hwm waits for it.
+    let comm = format!("/proc/{}/comm", number.trim());
+    wait_until("the command sleeps", || {
+        std::fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n")
+    });
+    signal(&child, SIGTERM);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    signal(&child, SIGTERM);
+    let status = wait(&mut child);
+    Command::new("kill")
+        .args(["-KILL", number.trim()])
+        .status()
+        .unwrap();
+    use std::os::unix::process::ExitStatusExt;
+    assert_eq!(status.signal(), Some(SIGTERM));
+}
+
+#[test]
+fn a_key_at_the_terminal_is_not_doubled() {
+    let (master, user) = terminal();
+    let folder = tempfile::tempdir().unwrap();
+    // Counts how often it is interrupted, for a while behind the first.
+    let script = "trap 'echo told >>told' INT; echo >ready; cat >/dev/null; sleep 0.3; sleep 0.3";
+    let line = format!("$HWM -q -M in -- sh -c \"{script}\" < fifo; echo $? >status");
+    let made = Command::new("mkfifo")
+        .arg(folder.path().join("fifo"))
+        .status();
+    assert!(made.unwrap().success());
+    let mut shell = session::session(&user, &line, folder.path());
+    let fifo = std::fs::File::options()
+        .write(true)
+        .open(folder.path().join("fifo"))
+        .unwrap();
+    let file = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    wait_until("the command is ready", || !file("ready").is_empty());
+    rustix::io::write(&master, b"\x03").unwrap();
+    wait(&mut shell);
+    drop(fifo);
+    assert_eq!(file("told"), "told\n");
+}
+
+#[test]
+fn children_are_reaped_where_the_signal_for_that_is_ignored() {
+    let mut line = command(&["env", "--ignore-signal=CHLD"]);
+    line.arg(env!("CARGO_BIN_EXE_hwm"));
+    line.args(shell("in", "cat >/dev/null; exit 5"));
+    finish(line.spawn().unwrap(), b"data").expect(5);
+}
+
+#[test]
+fn a_command_has_the_signals_that_hwm_was_started_with() {
+    // A regular file puts a watchdog beside the loop, under which signals are blocked.
+    let script = "grep -E 'SigBlk|SigIgn' /proc/self/status";
+    let mut plain = Command::new("sh");
+    let expected = plain.args(["-c", script]).output().unwrap().stdout;
+    let file = tempfile::tempfile().unwrap();
+    let mut line = Command::new(env!("CARGO_BIN_EXE_hwm"));
+    line.args(shell("in", script))
+        .stdin(Stdio::from(file))
+        .stdout(Stdio::piped());
+    let got = line.output().unwrap().stdout;
+    assert_eq!(
+        String::from_utf8(got).unwrap(),
+        String::from_utf8(expected).unwrap()
+    );
+}
+
+#[test]
+fn wrong_usage_says_what_to_type() {
+    for (args, expected) in [
+        (
+            &["-M", "in"][..],
+            "-M in needs a command, as in -M in -- gzip -9; try 'hwm --help'",
+        ),
+        (
+            &["-M", "out"],
+            "-M out needs a command, as in -M out -- gzip -9; try 'hwm --help'",
+        ),
+        (
+            &["-M", "in", "-o", "file", "--", "cat"],
+            "with -M in all output goes to the command: drop -o and -X, or let the command write the file; \
+             try 'hwm --help'",
+        ),
+        (
+            &["-M", "both", "--", "cat"],
+            "invalid value 'both' for --monitor: both sides at once are not built yet; write 'hwm | COMMAND | hwm', \
+             or watch one side, in or out; try 'hwm --help'",
+        ),
+    ] {
+        let done = run(args, b"").expect(2);
+        assert_eq!(done.stderr, format!("hwm: {expected}\n"));
+    }
+}
