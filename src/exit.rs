@@ -1,4 +1,4 @@
-//! How a run ended -> exit status: the table of the contract's section 6, in one function.
+//! How a run ended -> exit status: the table of EXIT STATUS in hwm(1), in one function.
 
 use crate::config::{BrokenPipe, LossLimit, RelayConfig};
 use crate::core::account::{Losses, Reason, Tally};

@@ -37,10 +37,10 @@ pub trait System {
     /// Takes at most `most` (>= 1) bytes of input to where the next [`System::read`]s find them, and keeps
     /// them, behind `front`, which was read before, without copying: as what [`System::write_teed`]
     /// writes. Nothing may be kept yet.
-    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Transfer;
+    fn tee(&mut self, front: &[IoSlice<'_>], most: u64) -> Transfer;
 
     /// How many bytes are kept, those of `front` among them: as many as there was space for.
-    fn kept(&self) -> u64;
+    fn teed(&self) -> u64;
 
     /// Writes at most `most` (>= 1) bytes from the front of what is kept.
     fn write_teed(&mut self, most: u64) -> Transfer;

@@ -1,4 +1,4 @@
-//! Every ending of the contract's section 6, with real processes and real signals.
+//! Every row of EXIT STATUS in hwm(1), with real processes and real signals.
 
 mod common;
 

@@ -58,6 +58,23 @@ pub use exit::Exit;
 ///
 /// An [`Exit`] with status 0 for help and version, and with status 2 and one line for wrong
 /// usage.
+///
+/// # Examples
+///
+/// ```
+/// use highwater::cli;
+/// use highwater::config::Policy;
+///
+/// let words = |line: &str| line.split(' ').map(Into::into).collect::<Vec<_>>();
+///
+/// let config = cli::parse(words("hwm -B 64K --when-full drop-oldest"), false).unwrap();
+/// assert_eq!(config.relay.capacity, 64 * 1024);
+/// assert_eq!(config.relay.policy, Policy::DropOldest);
+///
+/// let exit = cli::parse(words("hwm -B 0"), false).unwrap_err();
+/// assert_eq!((exit.status, exit.to_stdout), (2, false));
+/// assert!(exit.text.starts_with("hwm: ") && exit.text.ends_with('\n'));
+/// ```
 pub fn parse(args: impl IntoIterator<Item = OsString>, terminal: bool) -> Result<Config, Exit> {
     let words: &[OsString] = &args.into_iter().collect::<Vec<_>>();
     let matches = command()

@@ -77,7 +77,7 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
 
     /// Much input at once is read into memory, where it must be seen, and kept besides, so that it need
     /// not be copied out again. Returns whether that was this turn's read.
-    pub(super) fn keep(&mut self, now: Duration) -> bool {
+    pub(super) fn tee(&mut self, now: Duration) -> bool {
         let Some(most) = self.relay.may_tee() else {
             return false;
         };
@@ -86,7 +86,7 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
         let Some(used) = self.relay.all_held(&mut front) else {
             return false;
         };
-        let taken = match self.system.keep(&front[..used], most) {
+        let taken = match self.system.tee(&front[..used], most) {
             Transfer::Moved(count) => count as u64,
             Transfer::Unable | Transfer::Gone | Transfer::Failed(_) => return false,
             nothing => {
@@ -94,16 +94,16 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
                 return true;
             }
         };
-        self.kept = Some(TeeBuffer {
+        self.teed = Some(TeeBuffer {
             span: before.start..before.end + taken,
-            bytes: self.system.kept(),
+            bytes: self.system.teed(),
         });
         self.read_taken(taken, now);
         self.input_ready = taken == most;
         true
     }
 
-    /// What [`System::keep`] took is read.
+    /// What [`System::tee`] took is read.
     fn read_taken(&mut self, taken: u64, now: Duration) {
         let mut left = taken;
         while left > 0 && self.relay.takes_input() {
@@ -126,15 +126,15 @@ impl<S: System, R: Reporter> Engine<'_, S, R> {
     /// How many bytes from the front of what is held are to be written as they were kept, if it is as it
     /// came and the output takes them at once. Pages may be filled anyhow, so that nobody knows what space
     /// they leave for the end of a record.
-    pub(super) fn kept_to_write(&self, space: Space) -> Option<u64> {
-        let kept = self.kept.as_ref()?;
-        let fits = kept.bytes > 0 && kept.bytes <= space.free;
-        (fits && self.relay.holds_just(&kept.span)).then_some(kept.bytes)
+    pub(super) fn teed_to_write(&self, space: Space) -> Option<u64> {
+        let teed = self.teed.as_ref()?;
+        let fits = teed.bytes > 0 && teed.bytes <= space.free;
+        (fits && self.relay.holds_just(&teed.span)).then_some(teed.bytes)
     }
 
     /// A turn is over.
     pub(super) fn drop_teed(&mut self) {
-        if self.kept.take().is_some() {
+        if self.teed.take().is_some() {
             self.system.drop_teed();
         }
     }

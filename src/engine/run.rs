@@ -58,7 +58,7 @@ pub struct Engine<'a, S, R> {
     /// Bytes that were lost up to the turn before.
     lost: u64,
     /// What the system keeps a second time.
-    pub(super) kept: Option<TeeBuffer>,
+    pub(super) teed: Option<TeeBuffer>,
 }
 
 impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
@@ -85,7 +85,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             demand_ready: true,
             in_flight: None,
             lost: 0,
-            kept: None,
+            teed: None,
         }
     }
 
@@ -267,7 +267,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         match self.relay.read_wish() {
             ReadWish::Nothing => {}
             ReadWish::UpTo(most) => {
-                if !self.fill_pipe(most, now) && !self.keep(now) {
+                if !self.fill_pipe(most, now) && !self.tee(now) {
                     self.read_up_to(most, now);
                 }
             }
@@ -410,9 +410,9 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             Some(most) => self.system.output_space(most),
             None => Space::UNKNOWN,
         };
-        let kept = self.kept_to_write(space);
+        let teed = self.teed_to_write(space);
         let mut parts = [IoSlice::new(&[]); PARTS];
-        let used = match kept {
+        let used = match teed {
             Some(most) => self.relay.offer_teed(most, &mut parts),
             None => self.relay.offer_within(space, now, &mut parts),
         };
@@ -422,7 +422,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         }
         let parts = &parts[..used];
         let offered: usize = parts.iter().map(|part| part.len()).sum();
-        let answer = match kept {
+        let answer = match teed {
             Some(_) => self.system.write_teed(offered as u64),
             None => self.system.write(parts),
         };
@@ -760,10 +760,10 @@ mod tests {
         fn take_grant(&mut self) -> Granted {
             Granted::End
         }
-        fn keep(&mut self, _front: &[IoSlice<'_>], _most: u64) -> Transfer {
+        fn tee(&mut self, _front: &[IoSlice<'_>], _most: u64) -> Transfer {
             Transfer::Unable
         }
-        fn kept(&self) -> u64 {
+        fn teed(&self) -> u64 {
             0
         }
         fn write_teed(&mut self, _most: u64) -> Transfer {

@@ -1,7 +1,7 @@
 //! The account's fields, once: their keys, their values, and who shows them. JSON objects, plain lines, metrics
 //! and the environment of commands are written from this table.
 //!
-//! Keys and their order are the contract (section 8). Refuses to format: how a value looks is each form's.
+//! Programs rely on the keys and their order. Refuses to format: how a value looks is each form's.
 
 use std::time::Duration;
 

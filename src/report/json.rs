@@ -1,4 +1,4 @@
-//! One JSON object a line, written by hand: the keys and their order are the contract (section 8).
+//! One JSON object a line, written by hand: the keys and their order are those of `fields`, on which programs rely.
 //!
 //! Refuses to invent: what is unknown is null, and nothing that is no number is ever printed.
 

@@ -137,7 +137,7 @@ pub struct RealSystem {
     /// had.
     bounce_pipe: Option<Option<Rc<BouncePipe>>>,
     /// None within the option: it cannot be had.
-    kept: Option<Option<TeeBuffer>>,
+    teed: Option<Option<TeeBuffer>>,
     pipe_bound: u64,
     share: Share,
     alarm: Alarm,
@@ -218,7 +218,7 @@ impl RealSystem {
             pipes: Pipes::new(pipe_bound),
             drain: Drain::default(),
             bounce_pipe: None,
-            kept: None,
+            teed: None,
             pipe_bound,
             share: Share::new(),
             alarm: Alarm::default(),
@@ -302,7 +302,7 @@ impl RealSystem {
     fn give_back(&mut self) {
         // As a rule it is empty between two turns.
         let stays = |kept: &Option<TeeBuffer>| kept.as_ref().is_none_or(TeeBuffer::is_ahead);
-        self.kept = self.kept.take().filter(stays);
+        self.teed = self.teed.take().filter(stays);
         let output = self.output.as_mut().is_none_or(Output::give_back);
         let input = self.sources.give_back();
         let own = self.pipes.give_back();
@@ -376,14 +376,14 @@ impl System for RealSystem {
     }
 
     fn read(&mut self, space: &mut [u8]) -> Transfer {
-        if let Some(Some(kept)) = &mut self.kept
+        if let Some(Some(kept)) = &mut self.teed
             && kept.is_ahead()
         {
             let taken = kept.ahead() as u64;
             return kept.read(space).map_or_else(
                 |errno| {
                     // What it still has must not come as something else.
-                    self.kept = Some(None);
+                    self.teed = Some(None);
                     Transfer::SourceFailed(own_pipe_failed(taken, errno))
                 },
                 Transfer::Moved,
@@ -460,18 +460,18 @@ impl System for RealSystem {
         self.demand.as_mut().map_or(Granted::End, Demand::take)
     }
 
-    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Transfer {
+    fn tee(&mut self, front: &[IoSlice<'_>], most: u64) -> Transfer {
         let from_pipe = self.sources.pipe_size() > 0;
         if !from_pipe || self.output.as_mut().and_then(Output::reopened).is_none() {
             return Transfer::Unable;
         }
-        if self.kept.is_none() && self.share.may_try(self.clock.now()) {
+        if self.teed.is_none() && self.share.may_try(self.clock.now()) {
             let kept = TeeBuffer::new(self.pipe_bound);
             if self.share.leaves_enough(self.clock.now()) {
-                self.kept = Some(kept);
+                self.teed = Some(kept);
             }
         }
-        let Some(Some(kept)) = &mut self.kept else {
+        let Some(Some(kept)) = &mut self.teed else {
             return Transfer::Unable;
         };
         // Of pages that are half empty the output could take any part, and so cut a record in two.
@@ -483,15 +483,15 @@ impl System for RealSystem {
             return Transfer::Unable;
         }
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let answer = self.sources.keep(kept, front, most);
+        let answer = self.sources.tee(kept, front, most);
         if let Transfer::Moved(count) = answer {
             self.came += count as u64;
         }
         answer
     }
 
-    fn kept(&self) -> u64 {
-        match &self.kept {
+    fn teed(&self) -> u64 {
+        match &self.teed {
             Some(Some(kept)) => kept.len() as u64,
             _ => 0,
         }
@@ -499,7 +499,7 @@ impl System for RealSystem {
 
     fn write_teed(&mut self, most: u64) -> Transfer {
         let output = self.output.as_mut().and_then(Output::reopened);
-        let (Some(output), Some(Some(kept))) = (output, &mut self.kept) else {
+        let (Some(output), Some(Some(kept))) = (output, &mut self.teed) else {
             return Transfer::Gone;
         };
         let answer = kept.write(output, usize::try_from(most).unwrap_or(usize::MAX));
@@ -511,10 +511,10 @@ impl System for RealSystem {
     }
 
     fn drop_teed(&mut self) {
-        if let Some(Some(kept)) = &mut self.kept
+        if let Some(Some(kept)) = &mut self.teed
             && !kept.drop_teed()
         {
-            self.kept = Some(None);
+            self.teed = Some(None);
         }
     }
 

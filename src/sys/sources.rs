@@ -136,8 +136,8 @@ impl Sources {
         }
     }
 
-    /// As [`crate::system::System::keep`].
-    pub(super) fn keep(
+    /// As [`crate::system::System::tee`].
+    pub(super) fn tee(
         &mut self,
         kept: &mut TeeBuffer,
         front: &[IoSlice<'_>],

@@ -670,7 +670,7 @@ impl World {
     }
 }
 
-/// The answers to [`System::keep`] and to what follows.
+/// The answers to [`System::tee`] and to what follows.
 impl World {
     fn take(&mut self, front: &[u8], most: usize) -> Transfer {
         if let Some(answer) = self.nothing_to_splice() {
@@ -851,7 +851,7 @@ impl System for World {
         answer
     }
 
-    fn keep(&mut self, front: &[IoSlice<'_>], most: u64) -> Transfer {
+    fn tee(&mut self, front: &[IoSlice<'_>], most: u64) -> Transfer {
         assert!(!self.input_closed, "hwm reads what it closed");
         assert!(most > 0, "hwm takes nothing");
         let no_pipes = self.ahead_and_kept.is_none() || self.faults.ferry.is_some();
@@ -862,7 +862,7 @@ impl System for World {
         self.take(&front, most as usize)
     }
 
-    fn kept(&self) -> u64 {
+    fn teed(&self) -> u64 {
         let pipes = self.ahead_and_kept.as_ref();
         pipes.map_or(0, |(_, kept)| kept.len() as u64)
     }
@@ -870,7 +870,7 @@ impl System for World {
     fn write_teed(&mut self, most: u64) -> Transfer {
         assert!(!self.output_closed, "hwm writes what it closed");
         assert!(
-            0 < most && most <= self.kept(),
+            0 < most && most <= self.teed(),
             "order: not so much is kept"
         );
         if let Some(error) = self.next_write_fails() {
