@@ -21,8 +21,6 @@ pub struct Config {
     pub size_of: Option<PathBuf>,
     /// How the input is read and the output written.
     pub transfer: TransferConfig,
-    /// `-M`: what is run beside the relay.
-    pub command: Option<MonitoredCommand>,
     /// Where the consumer's grants come from, if it pulls.
     pub demand: Option<PathBuf>,
     /// What one relay does with the bytes.
@@ -71,6 +69,8 @@ pub struct TransferConfig {
     pub sync: bool,
     /// `-E`: go on behind what cannot be read.
     pub skip_errors: Option<SkipErrors>,
+    /// `-M`: what is run beside the relay, with a pipe between the two.
+    pub command: Option<MonitoredCommand>,
     /// `-P`: write the process's number here, and remove it at the end.
     pub pid_file: Option<PathBuf>,
 }

@@ -26,8 +26,6 @@ fn main() {
         true => sys::WriteMode::Offloaded,
         false => sys::WriteMode::Inline,
     };
-    let command = config.command.as_ref().map(sys::Command::start);
-    let command = command.transpose().unwrap_or_else(|error| give_up(&error));
     let demand = config.demand.map(|path| sys::DemandSource {
         path,
         parse: cli::grant::parse,
@@ -43,10 +41,6 @@ fn main() {
         watchdog,
     );
     let mut system = system.unwrap_or_else(|error| give_up(&error));
-    if let Some(command) = command {
-        let minded = system.mind(command);
-        minded.unwrap_or_else(|error| give_up(&error));
-    }
     if config.report.mode != ReportMode::None
         && let Some(warning) = sys::too_large(capacity)
     {

@@ -71,7 +71,7 @@ fn an_ending_of_hwms_own_counts_more_than_the_commands_status() {
     ];
     for script in ["cat >/dev/null", "cat >/dev/null; exit 9"] {
         run(
-            &[&lossy[..], &["-M", "in", "sh", "-c", script]].concat(),
+            &[&lossy[..], &["-M", "in", "--", "sh", "-c", script]].concat(),
             &long,
         )
         .expect(3);

@@ -53,7 +53,7 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
     let size = size(&args, known)?;
     let expected = size.or_else(|| counted(&args, mode, known));
     let screen = screen(&args, mode, expected);
-    let transfer = transfer(&args)?;
+    let transfer = transfer(&args, command)?;
     let mut relay = relay(&args, policy, size)?;
     let tail = screen.display.as_ref().map(Display::output_tail);
     let looks = tail.unwrap_or_default().is_wanted() || transfer.skip_errors.is_some();
@@ -62,7 +62,6 @@ pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
         observers: observers(&args),
         relay,
         transfer,
-        command,
         demand: args.demand.clone(),
         size_of: match &args.size {
             Some(Expected::Of(path)) => Some(path.clone()),
@@ -460,7 +459,7 @@ fn screen(args: &Args, mode: ReportMode, expected: Option<Amount>) -> ScreenConf
     }
 }
 
-fn transfer(args: &Args) -> Result<TransferConfig, String> {
+fn transfer(args: &Args, command: Option<MonitoredCommand>) -> Result<TransferConfig, String> {
     let typed = &args.transfer;
     let file = typed.output.as_ref().filter(|path| *path != Path::new("-"));
     let sink = match (file, typed.discard) {
@@ -482,6 +481,7 @@ fn transfer(args: &Args) -> Result<TransferConfig, String> {
     Ok(TransferConfig {
         sink,
         sync: typed.sync,
+        command,
         skip_errors: skips.then_some(SkipErrors {
             tells_once: typed.skip_errors > 1,
             block,

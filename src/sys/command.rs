@@ -30,19 +30,27 @@ use crate::system::Signal;
 
 /// See the module's header.
 #[derive(Debug)]
-pub struct Command {
+pub(super) struct Command {
     child: Child,
     side: Side,
 }
 
 impl Command {
-    /// Starts it. Before threads of ours read or write descriptors 0 and 1.
+    /// Starts it. Before we read or write descriptors 0 and 1, and when signals are heard already.
     ///
     /// # Errors
     ///
     /// It cannot be started, or there is no pipe to it.
-    pub fn start(wanted: &MonitoredCommand) -> Result<Command, StartError> {
+    pub(super) fn start(
+        wanted: &MonitoredCommand,
+        signals: &Signals,
+    ) -> Result<Command, StartError> {
         hear_children();
+        let listens = signals.wake_by_children();
+        listens.map_err(|error| StartError::System {
+            what: "listen for signals",
+            error,
+        })?;
         let pipe = pipe_with(PipeFlags::CLOEXEC);
         let (reader, writer) = pipe.map_err(StartError::system("make a pipe"))?;
         let mut command = process::Command::new(&wanted.program);
@@ -68,6 +76,11 @@ impl Command {
         placed.map_err(StartError::system("reach the command of -M"))?;
         let side = wanted.side;
         Ok(Command { child, side })
+    }
+
+    /// Whether it is what reads our stdout.
+    pub(super) fn reads_stdout(&self) -> bool {
+        self.side == Side::In
     }
 
     /// A signal came that ends us.

@@ -95,6 +95,7 @@ use crate::exit::Exit;
 use crate::system::{Granted, Interest, Place, Ready, Signal, SourceError, System, Transfer};
 
 use clock::Clock;
+use command::Command;
 use demand::Demand;
 use descriptor::{is_on_disk, open_null};
 use input::Input;
@@ -109,7 +110,6 @@ use splice::BouncePipe;
 use tee::TeeBuffer;
 use zero_copy::Drain;
 
-pub use command::Command;
 pub use demand::DemandSource;
 pub(crate) use descriptor::is_local;
 pub use end_by_signal::die_by;
@@ -184,7 +184,7 @@ impl RealSystem {
         files: &Files,
         watchdog: Option<Arc<Watchdog>>,
     ) -> Result<RealSystem, StartError> {
-        let output = startup::check(&sources, &transfer.sink, files)?;
+        let mut output = startup::check(&sources, &transfer.sink, files)?;
         let open_demand = |source: DemandSource| {
             let opened = Demand::open(&source, files);
             opened.map_err(|error| StartError::Demand(source.path.display().to_string(), error))
@@ -194,6 +194,13 @@ impl RealSystem {
             what: "listen for signals",
             error,
         })?;
+        // Whoever sees it run may send a signal.
+        let command = transfer.command.as_ref();
+        let command = command.map(|command| Command::start(command, &signals));
+        let command = command.transpose()?;
+        if command.as_ref().is_some_and(Command::reads_stdout) {
+            output = startup::check(&sources, &transfer.sink, files)?;
+        }
         // Who reads the number may send a signal.
         let pid_file = transfer.pid_file.as_ref().map(|path| {
             PidFile::write(path)
@@ -225,24 +232,9 @@ impl RealSystem {
             came: 0,
             went: 0,
             demand,
-            command: None,
+            command,
             output: Some(output),
         })
-    }
-
-    /// Minds a command that was started before: it hears of signals as long as it lives.
-    ///
-    /// # Errors
-    ///
-    /// Its end would not be heard of.
-    pub fn mind(&mut self, command: Command) -> Result<(), StartError> {
-        let listens = self.signals.wake_by_children();
-        listens.map_err(|error| StartError::System {
-            what: "listen for signals",
-            error,
-        })?;
-        self.command = Some(command);
-        Ok(())
     }
 
     /// The run ended so. Waits for the command, if there is one, and returns what a shell shall see of both; after
