@@ -131,6 +131,21 @@ fn what_a_command_did_not_read_is_in_the_account() {
 }
 
 #[test]
+fn a_branch_that_dies_never_stops_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    // As in the README: one that reads a line and ends, one that reads nothing, one that cannot be run.
+    for dies in ["head -n 1", "sleep 1", "/no/such"] {
+        let branch = "$HWM -q --when-full drop-oldest --broken-pipe drain -B 64M -M in --";
+        let script = format!("tee -p >({branch} {dies} >/dev/null 2>&1) | {branch} cat");
+        let mut line = command(&["bash", "-c", &script]);
+        line.current_dir(folder.path());
+        let input = log(200_000);
+        let done = finish(line.spawn().unwrap(), &input).expect(0);
+        assert!(done.stdout == input, "{dies}: the other branch lacks some");
+    }
+}
+
+#[test]
 fn a_command_that_cannot_be_run_is_one_line_and_status_1() {
     for side in ["in", "out"] {
         let done = run(&["-M", side, "--", "/no/such"], b"").expect(1);

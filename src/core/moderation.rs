@@ -319,6 +319,29 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_is_dense_no_longer_is_soon_not_left_alone_any_more() {
+        let mut moderation = Moderation::new(LINGER);
+        let (mut now, mut came, mut pauses) = (Duration::ZERO, 0, 0);
+        for wait in 0..2_000 {
+            let levels = || Levels {
+                input_size: MIB,
+                ..Levels::default()
+            };
+            let is_dense = wait < 1_000;
+            let pause = moderation.pause((true, false), (came, 0), now, levels);
+            // Then one that is half as long again comes while it sleeps.
+            came += match (is_dense, pause) {
+                (true, Some(_)) => 5_000,
+                (true, None) => 100,
+                (false, _) => 150,
+            };
+            now += pause.unwrap_or(if is_dense { us(10) } else { us(400) });
+            pauses += u32::from(!is_dense && pause.is_some());
+        }
+        assert_eq!(pauses, MISSED, "it is watched again after so many");
+    }
+
+    #[test]
     fn what_comes_more_rarely_or_with_linger_0_is_never_delayed() {
         for gap in [us(170), us(200), us(1_000), us(100_000)] {
             assert_eq!(input(100, gap, MIB, false, LINGER).0, 0.0, "{gap:?}");
