@@ -613,9 +613,10 @@ impl Follower {
         }
         let refused = self.times.is_blocked();
         assert!(refused || !interest.output, "spin: space was not refused");
-        if has_output {
-            assert!(interest.output, "wake: space is wanted, but not waited for");
-        }
+        assert_eq!(
+            interest.output, has_output,
+            "wake, spin: space is waited for where there is something to write, and only there"
+        );
         let beats = [&self.beat, &self.sampler].into_iter().flatten();
         let beats = beats.map(|beat| beat.next);
         let due = model.deadlines().into_iter().chain(beats).min();
