@@ -250,6 +250,19 @@ fn a_key_at_the_terminal_is_not_doubled() {
 }
 
 #[test]
+fn a_command_that_has_ended_is_no_zombie_while_hwm_goes_on() {
+    let args = ["-q", "--broken-pipe", "drain", "-M", "in", "--", "true"];
+    let mut child = hwm(&args).spawn().unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    child.stdin.as_mut().unwrap().write_all(b"data\n").unwrap();
+    wait_until("it is reaped", || {
+        std::fs::read_to_string(&children).is_ok_and(|list| list.is_empty())
+    });
+    assert!(child.try_wait().unwrap().is_none(), "hwm goes on");
+    finish(child, b"").expect(0);
+}
+
+#[test]
 fn children_are_reaped_where_the_signal_for_that_is_ignored() {
     let mut line = command(&["env", "--ignore-signal=CHLD"]);
     line.arg(env!("CARGO_BIN_EXE_hwm"));

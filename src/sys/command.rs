@@ -33,6 +33,15 @@ use crate::system::Signal;
 pub(super) struct Command {
     child: Child,
     side: Side,
+    /// How it ended. Its number may be another process's then.
+    end: Option<End>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Status(ExitStatus),
+    /// Somebody else reaped it.
+    Unknown,
 }
 
 impl Command {
@@ -75,12 +84,26 @@ impl Command {
         };
         placed.map_err(StartError::system("reach the command of -M"))?;
         let side = wanted.side;
-        Ok(Command { child, side })
+        Ok(Command {
+            child,
+            side,
+            end: None,
+        })
     }
 
     /// Whether it is what reads our stdout.
     pub(super) fn reads_stdout(&self) -> bool {
         self.side == Side::In
+    }
+
+    /// Looks whether it has ended, so that it is no zombie for as long as we go on.
+    pub(super) fn reap(&mut self) {
+        if self.end.is_none() {
+            self.end = match self.child.try_wait() {
+                Ok(status) => status.map(End::Status),
+                Err(_) => Some(End::Unknown),
+            };
+        }
     }
 
     /// A signal came that ends us.
@@ -108,11 +131,11 @@ impl Command {
             _ => (false, None),
         };
         loop {
-            match self.child.try_wait() {
-                Ok(None) => {}
-                Ok(Some(status)) => return self.joined(exit, status),
-                // Somebody else reaped it.
-                Err(_) => return exit,
+            self.reap();
+            match self.end {
+                None => {}
+                Some(End::Status(status)) => return self.joined(exit, status),
+                Some(End::Unknown) => return exit,
             }
             while let Some(signal) = signals.take() {
                 match signal {
@@ -157,12 +180,12 @@ impl Command {
         }
     }
 
-    /// Unless it got it from the terminal as we did. It may have ended meanwhile, but is not reaped before
-    /// [`Command::finish`], so no other process is met.
+    /// Unless it got it from the terminal as we did.
     fn pass_on(&self, number: i32) {
         let is_a_key = number == SIGINT && File::open("/dev/tty").is_ok_and(job::is_foreground);
         if let Some(signal) = rustix::process::Signal::from_named_raw(number)
             && !is_a_key
+            && self.end.is_none()
         {
             let _ = kill_process(Pid::from_child(&self.child), signal);
         }

@@ -559,6 +559,9 @@ impl System for RealSystem {
         let (fd, completion) = output.found(&set);
         if rung {
             self.signals.drain();
+            if let Some(command) = &mut self.command {
+                command.reap();
+            }
         }
         if pipes_are_due {
             self.alarm.rang();
