@@ -20,10 +20,11 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, kill_process};
 use signal_hook::consts::{SIGINT, SIGPIPE};
 
+use super::job;
 use super::poll::PollSet;
-use super::signals::{self, Signals};
+use super::signals::{self, Signals, hear_children};
 use super::startup::StartError;
-use super::{allow_signals, hear_children, job};
+use super::watchdog::allow_signals;
 use crate::config::{MonitoredCommand, Side};
 use crate::exit::Exit;
 use crate::system::Signal;

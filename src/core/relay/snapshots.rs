@@ -5,12 +5,50 @@
 use std::time::Duration;
 
 use super::Relay;
+use super::changes::{Change, MOST_CHANGES, MOST_TOLD, WithSnapshot};
 use crate::config::Policy;
 use crate::core::loss::dead_letters::DeadLetters;
 use crate::core::meter::{Activity, Rates};
 use crate::core::snapshot::{Seen, Snapshot};
 
 impl Relay {
+    /// What happened since the last call, oldest first; with the account at that moment where
+    /// [`Relay::want_snapshots`] asked for it.
+    pub fn take_changes(&mut self) -> Vec<(Change, Option<Box<Snapshot>>)> {
+        std::mem::take(&mut self.changes.list)
+    }
+
+    /// How many changes beyond those there were.
+    pub fn take_forgotten(&mut self) -> u64 {
+        std::mem::take(&mut self.changes.forgotten)
+    }
+
+    /// Whether a change of state, or a loss, shall come with the account at that moment. It costs,
+    /// and most reports do not tell of such changes.
+    pub fn want_snapshots(&mut self, of_states: bool, of_losses: bool) {
+        self.changes.with_snapshot = WithSnapshot {
+            states: of_states,
+            losses: of_losses,
+        };
+    }
+
+    pub(super) fn changed(&mut self, change: Change, now: Duration) {
+        let WithSnapshot { states, losses } = self.changes.with_snapshot;
+        let most = if losses { MOST_TOLD } else { MOST_CHANGES };
+        let is_wanted = match change {
+            Change::Loss => losses,
+            Change::Pressured | Change::Flowing | Change::Opened | Change::Closed => states,
+        };
+        if self.changes.list.len() >= most
+            || (is_wanted && !self.changes.memory.take(size_of::<Snapshot>()))
+        {
+            self.changes.forgotten += 1;
+            return;
+        }
+        let snapshot = is_wanted.then(|| Box::new(self.event_snapshot(now)));
+        self.changes.list.push((change, snapshot));
+    }
+
     /// The account now, with the rates since the last such snapshot.
     pub fn interval_snapshot(&mut self, now: Duration) -> Snapshot {
         let snapshot = self.event_snapshot(now);
