@@ -401,6 +401,16 @@ pub(super) struct Args {
     version: Option<bool>,
 }
 
+impl Args {
+    /// The FILEs. With -M there are none: what stands there is the command's.
+    pub(super) fn inputs(&self) -> &[PathBuf] {
+        match self.monitor {
+            None => &self.files,
+            Some(_) => &[],
+        }
+    }
+}
+
 /// `--broken-pipe ENDING`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum BrokenPipeName {

@@ -81,12 +81,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, terminal: bool) -> Result
         .try_get_matches_from(words)
         .or_else(|_| known_to_pv(words))?;
     let mut args = args::Args::from_arg_matches(&matches)?;
-    // With -M they are a command's words.
-    let files = if args.monitor.is_none() {
-        &args.files[..]
-    } else {
-        &[]
-    };
+    let files = args.inputs();
     let hint = hints::value_of_a_letter(words, files).or_else(|| unjoined::hint(words, files));
     if let Some(message) = hint {
         return Err(Exit::usage(&message));

@@ -43,7 +43,7 @@ const RED_MAX: f64 = 0.1;
 pub(super) fn validate(args: Args, terminal: bool) -> Result<Config, String> {
     let policy = policy(&args)?;
     let command = command(&args)?;
-    let sources = sources(if command.is_none() { &args.files } else { &[] });
+    let sources = sources(args.inputs());
     let mode = report_mode(&args, terminal)?;
     // What a command will write is not what it reads.
     let is_known = command

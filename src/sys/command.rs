@@ -7,7 +7,6 @@
 //!
 //! Refuses to end it by other means, and to go before it: whoever waits for us wants its status.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -22,7 +21,7 @@ use signal_hook::consts::{SIGINT, SIGPIPE};
 
 use super::job;
 use super::poll::PollSet;
-use super::signals::{self, Signals, hear_children};
+use super::signals::{self, Signals};
 use super::startup::StartError;
 use super::watchdog::allow_signals;
 use crate::config::{MonitoredCommand, Side};
@@ -55,12 +54,8 @@ impl Command {
         wanted: &MonitoredCommand,
         signals: &Signals,
     ) -> Result<Command, StartError> {
-        hear_children();
         let listens = signals.wake_by_children();
-        listens.map_err(|error| StartError::System {
-            what: "listen for signals",
-            error,
-        })?;
+        listens.map_err(StartError::system("listen for signals"))?;
         let pipe = pipe_with(PipeFlags::CLOEXEC);
         let (reader, writer) = pipe.map_err(StartError::system("make a pipe"))?;
         let mut command = process::Command::new(&wanted.program);
@@ -75,10 +70,8 @@ impl Command {
                 reader
             }
         };
-        let child = spawn(command).map_err(|error| {
-            let name = OsString::from(&wanted.program);
-            StartError::Command(name.display().to_string(), error)
-        })?;
+        let child = spawn(command)
+            .map_err(|error| StartError::Command(wanted.program.display().to_string(), error))?;
         let placed = match wanted.side {
             Side::In => rustix::stdio::dup2_stdout(ours),
             Side::Out => rustix::stdio::dup2_stdin(ours),

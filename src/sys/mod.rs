@@ -190,16 +190,14 @@ impl RealSystem {
             opened.map_err(|error| StartError::Demand(source.path.display().to_string(), error))
         };
         let demand = demand.map(open_demand).transpose()?;
-        let signals = Signals::listen(watchdog).map_err(|error| StartError::System {
-            what: "listen for signals",
-            error,
-        })?;
+        let signals =
+            Signals::listen(watchdog).map_err(StartError::system("listen for signals"))?;
         // Whoever sees it run may send a signal.
         let command = transfer.command.as_ref();
         let command = command.map(|command| Command::start(command, &signals));
         let command = command.transpose()?;
         if command.as_ref().is_some_and(Command::reads_stdout) {
-            output = startup::check(&sources, &transfer.sink, files)?;
+            output = startup::stdout()?;
         }
         // Who reads the number may send a signal.
         let pid_file = transfer.pid_file.as_ref().map(|path| {

@@ -83,7 +83,8 @@ impl Signals {
         Ok(())
     }
 
-    /// The end of a child makes [`Signals::pipe`] readable from now on, as a signal does that is told.
+    /// The end of a child makes [`Signals::pipe`] readable from now on, as a signal does that is told; and it is known how
+    /// it ended, as after [`hear_children`].
     ///
     /// # Errors
     ///

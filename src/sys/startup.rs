@@ -64,10 +64,10 @@ pub enum StartError {
 }
 
 impl StartError {
-    pub(super) fn system(what: &'static str) -> impl Fn(rustix::io::Errno) -> StartError {
-        move |errno| StartError::System {
+    pub(super) fn system<E: Into<io::Error>>(what: &'static str) -> impl Fn(E) -> StartError {
+        move |error| StartError::System {
             what,
-            error: errno.into(),
+            error: error.into(),
         }
     }
 }
@@ -138,12 +138,7 @@ pub(super) fn check(
         return Err(StartError::Closed("stdout"));
     }
     match sink {
-        Sink::Stdout => {
-            let stdout = rustix::stdio::stdout();
-            check_way(stdout, OFlags::RDONLY, "stdout")?;
-            let output = duplicate(stdout).map_err(StartError::system("write to stdout"))?;
-            Ok(OutputFile(output, None))
-        }
+        Sink::Stdout => stdout(),
         Sink::File(path) => open_output(path, files)
             .map_err(|error| StartError::Output(path.display().to_string(), error)),
         Sink::Nowhere => {
@@ -153,6 +148,18 @@ pub(super) fn check(
             Ok(OutputFile(null, None))
         }
     }
+}
+
+/// What descriptor 1 is now, if it can be written.
+///
+/// # Errors
+///
+/// It cannot.
+pub(super) fn stdout() -> Result<OutputFile, StartError> {
+    let stdout = rustix::stdio::stdout();
+    check_way(stdout, OFlags::RDONLY, "stdout")?;
+    let output = duplicate(stdout).map_err(StartError::system("write to stdout"))?;
+    Ok(OutputFile(output, None))
 }
 
 /// Whether it is descriptor 0, by whatever name.
