@@ -21,8 +21,9 @@ fn computes(arguments: &[&str], lines: usize, at_once: usize) -> u64 {
         stdout.read_exact(&mut came).unwrap();
         (came, stdout)
     });
+    let text = LINE.repeat(at_once);
     for _ in 0..lines / at_once {
-        stdin.write_all(&LINE.repeat(at_once)).unwrap();
+        stdin.write_all(&text).unwrap();
     }
     let (came, mut stdout) = reader.join().unwrap();
     assert!(came.chunks(LINE.len()).all(|line| line == LINE));

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 
 use common::{command, finish, hwm, log, run, session, signal, terminal, wait, wait_until};
@@ -24,6 +24,15 @@ fn hear(child: &mut Child, text: &str) {
     let stdout = child.stdout.as_mut().unwrap();
     stdout.read_exact(&mut heard).unwrap();
     assert_eq!(String::from_utf8(heard).unwrap(), text);
+}
+
+/// What a run, whose command says that it is ready, writes from there on when it gets a signal and ends by it.
+fn ended_by(number: i32, args: &[&str]) -> String {
+    let mut child = hwm(args).spawn().unwrap();
+    hear(&mut child, "ready\n");
+    signal(&child, number);
+    let done = finish(child, b"").expect(128 + number);
+    String::from_utf8(done.stdout).unwrap()
 }
 
 #[test]
@@ -61,20 +70,9 @@ fn the_status_is_the_commands_where_hwm_has_none() {
 #[test]
 fn an_ending_of_hwms_own_counts_more_than_the_commands_status() {
     let long = [b'x'; 100];
-    let lossy = [
-        "-q",
-        "-B",
-        "10",
-        "--when-full",
-        "drop-newest",
-        "--fail-on-loss",
-    ];
+    let lossy = ["-B", "10", "--when-full", "drop-newest", "--fail-on-loss"];
     for script in ["cat >/dev/null", "cat >/dev/null; exit 9"] {
-        run(
-            &[&lossy[..], &["-M", "in", "--", "sh", "-c", script]].concat(),
-            &long,
-        )
-        .expect(3);
+        run(&[&lossy[..], &shell("in", script)].concat(), &long).expect(3);
     }
 }
 
@@ -82,17 +80,7 @@ fn an_ending_of_hwms_own_counts_more_than_the_commands_status() {
 fn a_command_that_ends_early_is_a_consumer_that_is_gone() {
     let input = vec![b'\n'; FLOOD];
     let with = |broken_pipe: &str, script: &str| {
-        let args = [
-            "-q",
-            "--broken-pipe",
-            broken_pipe,
-            "-M",
-            "in",
-            "--",
-            "sh",
-            "-c",
-            script,
-        ];
+        let args = [&["--broken-pipe", broken_pipe][..], &shell("in", script)].concat();
         finish(hwm(&args).spawn().unwrap(), &input)
     };
     with("signal", "exit 0").expect(141);
@@ -172,40 +160,23 @@ fn a_command_that_goes_on_behind_its_input_is_told_of_the_signal() {
         "trap 'echo told; exit' TERM INT; echo ready; cat >/dev/null; while :; do sleep 0.01; done";
     for number in [SIGTERM, SIGINT] {
         let args = [&["--drain-timeout", "100ms"][..], &shell("in", script)].concat();
-        let mut child = hwm(&args).spawn().unwrap();
-        hear(&mut child, "ready\n");
-        signal(&child, number);
-        let done = finish(child, b"").expect(128 + number);
-        assert_eq!(String::from_utf8(done.stdout).unwrap(), "told\n");
+        assert_eq!(ended_by(number, &args), "told\n");
     }
 }
 
 #[test]
 fn a_producer_is_told_at_once_and_its_last_words_come() {
     let script = "trap 'echo last words; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
-    let mut child = hwm(&shell("out", script)).spawn().unwrap();
-    hear(&mut child, "ready\n");
-    signal(&child, SIGTERM);
-    let done = finish(child, b"").expect(143);
-    assert_eq!(String::from_utf8(done.stdout).unwrap(), "last words\n");
+    assert_eq!(ended_by(SIGTERM, &shell("out", script)), "last words\n");
 }
 
 #[test]
 fn a_second_signal_ends_hwm_before_a_command_that_will_not() {
     let script = "trap '' TERM; echo $$; cat >/dev/null; exec sleep 600";
     let mut child = hwm(&shell("in", script)).spawn().unwrap();
-    let mut number = Vec::new();
-    while !number.ends_with(b"\n") {
-        let mut byte = [0];
-        child
-            .stdout
-            .as_mut()
-            .unwrap()
-            .read_exact(&mut byte)
-            .unwrap();
-        number.push(byte[0]);
-    }
-    let number = String::from_utf8(number).unwrap();
+    let mut number = String::new();
+    let stdout = child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut number).unwrap();
     drop(child.stdin.take());
     // It has read to the end, and hwm waits for it.
     let comm = format!("/proc/{}/comm", number.trim());
@@ -228,19 +199,11 @@ fn a_second_signal_ends_hwm_before_a_command_that_will_not() {
 #[test]
 fn a_key_at_the_terminal_is_not_doubled() {
     let (master, user) = terminal();
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, fifo) = session::folder_with_fifo();
     // Counts how often it is interrupted, for a while behind the first.
     let script = "trap 'echo told >>told' INT; echo >ready; cat >/dev/null; sleep 0.3; sleep 0.3";
-    let line = format!("$HWM -q -M in -- sh -c \"{script}\" < fifo; echo $? >status");
-    let made = Command::new("mkfifo")
-        .arg(folder.path().join("fifo"))
-        .status();
-    assert!(made.unwrap().success());
+    let line = format!("$HWM -q -M in -- sh -c \"{script}\" < in; echo $? >status");
     let mut shell = session::session(&user, &line, folder.path());
-    let fifo = std::fs::File::options()
-        .write(true)
-        .open(folder.path().join("fifo"))
-        .unwrap();
     let file = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
     wait_until("the command is ready", || !file("ready").is_empty());
     rustix::io::write(&master, b"\x03").unwrap();
