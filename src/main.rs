@@ -47,7 +47,6 @@ fn main() {
         reporter.message(warning);
     }
     let exit = engine::run(&config.relay, &config.report, &mut system, &mut reporter);
-    let exit = system.finish_command(exit, config.relay.drain_timeout);
     system.remove_pid_file();
     match exit {
         Exit::Status(status) => std::process::exit(status.into()),

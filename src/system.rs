@@ -12,6 +12,7 @@ use crate::core::allowance::demand::Grant;
 use crate::core::allowance::space::Space;
 use crate::core::loss::sent::Leftover;
 use crate::core::moderation::Levels;
+use crate::exit::Exit;
 
 /// All that the loop asks of the world. `sys` implements it with real descriptors; a simulator
 /// implements it with scripts. No call but [`System::wait`] may block for longer than a disk
@@ -134,6 +135,12 @@ pub trait System {
     /// The system's: some of what was accepted was not kept after all. Once, and not after a write
     /// failed.
     fn close_output(&mut self) -> io::Result<()>;
+
+    /// The run is over, but for its last word: waits for who else decides how it ends, and returns what a shell shall
+    /// see of all. After a signal that takes no longer than `drain_timeout` before it is told of that.
+    fn finish(&mut self, exit: Exit, _drain_timeout: Duration) -> Exit {
+        exit
+    }
 
     /// Stops the process as SIGTSTP does by default; returns when it is continued. The time
     /// between does not count.

@@ -4,6 +4,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
 use common::{command, finish, hwm, log, run, session, signal, terminal, wait, wait_until};
@@ -192,8 +193,104 @@ fn a_second_signal_ends_hwm_before_a_command_that_will_not() {
         .args(["-KILL", number.trim()])
         .status()
         .unwrap();
-    use std::os::unix::process::ExitStatusExt;
     assert_eq!(status.signal(), Some(SIGTERM));
+}
+
+#[test]
+fn a_second_signal_is_passed_on_while_the_first_is_still_heeded() {
+    // It reads nothing, and hwm would drain for an hour.
+    let script = "trap 'echo told; exit' TERM; echo ready; while :; do sleep 0.01; done";
+    let args = [&["--drain-timeout", "1h"][..], &shell("in", script)].concat();
+    let mut child = hwm(&args).spawn().unwrap();
+    hear(&mut child, "ready\n");
+    signal(&child, SIGTERM);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(child.try_wait().unwrap().is_none(), "it drains");
+    signal(&child, SIGTERM);
+    assert_eq!(wait(&mut child).signal(), Some(SIGTERM));
+    hear(&mut child, "told\n");
+}
+
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    // As from timeout(1).
+    let script = "trap '' TERM; echo ready; cat >/dev/null; sleep 0.5; echo over";
+    for side in ["in", "out"] {
+        let mut child = hwm(&shell(side, script)).spawn().unwrap();
+        hear(&mut child, "ready\n");
+        let twice = format!("kill -TERM {0}; kill -TERM {0}", child.id());
+        Command::new("sh").args(["-c", &twice]).status().unwrap();
+        let done = finish(child, b"").expect(143);
+        assert_eq!(String::from_utf8(done.stdout).unwrap(), "over\n", "{side}");
+    }
+}
+
+#[test]
+fn a_command_is_not_started_where_something_else_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = folder.path().join("no/such/file");
+    let wrong = wrong.to_str().unwrap();
+    let started = folder.path().join("started");
+    let script = format!("echo >{}", started.display());
+    for args in [
+        [&["-P", wrong][..], &shell("in", &script)].concat(),
+        [&["-P", wrong], &shell("out", &script)[..]].concat(),
+        [&["-o", wrong], &shell("out", &script)[..]].concat(),
+        [&["--demand", wrong], &shell("in", &script)[..]].concat(),
+    ] {
+        run(&args, b"").expect(1);
+        assert!(!started.exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn the_number_of_the_process_is_no_input_of_the_command() {
+    let args = [&["-P", "/dev/stdout"][..], &shell("in", "sed s/^/got:/")].concat();
+    let child = hwm(&args).spawn().unwrap();
+    let number = child.id();
+    let done = finish(child, b"data\n").expect(0);
+    let expected = format!("{number}\ngot:data\n");
+    assert_eq!(String::from_utf8(done.stdout).unwrap(), expected);
+}
+
+#[test]
+fn what_is_reported_is_the_status_that_a_shell_sees() {
+    for side in ["in", "out"] {
+        let args = [
+            "--report",
+            "json",
+            "-M",
+            side,
+            "--",
+            "sh",
+            "-c",
+            "cat >/dev/null; exit 7",
+        ];
+        assert_eq!(run(&args, b"data\n").expect(7).summary().count("exit"), 7);
+    }
+}
+
+#[test]
+fn what_only_the_command_uses_may_be_closed() {
+    for (closed, side) in [("<&-", "out"), (">&-", "in")] {
+        let line = format!("exec \"$HWM\" -q -M {side} -- sh -c 'exit 7' {closed}");
+        finish(command(&["sh", "-c", &line]).spawn().unwrap(), b"").expect(7);
+    }
+}
+
+#[test]
+fn a_command_that_gets_no_keys_is_told_of_them() {
+    let (master, user) = terminal();
+    let (folder, fifo) = session::folder_with_fifo();
+    let script = "trap 'echo told >>told; exit' INT; echo >ready; while :; do sleep 0.01; done";
+    let line = format!("$HWM -q -M in -- setsid sh -c \"{script}\" < in; echo $? >status");
+    let mut shell = session::session(&user, &line, folder.path());
+    let file = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    wait_until("the command is ready", || !file("ready").is_empty());
+    rustix::io::write(&master, b"\x03").unwrap();
+    wait(&mut shell);
+    drop(fifo);
+    assert_eq!(file("told"), "told\n");
 }
 
 #[test]

@@ -19,6 +19,7 @@
 use std::time::Duration;
 
 use super::ending::{Ending, SIGINT};
+use super::signal_history::{Heard, SignalHistory};
 use crate::config::{Amount, RelayConfig};
 
 /// A consumer that knows where the data ends (`tar t`, `head -c`) closes its pipe a moment before
@@ -28,10 +29,6 @@ pub(super) const EOF_GRACE: Duration = Duration::from_millis(200);
 
 /// After SIGINT: who pressed the key waits for the prompt.
 const INTERRUPTED: Duration = Duration::from_millis(100);
-
-/// The same signal within this time is the same one still: timeout(1) sends it to its child and to the
-/// child's whole group, and a shell that hangs up does the like. No person is so fast.
-const TWICE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -47,8 +44,7 @@ pub(super) struct Lifecycle {
     pub(super) ending: Ending,
     /// After a signal or a stall: when it is too late for the present stage.
     pub(super) ends_at: Option<Duration>,
-    /// The last terminating signal, and when it came.
-    signal: Option<(i32, Duration)>,
+    signals: SignalHistory,
     /// The input ends with the record that is incomplete.
     pub(super) ends_with_record: bool,
     /// The consumer is gone and has everything; until then the input may still end well.
@@ -88,7 +84,7 @@ impl Lifecycle {
             },
             ending: Ending::EndOfInput,
             ends_at: None,
-            signal: None,
+            signals: SignalHistory::default(),
             ends_with_record: false,
             eof_grace: None,
             is_drained: false,
@@ -129,17 +125,13 @@ impl Lifecycle {
         drain_timeout: Duration,
         now: Duration,
     ) -> Option<Asked> {
-        let is_same = |(before, at)| before == number && now.saturating_sub(at) < TWICE;
-        if self.signal.is_some_and(is_same) {
-            return None;
-        }
-        let is_second = self.signal.replace((number, now)).is_some();
+        let heard = self.signals.note(number, now)?;
         self.end_as(Ending::Signal(number));
         if self.is_over() {
             return None;
         }
         let (limit, asked) = match number {
-            _ if is_second => (Duration::ZERO, Asked::GiveUp),
+            _ if heard == Heard::Again => (Duration::ZERO, Asked::GiveUp),
             SIGINT => (INTERRUPTED, Asked::StopReading),
             _ if reads_on => (drain_timeout, Asked::Drain),
             _ => (drain_timeout, Asked::StopReading),
@@ -150,7 +142,7 @@ impl Lifecycle {
 
     /// Whether a signal has come, and the input is still read.
     pub(super) fn is_closing(&self) -> bool {
-        self.is_running() && self.signal.is_some()
+        self.is_running() && !self.signals.is_empty()
     }
 
     /// Whether a person wants it to stop.

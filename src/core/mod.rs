@@ -41,4 +41,5 @@ pub mod moderation;
 pub mod pressure;
 pub mod relay;
 pub mod rng;
+pub mod signal_history;
 pub mod snapshot;

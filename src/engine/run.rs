@@ -168,9 +168,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         self.reporter.retire(&snapshot);
         if let Err(error) = self.system.close_output() {
             exit = exit_of(ending.and(Ending::Failed));
-            snapshot.exit = Some(exit.as_shell());
             self.say_write_failed(&error);
         }
+        let exit = self.system.finish(exit, self.relay.config().drain_timeout);
+        snapshot.exit = Some(exit.as_shell());
         let reporter = self.reporter;
         self.system.during(&mut || reporter.finish(&snapshot));
         exit

@@ -1,30 +1,32 @@
 //! The command of `-M`, put behind our stdout or before our stdin as a shell would put it there: from then on
 //! descriptor 1 or 0 is our end of the pipe between the two. All else it has from us.
 //!
-//! It hears of a signal that ends us when that is of use to it: before our stdin at once, so that its last words
-//! still come; behind our stdout when it has been given what was held, and has not ended by itself. A key at the
-//! terminal reaches it without us.
+//! It is told of a signal that ends us when that is of use to it: before our stdin at once, so that its last
+//! words still come; behind our stdout when it has been given what was held, and has not ended by itself in the
+//! time that a drain may take. A key at the terminal reaches it without us. A second signal is passed on at once.
 //!
-//! Refuses to end it by other means, and to go before it: whoever waits for us wants its status.
+//! Refuses to end it by other means, and to go before it unless a second signal came: whoever waits for us wants
+//! its status.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, Child, ExitStatus};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, kill_process};
 use signal_hook::consts::{SIGINT, SIGPIPE};
 
+use super::clock::Clock;
 use super::job;
 use super::poll::PollSet;
 use super::signals::{self, Signals};
 use super::startup::StartError;
 use super::watchdog::allow_signals;
 use crate::config::{MonitoredCommand, Side};
+use crate::core::signal_history::{Heard, SignalHistory};
 use crate::exit::Exit;
 use crate::system::Signal;
 
@@ -35,6 +37,19 @@ pub(super) struct Command {
     side: Side,
     /// How it ended. Its number may be another process's then.
     end: Option<End>,
+    signals: SignalHistory,
+    /// The first signal, which it was not told yet, and when it came.
+    owed: Option<Owed>,
+    /// A second signal came.
+    leaves: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Owed {
+    number: i32,
+    came: Duration,
+    /// It may have got it from the terminal.
+    is_key: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,12 +97,10 @@ impl Command {
             child,
             side,
             end: None,
+            signals: SignalHistory::default(),
+            owed: None,
+            leaves: false,
         })
-    }
-
-    /// Whether it is what reads our stdout.
-    pub(super) fn reads_stdout(&self) -> bool {
-        self.side == Side::In
     }
 
     /// Looks whether it has ended, so that it is no zombie for as long as we go on.
@@ -101,63 +114,80 @@ impl Command {
     }
 
     /// A signal came that ends us.
-    pub(super) fn hear(&self, number: i32) {
-        if self.side == Side::Out {
+    pub(super) fn hear(&mut self, number: i32, now: Duration) {
+        let Some(heard) = self.signals.note(number, now) else {
+            return;
+        };
+        self.leaves |= heard == Heard::Again;
+        self.owed = None;
+        let is_key = number == SIGINT && job::gets_keys(Pid::from_child(&self.child));
+        let waits = is_key || self.side == Side::In && !self.leaves;
+        if !waits {
             self.pass_on(number);
+        } else if !self.leaves {
+            let came = now;
+            self.owed = Some(Owed {
+                number,
+                came,
+                is_key,
+            });
         }
     }
 
     /// Waits for its end, when nothing comes from us or goes to us any more. Returns its status where `exit`, ours,
-    /// tells of nothing; after a signal it may end by itself for `grace` before it is told. A signal that comes now
-    /// is passed on, and a second one ends the wait.
-    pub(super) fn finish(mut self, exit: Exit, grace: Duration, signals: &Signals) -> Exit {
+    /// tells of nothing. After a signal it has until `drain_timeout` after that to end by itself before it is told.
+    pub(super) fn finish(
+        mut self,
+        exit: Exit,
+        drain_timeout: Duration,
+        signals: &Signals,
+        clock: &mut Clock,
+    ) -> Exit {
         let mut exit = exit;
-        let (mut was_signalled, mut owed) = match exit {
-            Exit::Signal(number) if number != SIGPIPE => {
-                let grace = if number == SIGINT {
-                    Duration::ZERO
-                } else {
-                    grace
-                };
-                let owed = (Instant::now() + grace, number);
-                (true, (self.side == Side::In).then_some(owed))
-            }
-            _ => (false, None),
-        };
         loop {
+            while let Some(signal) = signals.take() {
+                match signal {
+                    Signal::Terminate(number) => {
+                        self.hear(number, clock.now());
+                        exit = by_signal(exit, number);
+                    }
+                    Signal::Suspend => clock.hold_during(signals::stop),
+                    Signal::Report => {}
+                }
+            }
             self.reap();
             match self.end {
+                None if self.leaves => return exit,
                 None => {}
                 Some(End::Status(status)) => return self.joined(exit, status),
                 Some(End::Unknown) => return exit,
             }
-            while let Some(signal) = signals.take() {
-                match signal {
-                    Signal::Terminate(number) => {
-                        self.pass_on(number);
-                        exit = Exit::Signal(number);
-                        if std::mem::replace(&mut was_signalled, true) {
-                            return exit;
-                        }
-                        owed = None;
-                    }
-                    Signal::Suspend => signals::stop(),
-                    Signal::Report => {}
-                }
-            }
-            if let Some((at, number)) = owed
-                && Instant::now() >= at
-            {
-                self.pass_on(number);
-                owed = None;
-            }
-            let limit = owed.map(|(at, _)| at.saturating_duration_since(Instant::now()));
+            let limit = self.tell_what_is_owed(drain_timeout, clock.now());
             let mut set = PollSet::new();
             set.add(signals.pipe(), PollFlags::IN);
             // Whatever woke us: all is looked at again.
             let _ = signals.wait(|| set.wait(limit));
             signals.drain();
         }
+    }
+
+    /// Passes the first signal on when it is time to; returns how long it is until then.
+    fn tell_what_is_owed(&mut self, drain_timeout: Duration, now: Duration) -> Option<Duration> {
+        let owed = self.owed?;
+        // Who interrupts waits for the prompt.
+        let at_once = owed.number == SIGINT && !owed.is_key;
+        let patience = if at_once {
+            Duration::ZERO
+        } else {
+            drain_timeout
+        };
+        let left = owed.came.saturating_add(patience).saturating_sub(now);
+        if left > Duration::ZERO {
+            return Some(left);
+        }
+        self.owed = None;
+        self.pass_on(owed.number);
+        None
     }
 
     /// What a shell shall see of both. A consumer that failed is why it is gone.
@@ -174,15 +204,21 @@ impl Command {
         }
     }
 
-    /// Unless it got it from the terminal as we did.
-    fn pass_on(&self, number: i32) {
-        let is_a_key = number == SIGINT && File::open("/dev/tty").is_ok_and(job::is_foreground);
+    fn pass_on(&mut self, number: i32) {
+        self.reap();
         if let Some(signal) = rustix::process::Signal::from_named_raw(number)
-            && !is_a_key
             && self.end.is_none()
         {
             let _ = kill_process(Pid::from_child(&self.child), signal);
         }
+    }
+}
+
+/// How we end when a signal comes late: of two, SIGINT decides, or else the first.
+fn by_signal(exit: Exit, number: i32) -> Exit {
+    match exit {
+        Exit::Signal(before) if before != SIGPIPE && number != SIGINT => exit,
+        _ => Exit::Signal(number),
     }
 }
 

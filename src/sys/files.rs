@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FileType, OFlags, Stat};
 
-use crate::config::{Config, ReportMode, Sink, Source};
+use crate::config::{Config, ReportMode, Side, Sink, Source};
 
 use super::path::{descriptor, folder_of, inherited};
 
@@ -318,8 +318,12 @@ fn input(source: &Source) -> Option<(Place, String)> {
 
 /// All but the inputs, in the order of their roles, each with what people call it.
 fn others(config: &Config) -> Vec<(Place, String)> {
+    let command = config.transfer.command.as_ref();
+    let is_of_command = command.is_some_and(|command| command.side == Side::In);
+    // It writes there what it makes of what was read, and nobody else may write to such a file.
+    let matters = |place: &Place| !is_of_command || place.thing.kind == Kind::Disk;
     let output = match &config.transfer.sink {
-        Sink::Stdout => Place::standard(Role::Output, 1),
+        Sink::Stdout => Place::standard(Role::Output, 1).filter(matters),
         Sink::File(path) => Place::named(Role::Output, path),
         Sink::Nowhere => None,
     };

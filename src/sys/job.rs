@@ -26,11 +26,26 @@ pub fn is_orphaned() -> bool {
 /// Whether we may paint on this terminal: it shows our process group, or it is not the one that
 /// controls us, so that job control does not apply.
 pub fn is_foreground(terminal: impl AsFd) -> bool {
-    match tcgetpgrp(terminal) {
-        Ok(group) => group.as_raw_nonzero().get() == own_group(),
-        // So it says of a group outside our PID namespace. Ours may be that group.
-        Err(Errno::OPNOTSUPP) => own_group() == 0,
+    match foreground_group(terminal) {
+        Ok(group) => group == own_group(),
         Err(error) => error == Errno::NOTTY,
+    }
+}
+
+/// Whether a key at the terminal that controls us, if there is one, reaches this process, too.
+pub fn gets_keys(process: Pid) -> bool {
+    let group = Job::of(&process.as_raw_nonzero().to_string()).map(|job| job.group);
+    let foreground = fs::File::open("/dev/tty").ok();
+    let foreground = foreground.and_then(|terminal| foreground_group(terminal).ok());
+    group.is_some() && group == foreground
+}
+
+/// 0 is a group outside our PID namespace. Ours may be that group.
+fn foreground_group(terminal: impl AsFd) -> Result<i32, Errno> {
+    match tcgetpgrp(terminal) {
+        Ok(group) => Ok(group.as_raw_nonzero().get()),
+        Err(Errno::OPNOTSUPP) => Ok(0),
+        Err(error) => Err(error),
     }
 }
 

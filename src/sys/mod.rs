@@ -87,7 +87,7 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
-use crate::config::{Config, Sink, Source, TransferConfig};
+use crate::config::{Config, Side, Sink, Source, TransferConfig};
 use crate::core::allowance::space::Space;
 use crate::core::loss::sent::Leftover;
 use crate::core::moderation::Levels;
@@ -107,6 +107,7 @@ use share::{Alarm, Share, Turn};
 use signals::Signals;
 use sources::Sources;
 use splice::BouncePipe;
+use startup::OutputFile;
 use tee::TeeBuffer;
 use zero_copy::Drain;
 
@@ -184,7 +185,21 @@ impl RealSystem {
         files: &Files,
         watchdog: Option<Arc<Watchdog>>,
     ) -> Result<RealSystem, StartError> {
-        let mut output = startup::check(&sources, &transfer.sink, files)?;
+        let command = transfer.command.as_ref();
+        let is_between = |side| command.is_some_and(|command| command.side == side);
+        // What is the command's own is not ours to judge.
+        let output = if is_between(Side::In) {
+            startup::check_stdin(&sources)?;
+            None
+        } else {
+            let inputs = if is_between(Side::Out) {
+                &[]
+            } else {
+                &sources[..]
+            };
+            startup::check_stdin(inputs)?;
+            Some(startup::output(&transfer.sink, files)?)
+        };
         let open_demand = |source: DemandSource| {
             let opened = Demand::open(&source, files);
             opened.map_err(|error| StartError::Demand(source.path.display().to_string(), error))
@@ -192,20 +207,17 @@ impl RealSystem {
         let demand = demand.map(open_demand).transpose()?;
         let signals =
             Signals::listen(watchdog).map_err(StartError::system("listen for signals"))?;
-        // Whoever sees it run may send a signal.
-        let command = transfer.command.as_ref();
-        let command = command.map(|command| Command::start(command, &signals));
-        let command = command.transpose()?;
-        if command.as_ref().is_some_and(Command::reads_stdout) {
-            output = startup::stdout()?;
-        }
         // Who reads the number may send a signal.
         let pid_file = transfer.pid_file.as_ref().map(|path| {
             PidFile::write(path)
                 .map_err(|error| StartError::PidFile(path.display().to_string(), error))
         });
         let pid_file = pid_file.transpose()?;
-        let output = output.empty()?;
+        let output = output.map(OutputFile::empty).transpose()?;
+        // Behind all that may fail, since nobody would wait for it; and whoever sees it run may send a signal.
+        let command = command.map(|command| Command::start(command, &signals));
+        let command = command.transpose()?;
+        let output = output.map_or_else(|| startup::stdout()?.empty(), Ok)?;
         let over = match (transfer.sync, write_mode) {
             (true, _) => Output::synced,
             (false, WriteMode::Inline) => Output::over,
@@ -233,15 +245,6 @@ impl RealSystem {
             command,
             output: Some(output),
         })
-    }
-
-    /// The run ended so. Waits for the command, if there is one, and returns what a shell shall see of both; after
-    /// a signal it has `grace` to end by itself.
-    pub fn finish_command(&mut self, exit: Exit, grace: Duration) -> Exit {
-        match self.command.take() {
-            Some(command) => command.finish(exit, grace, &self.signals),
-            None => exit,
-        }
     }
 
     /// Takes away what is there only for as long as the run lasts.
@@ -575,8 +578,8 @@ impl System for RealSystem {
 
     fn take_signal(&mut self) -> Option<Signal> {
         let signal = self.signals.take();
-        if let (Some(Signal::Terminate(number)), Some(command)) = (signal, &self.command) {
-            command.hear(number);
+        if let (Some(Signal::Terminate(number)), Some(command)) = (signal, &mut self.command) {
+            command.hear(number, self.clock.now());
         }
         signal
     }
@@ -608,6 +611,13 @@ impl System for RealSystem {
         }
         self.signals.beat();
         closed.map_err(io::Error::from)
+    }
+
+    fn finish(&mut self, exit: Exit, drain_timeout: Duration) -> Exit {
+        match self.command.take() {
+            Some(command) => command.finish(exit, drain_timeout, &self.signals, &mut self.clock),
+            None => exit,
+        }
     }
 
     fn settle_signals(&mut self) {

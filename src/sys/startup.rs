@@ -112,29 +112,32 @@ fn way_out(name: &str) -> &'static str {
     }
 }
 
-/// Checks descriptors 0 and 1 as far as they are used, and the sources; opens the output, and leaves it
-/// as it is: it is emptied when nothing can fail any more.
+/// Checks descriptor 0, if it is to be read.
 ///
 /// # Errors
 ///
 /// The first fault found. A FILE that cannot be examined is none: its turn may never come.
-pub(super) fn check(
-    sources: &[Source],
-    sink: &Sink,
-    files: &Files,
-) -> Result<OutputFile, StartError> {
-    let closed = CLOSED.load(Ordering::Relaxed);
-    if sources.iter().any(is_stdin) {
-        let stdin = rustix::stdio::stdin();
-        if closed & 1 != 0 {
-            return Err(StartError::Closed("stdin"));
-        }
-        if Kind::of(stdin) == Ok(Kind::Directory) {
-            return Err(StartError::Directory);
-        }
-        check_way(stdin, OFlags::WRONLY, "stdin")?;
+pub(super) fn check_stdin(sources: &[Source]) -> Result<(), StartError> {
+    if !sources.iter().any(is_stdin) {
+        return Ok(());
     }
-    if is_stdout(sink) && closed & 2 != 0 {
+    let stdin = rustix::stdio::stdin();
+    if CLOSED.load(Ordering::Relaxed) & 1 != 0 {
+        return Err(StartError::Closed("stdin"));
+    }
+    if Kind::of(stdin) == Ok(Kind::Directory) {
+        return Err(StartError::Directory);
+    }
+    check_way(stdin, OFlags::WRONLY, "stdin")
+}
+
+/// Opens the output, and leaves it as it is: it is emptied when nothing can fail any more.
+///
+/// # Errors
+///
+/// It cannot be written.
+pub(super) fn output(sink: &Sink, files: &Files) -> Result<OutputFile, StartError> {
+    if is_stdout(sink) && CLOSED.load(Ordering::Relaxed) & 2 != 0 {
         return Err(StartError::Closed("stdout"));
     }
     match sink {
