@@ -49,6 +49,8 @@ pub struct MonitoredCommand {
     pub program: OsString,
     /// What it is told.
     pub arguments: Vec<OsString>,
+    /// When it ends, it is started again (`--respawn`).
+    pub respawns: bool,
 }
 
 /// A side of a command.
@@ -142,6 +144,9 @@ pub struct RelayConfig {
     pub drain_timeout: Duration,
     /// `--broken-pipe`.
     pub broken_pipe: BrokenPipe,
+    /// Whether, and how, a consumer that goes is followed by another, which gets what it has not read. Then nothing
+    /// is spliced.
+    pub next_consumer: Option<NextConsumer>,
     /// Exit 3 from so much loss on.
     pub fail_on_loss: Option<LossLimit>,
     /// Put a record into the output where records are missing.
@@ -184,6 +189,7 @@ impl RelayConfig {
             idle_ok: false,
             drain_timeout: Duration::from_secs(2),
             broken_pipe: BrokenPipe::Signal,
+            next_consumer: None,
             fail_on_loss: None,
             mark: None,
             mark_every: None,
@@ -303,6 +309,20 @@ pub enum BrokenPipe {
     Ok,
     /// Nothing: the input is read to its end, and lost.
     Drain,
+}
+
+/// A consumer that follows another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextConsumer {
+    /// It is started (`--respawn`).
+    Started {
+        /// After this pause, doubled each time; above 0.
+        delay: Duration,
+        /// After so many failures in a row there is none; at least 1.
+        most_failures: Option<u64>,
+    },
+    /// It comes by itself.
+    Awaited,
 }
 
 /// `--fail-on-loss[=N or P%]`: from how much loss on a run has failed.

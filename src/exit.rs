@@ -39,6 +39,7 @@ pub fn of(ending: Ending, input: Tally, lost: &Losses, config: &RelayConfig) -> 
         Ending::Idle => Exit::Status(6),
         Ending::BrokenPipe if config.broken_pipe == BrokenPipe::Signal => Exit::Signal(SIGPIPE),
         Ending::BrokenPipe => of_normal_ending(input, lost, config),
+        Ending::NoConsumer => Exit::Status(7),
         Ending::Failed => Exit::Status(FAILED),
         Ending::Signal(number) => Exit::Signal(number),
     }

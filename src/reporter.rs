@@ -80,6 +80,8 @@ pub enum Event {
     Opened,
     /// The state is flowing again, and so is `block`.
     Closed,
+    /// The consumer has ended, and another was started.
+    Respawn,
     /// The user asked by SIGUSR1.
     Asked,
 }

@@ -120,6 +120,23 @@ pub trait System {
         true
     }
 
+    /// The same as [`System::output_unread`], exactly, where what was not read may have to be written again.
+    fn unread_by_consumer(&mut self) -> u64 {
+        self.output_unread()
+    }
+
+    /// Nobody reads the output, but somebody may: until [`System::start_consumer`] it takes nothing.
+    fn part_with_consumer(&mut self) {}
+
+    /// Starts a reader of the output.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn start_consumer(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// What people call the output.
     fn output_name(&self) -> String {
         "stdout".to_owned()
@@ -231,6 +248,8 @@ pub struct Ready {
     pub demand: bool,
     /// The reader of the output is gone.
     pub output_gone: bool,
+    /// The process has ended that was started to read the output.
+    pub consumer_ended: Option<Exit>,
 }
 
 /// A signal that means something here.

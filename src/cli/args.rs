@@ -13,6 +13,7 @@ use clap::error::ContextKind;
 use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 
 use super::names::{PolicyName, ReportName, SideName};
+use super::respawn::{self, Respawn};
 use super::watermark::{self, Watermark};
 use super::{duration, hints, loss_limit, mark, number, percent, rate, sample, size};
 use crate::classes::Classes;
@@ -302,6 +303,21 @@ pub(super) struct Args {
         value_enum
     )]
     pub(super) broken_pipe: BrokenPipeName,
+
+    /// With -M in: start COMMAND again when it ends before the input does
+    ///
+    /// The next one begins with the first record that the one before had not wholly read. Meanwhile the policy
+    /// decides. After N failures in a row hwm ends with exit 7; without N it goes on. See COMMANDS in hwm(1).
+    #[arg(help_heading = "Endings", long, value_name = "N", num_args = 0..=1,
+          require_equals = true, default_missing_value = respawn::ALWAYS, value_parser = respawn::parse)]
+    pub(super) respawn: Option<Respawn>,
+
+    /// With --respawn: the pause before the first start, doubled each time
+    ///
+    /// Up to 30s. It begins anew when COMMAND has lived for a minute.
+    #[arg(help_heading = "Endings", long, value_name = "DUR", default_value = "100ms",
+          allow_hyphen_values = true, value_parser = duration::parse_positive)]
+    pub(super) respawn_delay: Duration,
 
     /// How to report
     ///

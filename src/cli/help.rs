@@ -48,6 +48,7 @@ const SECTIONS: [(&str, &[&str]); 3] = [
             "mark_every",
             "lost_to",
             "broken_pipe",
+            "respawn",
         ],
     ),
     (

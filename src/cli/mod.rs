@@ -29,6 +29,7 @@ mod names;
 mod number;
 mod percent;
 pub(crate) mod rate;
+mod respawn;
 mod sample;
 mod si;
 pub(crate) mod size;

@@ -18,9 +18,9 @@ use super::{hints, mark};
 use crate::classes::Classes;
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
-    Amount, BrokenPipe, Config, Mark, MarkPiece, MonitoredCommand, Observers, Policy, Rate,
-    RelayConfig, ReportConfig, ReportMode, Sample, ScreenConfig, Side, Sink, SkipErrors, Source,
-    StartFill, TransferConfig,
+    Amount, BrokenPipe, Config, Mark, MarkPiece, MonitoredCommand, NextConsumer, Observers, Policy,
+    Rate, RelayConfig, ReportConfig, ReportMode, Sample, ScreenConfig, Side, Sink, SkipErrors,
+    Source, StartFill, TransferConfig,
 };
 use crate::pv::switches;
 use crate::sys::input_size;
@@ -99,6 +99,29 @@ fn command(args: &Args) -> Result<Option<MonitoredCommand>, String> {
         side,
         program,
         arguments,
+        respawns: args.respawn.is_some(),
+    }))
+}
+
+/// What follows a consumer that goes.
+fn next_consumer(args: &Args) -> Result<Option<NextConsumer>, String> {
+    let Some(respawn) = args.respawn else {
+        return Ok(None);
+    };
+    if args.monitor != Some(SideName::In) {
+        return Err(
+            "--respawn starts the command of -M in again: hwm --respawn -M in -- COMMAND".into(),
+        );
+    }
+    if args.broken_pipe != BrokenPipeName::Signal {
+        return Err(
+            "with --respawn a command that ends is started again, so --broken-pipe has nothing to say: drop one of them"
+                .into(),
+        );
+    }
+    Ok(Some(NextConsumer::Started {
+        delay: args.respawn_delay,
+        most_failures: respawn.most_failures,
     }))
 }
 
@@ -197,6 +220,7 @@ fn relay(args: &Args, policy: Policy, size: Option<Amount>) -> Result<RelayConfi
             BrokenPipeName::Ok => BrokenPipe::Ok,
             BrokenPipeName::Drain => BrokenPipe::Drain,
         },
+        next_consumer: next_consumer(args)?,
         fail_on_loss: args.fail_on_loss,
         mark: mark(args, delimiter)?,
         mark_every: args.mark_every,

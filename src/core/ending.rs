@@ -16,6 +16,8 @@ pub enum Ending {
     Idle,
     /// The consumer went away.
     BrokenPipe,
+    /// It went, and there is no other.
+    NoConsumer,
     /// Reading or writing failed.
     Failed,
     /// A terminating signal, by number.
@@ -30,10 +32,11 @@ impl Ending {
             Ending::Stalled => 2,
             Ending::Idle => 3,
             Ending::BrokenPipe => 4,
-            Ending::Failed => 5,
+            Ending::NoConsumer => 5,
+            Ending::Failed => 6,
             // Whoever waits for us must learn of the signal, and a shell stops its loop for SIGINT only.
-            Ending::Signal(SIGINT) => 7,
-            Ending::Signal(_) => 6,
+            Ending::Signal(SIGINT) => 8,
+            Ending::Signal(_) => 7,
         }
     }
 
@@ -60,6 +63,7 @@ mod tests {
             Ending::Stalled,
             Ending::Idle,
             Ending::BrokenPipe,
+            Ending::NoConsumer,
             Ending::Failed,
             Ending::Signal(SIGTERM),
             Ending::Signal(SIGINT),

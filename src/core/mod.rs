@@ -43,3 +43,4 @@ pub mod relay;
 pub mod rng;
 pub mod signal_history;
 pub mod snapshot;
+pub mod succession;

@@ -76,6 +76,10 @@ pub struct Snapshot {
     pub sample_rate: Option<f64>,
     /// What held the data up for longest, over the whole run so far.
     pub bottleneck: Bottleneck,
+    /// How many consumers followed another.
+    pub restarts: u64,
+    /// How many records went out to one that another had not wholly read.
+    pub redelivered: u64,
     /// What became of the lost records that `--lost-to` shall keep; None without it.
     pub dead_letters: Option<DeadLetterCount>,
     /// The exit status, in the summary (128 + N for an ending by signal N).

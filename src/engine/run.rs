@@ -71,7 +71,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     ) -> Self {
         let tail = report.screen.display.as_ref().map(Display::output_tail);
         let mut relay = relay;
-        if !system.gives_unread_back() {
+        if !relay.has_successors() && !system.gives_unread_back() {
             relay.keep_sent();
         }
         Self {
@@ -99,6 +99,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             Event::Flowing,
             Event::Opened,
             Event::Closed,
+            Event::Respawn,
         ];
         self.relay.want_snapshots(
             changes
@@ -108,6 +109,10 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         );
         if self.relay.keeps_lost() {
             self.relay.may_keep_lost(self.reporter.space_for_lost());
+        }
+        if self.relay.awaits_reading() {
+            let unread = self.system.unread_by_consumer();
+            self.relay.read_all_but(unread, now);
         }
         self.take_signals(now);
         self.take_grants(now);
@@ -130,6 +135,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
         if self.relay.lacks_memory() && self.relay.takes_input() {
             self.stop_without_memory(now);
         }
+        self.start_next_consumer(now);
         self.relay.expire(now);
         self.close_unwanted_input();
         self.hand_lost_over();
@@ -151,7 +157,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     /// The last word, after the last turn.
     pub fn finish(mut self, ending: Ending) -> Exit {
         // Who left in the last moment has read no more than who left before it.
-        if self.relay.is_drained() && self.is_output_gone() {
+        if self.relay.is_drained() && !self.relay.has_successors() && self.is_output_gone() {
             self.take_unread();
             self.hand_lost_over();
         }
@@ -540,9 +546,66 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             let now = self.system.now();
             self.output_gone(now);
         }
+        if let Some(exit) = ready.consumer_ended
+            && self.relay.has_successors()
+        {
+            let now = self.system.now();
+            self.consumer_ended(exit, now);
+        }
+    }
+
+    /// The process ended that read the output. Who else may read it has it from that one.
+    fn consumer_ended(&mut self, exit: Exit, now: Duration) {
+        if !self.relay.is_left_alone() {
+            self.part_with_consumer(now);
+        }
+        self.relay.consumer_ended(exit != Exit::Status(0), now);
+        let name = self.system.output_name();
+        let how = match exit {
+            Exit::Status(status) => format!("{name} ended with status {status}"),
+            Exit::Signal(number) => format!("{name} was killed by signal {number}"),
+        };
+        if let Some(at) = self.relay.next_consumer_at() {
+            let pause = humantime::format_duration(at.saturating_sub(now));
+            self.reporter
+                .message(format!("{how}; it is started again in {pause}"));
+        } else if self.relay.ended() == Some(Ending::NoConsumer) {
+            self.reporter
+                .message(format!("{how}; it failed too often in a row (--respawn)"));
+        }
+    }
+
+    /// When it is time to.
+    fn start_next_consumer(&mut self, now: Duration) {
+        if self.relay.next_consumer_at().is_none_or(|at| now < at) {
+            return;
+        }
+        self.relay.consumer_starts(now);
+        match self.system.start_consumer() {
+            Ok(()) => self.relay.consumer_came(now),
+            Err(error) => {
+                let name = self.system.output_name();
+                self.reporter
+                    .message(format!("cannot run {name} (-M): {}", reason(&error)));
+                self.relay.consumer_ended(true, now);
+            }
+        }
+    }
+
+    /// Nobody reads the output. What was not read is held.
+    fn part_with_consumer(&mut self, now: Duration) {
+        // With the bytes, so that nobody else gets them.
+        let unread = self.system.take_unread(true).bytes;
+        self.system.settle_signals();
+        self.take_signals(now);
+        self.system.part_with_consumer();
+        self.relay.consumer_left(unread, now);
     }
 
     pub(super) fn output_gone(&mut self, now: Duration) {
+        if self.relay.has_successors() {
+            return self.part_with_consumer(now);
+        }
         // What a helper thread could still write has gone out.
         if self.in_flight.take().is_some()
             && let Transfer::Moved(count) = self.system.write(&[])
@@ -702,6 +765,7 @@ fn event_of(change: Change) -> Event {
         Change::Loss => Event::Loss,
         Change::Opened => Event::Opened,
         Change::Closed => Event::Closed,
+        Change::Respawn => Event::Respawn,
     }
 }
 

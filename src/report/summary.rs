@@ -148,6 +148,7 @@ fn cut_short(ending: Ending) -> Option<&'static str> {
         Ending::Idle => "no more input",
         Ending::Signal(_) => "interrupted",
         Ending::BrokenPipe => "reader gone",
+        Ending::NoConsumer => "reader failed",
         Ending::Failed => "failed",
     })
 }

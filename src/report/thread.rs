@@ -505,5 +505,6 @@ pub fn event_name(event: Event) -> Option<&'static str> {
         Event::Loss => Some("loss"),
         Event::Opened => Some("opened"),
         Event::Closed => Some("closed"),
+        Event::Respawn => Some("respawn"),
     }
 }

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, kill_process};
 use signal_hook::consts::{SIGINT, SIGPIPE};
 
@@ -30,11 +30,19 @@ use crate::core::signal_history::{Heard, SignalHistory};
 use crate::exit::Exit;
 use crate::system::Signal;
 
+/// The pipe to a command that may be followed by another takes this part of the capacity, or less.
+const HELD_PART: u64 = 4;
+
+/// What a pipe takes as the kernel makes it.
+const USUAL_PIPE: u64 = 64 * 1024;
+
 /// See the module's header.
 #[derive(Debug)]
 pub(super) struct Command {
+    wanted: MonitoredCommand,
+    /// What one that may be followed by another may hold in its pipe.
+    held_part: u64,
     child: Child,
-    side: Side,
     /// How it ended. Its number may be another process's then.
     end: Option<End>,
     signals: SignalHistory,
@@ -60,42 +68,26 @@ enum End {
 }
 
 impl Command {
-    /// Starts it. Before we read or write descriptors 0 and 1, and when signals are heard already.
+    /// Starts it. Before we read or write descriptors 0 and 1, and when signals are heard already. What lies in the
+    /// pipe to one that may be followed by another is held, so it takes at most a quarter of `capacity`.
     ///
     /// # Errors
     ///
     /// It cannot be started, or there is no pipe to it.
     pub(super) fn start(
         wanted: &MonitoredCommand,
+        capacity: u64,
         signals: &Signals,
     ) -> Result<Command, StartError> {
         let listens = signals.wake_by_children();
         listens.map_err(StartError::system("listen for signals"))?;
-        let pipe = pipe_with(PipeFlags::CLOEXEC);
-        let (reader, writer) = pipe.map_err(StartError::system("make a pipe"))?;
-        let mut command = process::Command::new(&wanted.program);
-        command.args(&wanted.arguments);
-        let ours = match wanted.side {
-            Side::In => {
-                command.stdin(reader);
-                writer
-            }
-            Side::Out => {
-                command.stdout(writer);
-                reader
-            }
-        };
-        let child = spawn(command)
-            .map_err(|error| StartError::Command(wanted.program.display().to_string(), error))?;
-        let placed = match wanted.side {
-            Side::In => rustix::stdio::dup2_stdout(ours),
-            Side::Out => rustix::stdio::dup2_stdin(ours),
-        };
-        placed.map_err(StartError::system("reach the command of -M"))?;
-        let side = wanted.side;
+        let held_part = capacity / HELD_PART;
+        let program = wanted.program.display().to_string();
+        let child = connect(wanted, held_part).map_err(|error| StartError::Command(program, error));
         Ok(Command {
-            child,
-            side,
+            wanted: wanted.clone(),
+            held_part,
+            child: child?,
             end: None,
             signals: SignalHistory::default(),
             owed: None,
@@ -103,14 +95,48 @@ impl Command {
         })
     }
 
-    /// Looks whether it has ended, so that it is no zombie for as long as we go on.
-    pub(super) fn reap(&mut self) {
-        if self.end.is_none() {
-            self.end = match self.child.try_wait() {
-                Ok(status) => status.map(End::Status),
-                Err(_) => Some(End::Unknown),
-            };
+    /// Starts another in its place, when it has ended.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(super) fn restart(&mut self) -> io::Result<()> {
+        self.child = connect(&self.wanted, self.held_part)?;
+        self.end = None;
+        Ok(())
+    }
+
+    /// Whether our stdout is the pipe to it.
+    pub(super) fn reads_stdout(&self) -> bool {
+        self.wanted.side == Side::In
+    }
+
+    /// How much that pipe may hold; None where that is nobody's memory.
+    pub(super) fn output_pipe_bound(&self) -> Option<u64> {
+        self.wanted.respawns.then_some(self.held_part)
+    }
+
+    /// What people call it.
+    pub(super) fn name(&self) -> String {
+        self.wanted.program.display().to_string()
+    }
+
+    /// Looks whether it has ended, so that it is no zombie for as long as we go on. Returns how, when that is news.
+    pub(super) fn reap(&mut self) -> Option<Exit> {
+        if self.end.is_some() {
+            return None;
         }
+        self.end = match self.child.try_wait() {
+            Ok(status) => status.map(End::Status),
+            Err(_) => Some(End::Unknown),
+        };
+        self.end.map(|end| match end {
+            End::Unknown => Exit::Status(0),
+            End::Status(status) => match status.signal() {
+                Some(number) => Exit::Signal(number),
+                None => exit_of(status),
+            },
+        })
     }
 
     /// A signal came that ends us.
@@ -121,7 +147,7 @@ impl Command {
         self.leaves |= heard == Heard::Again;
         self.owed = None;
         let is_key = number == SIGINT && job::gets_keys(Pid::from_child(&self.child));
-        let waits = is_key || self.side == Side::In && !self.leaves;
+        let waits = is_key || self.wanted.side == Side::In && !self.leaves;
         if !waits {
             self.pass_on(number);
         } else if !self.leaves {
@@ -192,14 +218,11 @@ impl Command {
 
     /// What a shell shall see of both. A consumer that failed is why it is gone.
     fn joined(&self, exit: Exit, status: ExitStatus) -> Exit {
-        let its = status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-        let its = Exit::Status(u8::try_from(its).unwrap_or(u8::MAX));
+        let its = exit_of(status);
         let has_failed = its != Exit::Status(0);
         match exit {
             Exit::Status(0) => its,
-            Exit::Signal(SIGPIPE) if self.side == Side::In && has_failed => its,
+            Exit::Signal(SIGPIPE) if self.wanted.side == Side::In && has_failed => its,
             ours => ours,
         }
     }
@@ -214,12 +237,47 @@ impl Command {
     }
 }
 
+/// As a shell shows it.
+fn exit_of(status: ExitStatus) -> Exit {
+    let shown = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    Exit::Status(u8::try_from(shown).unwrap_or(u8::MAX))
+}
+
 /// How we end when a signal comes late: of two, SIGINT decides, or else the first.
 fn by_signal(exit: Exit, number: i32) -> Exit {
     match exit {
         Exit::Signal(before) if before != SIGPIPE && number != SIGINT => exit,
         _ => Exit::Signal(number),
     }
+}
+
+/// Starts a command, with our end of a pipe to it in the place of descriptor 1 or 0.
+fn connect(wanted: &MonitoredCommand, held_part: u64) -> io::Result<Child> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    if wanted.respawns && held_part < USUAL_PIPE {
+        // It becomes a page at least. Where that is refused it holds more.
+        let _ = fcntl_setpipe_size(&writer, held_part.max(1) as usize);
+    }
+    let mut command = process::Command::new(&wanted.program);
+    command.args(&wanted.arguments);
+    let ours = match wanted.side {
+        Side::In => {
+            command.stdin(reader);
+            writer
+        }
+        Side::Out => {
+            command.stdout(writer);
+            reader
+        }
+    };
+    let child = spawn(command)?;
+    match wanted.side {
+        Side::In => rustix::stdio::dup2_stdout(ours)?,
+        Side::Out => rustix::stdio::dup2_stdin(ours)?,
+    }
+    Ok(child)
 }
 
 /// A child has the signals blocked that the thread has which starts it, and under a watchdog ours has all.

@@ -97,7 +97,7 @@ use crate::system::{Granted, Interest, Place, Ready, Signal, SourceError, System
 use clock::Clock;
 use command::Command;
 use demand::Demand;
-use descriptor::{is_on_disk, open_null};
+use descriptor::{duplicate, is_on_disk, open_null};
 use input::Input;
 use output::{Output, Watch};
 use pid_file::PidFile;
@@ -154,6 +154,8 @@ pub struct RealSystem {
     command: Option<Command>,
     /// `None` once closed.
     output: Option<Output>,
+    /// There is none for now.
+    is_left_alone: bool,
 }
 
 /// Whether writes may take as long as a disk does. A relay that never stops reading must not stand
@@ -215,7 +217,7 @@ impl RealSystem {
         let pid_file = pid_file.transpose()?;
         let output = output.map(OutputFile::empty).transpose()?;
         // Behind all that may fail, since nobody would wait for it; and whoever sees it run may send a signal.
-        let command = command.map(|command| Command::start(command, &signals));
+        let command = command.map(|command| Command::start(command, pipe_bound, &signals));
         let command = command.transpose()?;
         let output = output.map_or_else(|| startup::stdout()?.empty(), Ok)?;
         let over = match (transfer.sync, write_mode) {
@@ -244,6 +246,7 @@ impl RealSystem {
             demand,
             command,
             output: Some(output),
+            is_left_alone: false,
         })
     }
 
@@ -268,9 +271,17 @@ impl RealSystem {
         limit
     }
 
+    /// How much the output's pipe may hold: what lies there may be held.
+    fn output_pipe_bound(&self) -> u64 {
+        let command = self.command.as_ref();
+        let bound = command.and_then(Command::output_pipe_bound);
+        bound.unwrap_or(self.pipe_bound)
+    }
+
     /// Takes large pipes for a stream that is worth them, and gives them back when it no longer is.
     fn mind_pipes(&mut self) {
-        let (clock, bound) = (&self.clock, self.pipe_bound);
+        let bound = self.output_pipe_bound();
+        let clock = &self.clock;
         match self.share.turn(self.came, self.went, || clock.now()) {
             Turn::Nothing => {}
             Turn::Grow => {
@@ -396,7 +407,10 @@ impl System for RealSystem {
 
     fn write(&mut self, parts: &[IoSlice<'_>]) -> Transfer {
         let Some(output) = &mut self.output else {
-            return Transfer::Gone;
+            return match self.is_left_alone {
+                true => Transfer::WouldBlock,
+                false => Transfer::Gone,
+            };
         };
         let answer = output.write(parts);
         if let Transfer::Moved(count) = answer {
@@ -558,11 +572,10 @@ impl System for RealSystem {
         let news = !set.found(input).is_empty();
         let granted = !set.found(demand).is_empty();
         let (fd, completion) = output.found(&set);
+        let mut consumer_ended = None;
         if rung {
             self.signals.drain();
-            if let Some(command) = &mut self.command {
-                command.reap();
-            }
+            consumer_ended = self.command.as_mut().and_then(Command::reap);
         }
         if pipes_are_due {
             self.alarm.rang();
@@ -573,6 +586,7 @@ impl System for RealSystem {
             output: space,
             demand: granted || interest.demand && self.takes_now(),
             output_gone: gone,
+            consumer_ended,
         }
     }
 
@@ -658,9 +672,26 @@ impl System for RealSystem {
         self.output.as_ref().is_none_or(Output::gives_back)
     }
 
+    fn part_with_consumer(&mut self) {
+        // What it is written for next is another pipe, so this one's errors are nobody's.
+        let _ = self.close_output();
+        self.is_left_alone = true;
+    }
+
+    fn start_consumer(&mut self) -> io::Result<()> {
+        let Some(command) = &mut self.command else {
+            return Ok(());
+        };
+        command.restart()?;
+        self.output = Some(Output::over(duplicate(rustix::stdio::stdout())?)?);
+        self.is_left_alone = false;
+        Ok(())
+    }
+
     fn output_name(&self) -> String {
-        match &self.sink {
-            Sink::File(path) => path.display().to_string(),
+        match (&self.sink, &self.command) {
+            (Sink::File(path), _) => path.display().to_string(),
+            (Sink::Stdout, Some(command)) if command.reads_stdout() => command.name(),
             _ => "stdout".to_owned(),
         }
     }

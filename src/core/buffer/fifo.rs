@@ -361,16 +361,6 @@ impl Fifo {
         }
     }
 
-    /// Puts `bytes` in front of all others.
-    pub(super) fn push_front(&mut self, bytes: Vec<u8>) {
-        let delimiters = self.framing.count(&bytes);
-        // Only the first chunk is looked at for what left, and it is another after this.
-        self.settle_front();
-        self.len += bytes.len() as u64;
-        self.delimiters += delimiters;
-        self.chunks.push_front(Chunk::of(bytes, delimiters));
-    }
-
     /// So many delimiters that left are still to be returned.
     pub(super) fn defer(&mut self, delimiters: u64) {
         self.deferred += delimiters;

@@ -2,11 +2,11 @@
 //! window ends.
 //!
 //! ```text
-//!   input -> [ own pipes | queue in memory | own pipes ... ] -> output       in stream order
+//!   input -> [ own pipes | queue in memory | own pipes ... ] -> [ outstanding ] -> output       in stream order
 //!                          ^ sample window: joins the queue when it ends
 //! ```
 //!
-//! 1. `held` is the sum of the three, and only what is admitted counts.
+//! 1. `held` is the sum of the four, and only what is admitted counts.
 //! 2. A byte keeps its position in the admitted stream until it leaves, whatever leaves before it.
 //! 3. Memory is taken in proportion to what is held, and a few chunks.
 //!
@@ -15,6 +15,7 @@
 mod class_levels;
 mod extents;
 mod fifo;
+pub mod outstanding;
 pub mod own_pipes;
 pub mod queue;
 pub mod sample_window;
@@ -22,6 +23,7 @@ pub mod sample_window;
 use super::account::Tally;
 use crate::config::RelayConfig;
 use crate::core::framing::Framing;
+use outstanding::Outstanding;
 use own_pipes::OwnPipes;
 use queue::Queue;
 use sample_window::SampleWindow;
@@ -32,6 +34,8 @@ pub(super) struct Buffer {
     pub(super) pipes: Option<OwnPipes>,
     pub(super) queue: Queue,
     pub(super) window: SampleWindow,
+    /// None where nothing that went out may have to go out again.
+    pub(super) outstanding: Option<Outstanding>,
 }
 
 /// With a capacity of less than this part of a pipe, 64 KiB, bytes are copied: small pieces that are not
@@ -42,11 +46,20 @@ impl Buffer {
     /// Holds nothing. Memory is taken `chunk_size` (>= 1) bytes at a time, and a pipe holds `pipe_size`
     /// (>= 1) bytes.
     pub(super) fn new(config: &RelayConfig, chunk_size: usize, pipe_size: u64) -> Self {
-        let mut queue = Queue::new(Framing::of(config), chunk_size);
+        let framing = Framing::of(config);
+        let mut queue = Queue::new(framing, chunk_size);
         queue.leave_memory(config.classes.memory_to_come());
         let is_worth_it = config.capacity >= pipe_size / LEAST_PART;
         let uses_pipes = config.splice && is_worth_it && !config.needs_records();
+        // Where nothing is lost, a record that is longer than the buffer must not keep it full.
+        let most_read = match (framing.has_records(), config.policy.is_lossy()) {
+            (false, _) => 0,
+            (true, false) => config.low_water.min(config.capacity - 1),
+            (true, true) => u64::MAX,
+        };
+        let outstanding = config.next_consumer.is_some();
         Self {
+            outstanding: outstanding.then(|| Outstanding::new(framing, most_read)),
             pipes: uses_pipes.then(|| OwnPipes::new(config.capacity, pipe_size)),
             queue,
             window: SampleWindow::default(),
@@ -55,14 +68,29 @@ impl Buffer {
 
     /// Bytes held.
     pub(super) fn held(&self) -> u64 {
+        self.waiting() + self.outstanding().bytes
+    }
+
+    /// The same but for what went out.
+    pub(super) fn waiting(&self) -> u64 {
         self.piped() + self.queue.len() + self.window.held().bytes
+    }
+
+    fn outstanding(&self) -> Tally {
+        let outstanding = self.outstanding.as_ref();
+        outstanding.map_or_else(Tally::default, Outstanding::held)
+    }
+
+    /// Bytes that go out before all others, for the second time.
+    pub(super) fn again(&self) -> u64 {
+        self.outstanding.as_ref().map_or(0, Outstanding::again)
     }
 
     /// The same with the whole records among them.
     pub(super) fn tally(&self) -> Tally {
         Tally {
             bytes: self.held(),
-            records: self.queue.records() + self.window.held().records,
+            records: self.queue.records() + self.window.held().records + self.outstanding().records,
         }
     }
 
@@ -79,7 +107,8 @@ impl Buffer {
 
     /// Memory taken, in bytes.
     pub(super) fn memory(&self) -> usize {
-        self.queue.memory() + self.window.memory()
+        let outstanding = self.outstanding.as_ref().map_or(0, Outstanding::memory);
+        self.queue.memory() + self.window.memory() + outstanding
     }
 
     /// What is in our own pipes is lost. Returns how many bytes.

@@ -672,29 +672,6 @@ impl Queue {
         self.incomplete = self.incomplete.min(self.waiting.len());
     }
 
-    /// The last bytes that went out come back to the front, from the beginning of a record on: their consumer never
-    /// read them. Nothing may be in flight, and what left must have been counted. They are promised again, and not
-    /// evicted, where a part of the record behind them has been split off.
-    pub fn restore(&mut self, bytes: Vec<u8>) {
-        debug_assert!(self.in_flight == 0);
-        if bytes.is_empty() {
-            return;
-        }
-        (self.is_torn, self.tail_is_out) = (false, false);
-        let unended = bytes.len() - self.framing.last_end(&bytes).unwrap_or(0);
-        if self.partial.len() + self.classified.len() > 0 {
-            self.partial.push_front(bytes);
-            return;
-        }
-        // The end of the last one may still come.
-        if self.open && self.complete() == 0 {
-            self.incomplete += unended as u64;
-        }
-        self.is_partial = false;
-        self.waiting_at = self.waiting_at.saturating_sub(bytes.len() as u64);
-        self.waiting.push_front(bytes);
-    }
-
     /// Whether a part of the oldest record went out.
     pub fn is_torn(&self) -> bool {
         self.is_torn
@@ -823,34 +800,6 @@ mod tests {
             assert_eq!(queue.records(), 5);
             queue.advance(5);
             assert_eq!((queue.take_deferred(), queue.records()), (1, 4));
-        }
-    }
-
-    #[test]
-    fn what_was_not_read_comes_back_to_the_front_wherever_it_was_cut() {
-        let all = b"ab\ncd\nef";
-        for size in [1, 3, 100] {
-            for went in 0..=all.len() {
-                let mut queue = Queue::new(Framing::delimited(b'\n'), size);
-                for piece in all.chunks(size) {
-                    let (records, end) = Framing::delimited(b'\n').survey(piece);
-                    queue.read_buffer(piece.len(), false).copy_from_slice(piece);
-                    queue.stage(piece.len());
-                    queue.admit(piece.len(), records, piece.len() as u64 - end);
-                }
-                queue.advance(went);
-                queue.take_deferred();
-                queue.restore(all[..went].to_vec());
-                assert_eq!(text(&queue), all, "{size} {went}");
-                assert_eq!((queue.incomplete(), queue.records()), (2, 2));
-                assert_eq!((queue.head(), queue.partial_at_head()), (0, 0));
-                assert_eq!(queue.eviction_of(1), Some(3), "none is partly written");
-                queue.advance(6);
-                assert_eq!((queue.take_deferred(), queue.records()), (2, 0));
-                queue.advance(2);
-                assert!(queue.complete_tail());
-                assert_eq!(queue.take_deferred(), 1);
-            }
         }
     }
 

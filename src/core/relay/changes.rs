@@ -18,6 +18,8 @@ pub enum Change {
     Opened,
     /// It blocks again.
     Closed,
+    /// A consumer followed another.
+    Respawn,
 }
 
 /// Changes between two calls of [`Relay::take_changes`](super::Relay::take_changes) beyond this many are not remembered: a

@@ -208,7 +208,9 @@ impl Relay {
     }
 
     pub(super) fn end_if_drained(&mut self) {
-        if matches!(self.lifecycle.phase, Phase::Draining | Phase::Finishing) && !self.has_output()
+        if matches!(self.lifecycle.phase, Phase::Draining | Phase::Finishing)
+            && !self.has_output()
+            && self.is_read_or_too_late()
         {
             self.lifecycle.is_drained = true;
             self.lifecycle.phase = Phase::Ended;

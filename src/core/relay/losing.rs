@@ -168,7 +168,8 @@ impl Relay {
     /// was sent of it. Of the last, more may follow before [`Relay::end_letter`].
     pub(super) fn take_out_all(&mut self) -> Tally {
         let is_torn = self.buffer.queue.is_torn() && !self.buffer.queue.is_empty();
-        if is_torn {
+        let outstanding = self.take_out_outstanding(is_torn);
+        if is_torn && self.buffer.outstanding.is_none() {
             self.keep_sent_part();
         }
         let queue = &mut self.buffer.queue;
@@ -180,6 +181,7 @@ impl Relay {
             None => queue.clear(|_| {}),
         };
         lost.bytes += self.buffer.clear_pipes();
+        lost += outstanding;
         lost
     }
 

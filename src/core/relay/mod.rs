@@ -17,13 +17,14 @@
 //!
 //! `reading` is what to read, `intake` admits or loses what came, `losing` takes out what is lost, `outlet`
 //! offers what may go out, `passage` does both for bytes that nobody needs to see, `unread` is what went out in
-//! vain, `timers` is what time decides, `ending` how a run ends, `sink` goes on without a consumer, `snapshots`
-//! is what others see.
+//! vain, `timers` is what time decides, `ending` how a run ends, `sink` goes on without a consumer, `next_consumer`
+//! until there is another, `snapshots` is what others see.
 
 mod changes;
 mod ending;
 mod intake;
 mod losing;
+mod next_consumer;
 mod outlet;
 mod passage;
 mod plan;
@@ -39,6 +40,7 @@ use super::admission::{Admission, Overflow, View};
 use super::ages::Ages;
 use super::allowance::Allowance;
 use super::allowance::demand::{Demand, Grant, MixedUnits};
+use super::allowance::space::Backoff;
 use super::buffer::Buffer;
 use super::buffer::own_pipes::PIPE;
 use super::buffer::queue::CHUNK;
@@ -49,6 +51,7 @@ use super::loss::Loss;
 use super::meter::{Activity, Meter};
 use super::moderation::{Levels, Moderation};
 use super::pressure::Pressure;
+use super::succession::Succession;
 use crate::config::RelayConfig;
 pub use changes::Change;
 use changes::Changes;
@@ -71,6 +74,12 @@ pub struct Relay {
     meter: Meter,
     /// The consumer is gone, and that ends nothing.
     sink: Option<Sink>,
+    /// None where a consumer that goes is the last.
+    succession: Option<Succession>,
+    /// How long it is until it is asked what the consumer has read, where nothing else is to be done.
+    reading_backoff: Backoff,
+    /// Bytes that went out, those that went out again counted again.
+    written: u64,
     /// Since when input could have come and did not.
     idle_since: Duration,
     /// What came in between the last two waits, and since the last.
@@ -117,6 +126,9 @@ impl Relay {
             lifecycle: Lifecycle::new(&config),
             meter: Meter::default(),
             sink: None,
+            succession: config.next_consumer.map(Succession::new),
+            reading_backoff: Backoff::default(),
+            written: 0,
             idle_since: Duration::ZERO,
             came: (0, 0),
             paused_in_all: None,
@@ -129,6 +141,7 @@ impl Relay {
     /// What is left to do, now that the turn has moved what it could.
     pub fn plan(&mut self, now: Duration) -> Plan {
         self.note_demand_stall(now);
+        self.await_reading(now);
         Plan {
             read: self.read_wish(),
             write: self.write_wish(now),
@@ -211,6 +224,7 @@ impl Relay {
             true if self.allowance.is_blocked || self.awaits_demand() => Activity::OutputBlocked,
             true => Activity::RateLimited,
             false if self.tail_deadline().is_some() => Activity::OutputBlocked,
+            false if self.reading_deadline().is_some() => Activity::OutputBlocked,
             false => Activity::AwaitingInput,
         };
         self.meter.enter(activity, now);
@@ -256,9 +270,9 @@ impl Relay {
         self.meter.input.bytes
     }
 
-    /// Bytes that went out so far, marks included.
+    /// Bytes that went out so far, marks included, and what went out again.
     pub fn output_bytes(&self) -> u64 {
-        self.meter.output.bytes + self.meter.marks.bytes
+        self.written
     }
 
     /// Bytes that were lost so far, but for what a consumer that is gone left unread.

@@ -41,7 +41,7 @@ impl Relay {
     /// For how many bytes there should be space; None where it need not be known, for no record is to be kept
     /// in one piece.
     pub fn wants_space(&self) -> Option<u64> {
-        let waits = self.buffer.queue.len() + self.mark_left() as u64;
+        let waits = self.buffer.again() + self.buffer.queue.len() + self.mark_left() as u64;
         let end = if self.buffer.queue.incomplete() > 0 {
             ATOMIC
         } else {
@@ -67,6 +67,13 @@ impl Relay {
         let is_paced = !self.lifecycle.is_finishing();
         let limit = self.allowance.limit(is_paced, now);
         let this = &*self;
+        if let Some(outstanding) = this.buffer.outstanding.as_ref()
+            && outstanding.again() > 0
+        {
+            let most = limit.bytes.min(space.whole());
+            parts[0] = IoSlice::new(outstanding.offer(most, limit.records));
+            return 1;
+        }
         let mark = this.loss.marker.as_ref().map_or(&[][..], Marker::left);
         let mark = &mark[..mark
             .len()
@@ -99,7 +106,7 @@ impl Relay {
     /// Whether the end of the record that is arriving will find space behind all that waits; or it need not,
     /// for the reader has nothing else to read, or it is too long to promise anything.
     fn has_space_for_end(&self, space: Space) -> bool {
-        let waits = self.buffer.queue.len() + self.mark_left() as u64;
+        let waits = self.buffer.again() + self.buffer.queue.len() + self.mark_left() as u64;
         let incomplete = self.buffer.queue.incomplete();
         let is_alone = waits == incomplete && space.is_empty;
         !self.framing.has_records()
@@ -150,11 +157,15 @@ impl Relay {
     pub fn sent(&mut self, count: usize, now: Duration) {
         self.allowance.accepted();
         self.meter.unstalled(now);
+        if self.buffer.outstanding.is_some() {
+            return self.sent_for_now(count, now);
+        }
         let before = self.meter.output.records + self.meter.marks.records;
         let of_mark = self.mark_left().min(count);
         if of_mark > 0 {
             self.begin_mark(now);
             self.meter.marks.bytes += of_mark as u64;
+            self.written += of_mark as u64;
             let total = self.output_bytes();
             if let Some(marker) = &mut self.loss.marker {
                 let ends = of_mark == marker.left().len();
@@ -166,6 +177,7 @@ impl Relay {
             }
         }
         self.meter.output.bytes += (count - of_mark) as u64;
+        self.written += (count - of_mark) as u64;
         if self.loss.sent.keeps_text() {
             let sent = &mut self.loss.sent;
             self.buffer
@@ -180,19 +192,18 @@ impl Relay {
         if self.buffer.queue.complete() == 0 {
             self.admission.emptied(now);
         }
-        self.spend(count, before);
+        if self.allowance.is_limited() {
+            self.sync_records();
+            let records = self.meter.output.records + self.meter.marks.records - before;
+            self.spend(count, records);
+        }
         if count > of_mark {
             self.shrank(now);
         }
         self.end_if_drained();
     }
 
-    fn spend(&mut self, bytes: usize, records_before: u64) {
-        if !self.allowance.is_limited() {
-            return;
-        }
-        self.sync_records();
-        let records = self.meter.output.records + self.meter.marks.records - records_before;
+    pub(super) fn spend(&mut self, bytes: usize, records: u64) {
         let is_paced = !self.lifecycle.is_finishing();
         self.allowance.spend(bytes as u64, records, is_paced);
     }
@@ -232,7 +243,7 @@ impl Relay {
         if !self.has_output() || !self.allowance.is_asked_for() || self.lifecycle.is_finishing() {
             return None;
         }
-        let waiting = self.held() + self.mark_left() as u64;
+        let waiting = self.buffer.waiting() + self.buffer.again() + self.mark_left() as u64;
         self.allowance.credit_at(waiting, now)
     }
 
@@ -246,12 +257,24 @@ impl Relay {
         } else {
             self.buffer.queue.complete()
         };
-        self.buffer.piped() + offered > 0 || self.mark_left() > 0 || self.mark_is_due()
+        let again = self.buffer.again();
+        self.buffer.piped() + offered + again > 0 || self.mark_left() > 0 || self.mark_is_due()
     }
 
     /// Brings the account's records up to date.
     pub(super) fn sync_records(&mut self) {
-        self.meter.output.records += self.buffer.queue.take_deferred();
+        let queue = &mut self.buffer.queue;
+        let tail_was_out = queue.tail_is_out();
+        let ended = queue.take_deferred();
+        match &mut self.buffer.outstanding {
+            None => self.meter.output.records += ended,
+            // It counts them itself, but for one that its bytes do not show.
+            Some(outstanding) => {
+                let tail_goes_out = queue.tail_is_out() && !tail_was_out;
+                let is_read = tail_goes_out && !outstanding.end_tail();
+                self.meter.output.records += u64::from(is_read);
+            }
+        }
     }
 
     /// `block` and `fail` never wait for a delimiter; a policy that loses offers whole records only, but
@@ -286,7 +309,7 @@ impl Relay {
     }
 
     /// The mark on offer can't change any more: what is lost from here on is another gap.
-    fn begin_mark(&mut self, now: Duration) {
+    pub(super) fn begin_mark(&mut self, now: Duration) {
         if let Some(marker) = &mut self.loss.marker
             && !marker.is_partial
         {

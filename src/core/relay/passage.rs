@@ -44,6 +44,7 @@ impl Relay {
         self.idle_since = now;
         self.meter.input.bytes += bytes;
         self.meter.output.bytes += bytes;
+        self.written += bytes;
         self.end_at_stop(now);
     }
 
@@ -96,6 +97,7 @@ impl Relay {
         self.allowance.accepted();
         self.meter.unstalled(now);
         self.meter.output.bytes += bytes;
+        self.written += bytes;
         if let Some(pipes) = &mut self.buffer.pipes {
             pipes.emptied(bytes);
         }

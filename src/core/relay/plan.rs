@@ -51,6 +51,10 @@ pub enum Timer {
     Mark,
     /// Space for a record that is incomplete.
     Retry,
+    /// What the consumer has read, where only that is awaited.
+    Reading,
+    /// The start of the next consumer.
+    Respawn,
     /// The rate limit.
     Rate,
 }

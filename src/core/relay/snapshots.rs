@@ -37,7 +37,11 @@ impl Relay {
         let most = if losses { MOST_TOLD } else { MOST_CHANGES };
         let is_wanted = match change {
             Change::Loss => losses,
-            Change::Pressured | Change::Flowing | Change::Opened | Change::Closed => states,
+            Change::Pressured
+            | Change::Flowing
+            | Change::Opened
+            | Change::Closed
+            | Change::Respawn => states,
         };
         if self.changes.list.len() >= most
             || (is_wanted && !self.changes.memory.take(size_of::<Snapshot>()))
@@ -111,6 +115,8 @@ impl Relay {
                 .flatten(),
             sample_rate: self.admission.share(&self.view()),
             bottleneck: self.meter.bottleneck(now),
+            restarts: self.succession.as_ref().map_or(0, |all| all.restarts),
+            redelivered: self.succession.as_ref().map_or(0, |all| all.redelivered),
             dead_letters: self
                 .loss
                 .dead_letters

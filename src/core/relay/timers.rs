@@ -33,7 +33,7 @@ impl Relay {
         timers.filter_map(|(_, at)| at).min()
     }
 
-    fn timers(&self) -> [(Timer, Option<Duration>); 9] {
+    fn timers(&self) -> [(Timer, Option<Duration>); 11] {
         let lifecycle = &self.lifecycle;
         [
             (
@@ -48,6 +48,8 @@ impl Relay {
             (Timer::Window, self.buffer.window.until()),
             (Timer::Mark, self.mark_deadline()),
             (Timer::Retry, self.tail_deadline()),
+            (Timer::Reading, self.reading_deadline()),
+            (Timer::Respawn, self.next_consumer_at()),
         ]
     }
 

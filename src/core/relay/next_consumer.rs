@@ -1,0 +1,238 @@
+//! Consumers that follow one another (`--respawn`): what one has not wholly read is held, and the next one gets it
+//! first. While there is none the output is blocked, and everything else goes on.
+//!
+//! What a consumer that lives has not read when the run ends counts as output: it will be, or nobody will ask.
+
+use std::time::Duration;
+
+use super::Relay;
+use super::changes::Change;
+use crate::core::account::{Reason, Tally};
+use crate::core::allowance::space::Backoff;
+use crate::core::buffer::outstanding::{Gone, Outstanding};
+use crate::core::ending::Ending;
+use crate::core::lifecycle::Phase;
+use crate::core::succession::Succession;
+
+impl Relay {
+    /// Whether a consumer that goes is followed by another.
+    pub fn has_successors(&self) -> bool {
+        self.succession.is_some()
+    }
+
+    /// Whether nobody reads, and it is known.
+    pub fn is_left_alone(&self) -> bool {
+        self.succession.as_ref().is_some_and(Succession::is_absent)
+    }
+
+    /// Whether it matters what the consumer has not read yet: for [`Relay::read_all_but`].
+    pub fn awaits_reading(&self) -> bool {
+        let written = |outstanding: &Outstanding| outstanding.written() > 0;
+        self.buffer.outstanding.as_ref().is_some_and(written)
+    }
+
+    /// All that was written was read, but for the last so many bytes.
+    pub fn read_all_but(&mut self, unread: u64, now: Duration) {
+        self.sync_records();
+        self.reading_backoff.wake(now);
+        let Some(outstanding) = &mut self.buffer.outstanding else {
+            return;
+        };
+        let gone = outstanding.read_all_but(unread);
+        if gone != Gone::default() {
+            self.reading_backoff = Backoff::default();
+            self.count_as_output(gone);
+            self.shrank(now);
+        }
+        self.end_if_drained();
+    }
+
+    fn count_as_output(&mut self, gone: Gone) {
+        self.meter.output += gone.records;
+        self.meter.marks += gone.marks;
+    }
+
+    /// The same as [`Relay::sent`], to a consumer that may be followed by another.
+    pub(super) fn sent_for_now(&mut self, count: usize, now: Duration) {
+        self.written += count as u64;
+        let again = self.buffer.outstanding.as_mut();
+        let records = match again.filter(|outstanding| outstanding.again() > 0) {
+            Some(outstanding) => outstanding.written_again(count),
+            None => self.sent_first(count, now),
+        };
+        self.spend(count, records);
+        self.end_if_drained();
+    }
+
+    /// So many bytes went out for the first time. Returns how many records, or marks, ended in them.
+    fn sent_first(&mut self, count: usize, now: Duration) -> u64 {
+        let of_mark = self.mark_left().min(count);
+        if of_mark > 0 {
+            self.begin_mark(now);
+        }
+        let framing = self.framing;
+        let Some(outstanding) = &mut self.buffer.outstanding else {
+            return 0;
+        };
+        // What there is no memory to keep counts as read.
+        let mut unkept = Gone::default();
+        let mut ended = 0;
+        if let Some(marker) = self.loss.marker.as_mut().filter(|_| of_mark > 0) {
+            let mark = &marker.left()[..of_mark];
+            let ends = of_mark == marker.left().len();
+            ended += u64::from(ends);
+            if !outstanding.add_mark(mark, ends) {
+                unkept.marks = tally(of_mark, u64::from(ends));
+            }
+            marker.advance(of_mark);
+        }
+        self.buffer.queue.front(count - of_mark, |piece| {
+            let records = framing.count(piece);
+            ended += records;
+            if !outstanding.add(piece) {
+                unkept.records += tally(piece.len(), records);
+            }
+        });
+        if unkept != Gone::default() {
+            self.lacks_memory = true;
+            let gone = outstanding.settle();
+            self.count_as_output(gone);
+            self.count_as_output(unkept);
+        }
+        self.buffer.queue.advance(count - of_mark);
+        self.pass_gaps();
+        self.sync_records();
+        if self.buffer.queue.complete() == 0 {
+            self.admission.emptied(now);
+        }
+        ended
+    }
+
+    /// Nobody reads the output any more, and the last so many bytes that were written were not read.
+    pub fn consumer_left(&mut self, unread: u64, now: Duration) {
+        if self.lifecycle.is_over() {
+            return;
+        }
+        self.read_all_but(unread, now);
+        self.complete_mark();
+        if let (Some(outstanding), Some(succession)) =
+            (&mut self.buffer.outstanding, &mut self.succession)
+        {
+            succession.redelivered += outstanding.left();
+            succession.left();
+        }
+        self.output_blocked(now);
+        // Who interrupts us has ended it, too.
+        if self.lifecycle.is_interrupted() {
+            self.abandon(Reason::Shutdown, now);
+        }
+        self.end_if_drained();
+    }
+
+    /// A mark of which the consumer may have read a part stays what it is.
+    fn complete_mark(&mut self) {
+        if let (Some(outstanding), Some(marker)) =
+            (&mut self.buffer.outstanding, self.loss.marker.as_mut())
+            && marker.is_amid()
+            && outstanding.complete_mark(marker.left())
+        {
+            marker.advance(marker.left().len());
+        }
+    }
+
+    /// The process that read the output has ended, or could not be started.
+    pub fn consumer_ended(&mut self, failed: bool, now: Duration) {
+        let goes_on = match &mut self.succession {
+            Some(succession) => succession.ended(failed, now),
+            None => true,
+        };
+        if !goes_on && !self.lifecycle.is_over() {
+            self.lifecycle.end_as(Ending::NoConsumer);
+            self.abandon(Reason::BrokenPipe, now);
+        }
+    }
+
+    /// When the next one is to be started.
+    pub fn next_consumer_at(&self) -> Option<Duration> {
+        let at = self.succession.as_ref().and_then(Succession::starts_at);
+        at.filter(|_| !self.lifecycle.is_over())
+    }
+
+    /// It is being started.
+    pub fn consumer_starts(&mut self, now: Duration) {
+        if let Some(succession) = &mut self.succession {
+            succession.starting(now);
+        }
+    }
+
+    /// Somebody reads the output again.
+    pub fn consumer_came(&mut self, now: Duration) {
+        if let Some(succession) = &mut self.succession {
+            succession.came();
+        }
+        self.output_ready();
+        self.changed(Change::Respawn, now);
+    }
+
+    /// Only what the consumer reads changes anything, and nothing tells of that.
+    fn awaits_only_reading(&self) -> bool {
+        let matters = self.pressure.is_pressured() || self.lifecycle.phase == Phase::Draining;
+        self.awaits_reading() && matters && !self.has_output()
+    }
+
+    /// The loop is about to wait.
+    pub(super) fn await_reading(&mut self, now: Duration) {
+        if self.awaits_only_reading() && self.reading_backoff.until().is_none() {
+            self.reading_backoff.begin(now);
+        }
+    }
+
+    /// When it is looked again what the consumer has read.
+    pub(super) fn reading_deadline(&self) -> Option<Duration> {
+        let until = self.reading_backoff.until();
+        until.filter(|_| self.awaits_only_reading())
+    }
+
+    /// Whether nothing that went out need be kept: all was read, or nobody waits for that. Then it counts as
+    /// output.
+    pub(super) fn is_read_or_too_late(&mut self) -> bool {
+        let is_draining = self.lifecycle.phase == Phase::Draining;
+        let Some(outstanding) = &mut self.buffer.outstanding else {
+            return true;
+        };
+        if is_draining && !outstanding.is_empty() {
+            return false;
+        }
+        let gone = outstanding.settle();
+        self.count_as_output(gone);
+        true
+    }
+
+    /// Nothing goes out again: what a consumer that lives was sent counts as output, all else is lost. More of the
+    /// last record is held if `goes_on`.
+    pub(super) fn take_out_outstanding(&mut self, goes_on: bool) -> Tally {
+        let Some(outstanding) = &mut self.buffer.outstanding else {
+            return Tally::default();
+        };
+        let (gone, rest) = outstanding.give_up();
+        if let Some(letters) = &mut self.loss.dead_letters
+            && (goes_on || !rest.bytes.is_empty())
+        {
+            match &rest.begun {
+                Some(begun) => {
+                    letters.add_space((begun.len() + rest.bytes.len()) as u64);
+                    letters.add_read(begun);
+                }
+                None => letters.add_no_more_of_the_first(0),
+            }
+            letters.add(&rest.bytes);
+        }
+        self.count_as_output(gone);
+        rest.lost
+    }
+}
+
+fn tally(bytes: usize, records: u64) -> Tally {
+    let bytes = bytes as u64;
+    Tally { bytes, records }
+}
