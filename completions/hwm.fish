@@ -42,6 +42,8 @@ complete -c hwm -l drain-timeout -d 'After SIGTERM or SIGHUP read on and write f
 complete -c hwm -l broken-pipe -d 'What it means when the consumer is gone' -r -f -a "signal\t'die by SIGPIPE, like cat'
 ok\t'a normal ending, exit 0'
 drain\t'read on to the end of input, and lose it: the producer never notices'"
+complete -c hwm -l respawn -d 'With -M in: start COMMAND again when it ends before the input does' -r
+complete -c hwm -l respawn-delay -d 'With --respawn: the pause before the first start, doubled each time' -r
 complete -c hwm -l report -d 'How to report' -r -f -a "bar\t'a live line, and a summary at the end'
 plain\t'a line of key=value each interval, and a summary'
 json\t'a JSON object a line: each interval, each kind of event once an interval, a summary'
@@ -51,6 +53,7 @@ complete -c hwm -l report-to -d 'Append the report to PATH instead of writing it
 complete -c hwm -l events -d 'Append each change of state to PATH as JSON lines' -r -F
 complete -c hwm -l on-pressure -d 'Run CMD by sh -c each time the state becomes pressured' -r -f -a "(__fish_complete_command)"
 complete -c hwm -l on-flow -d 'Run CMD by sh -c each time the state is flowing again' -r -f -a "(__fish_complete_command)"
+complete -c hwm -l on-respawn -d 'Run CMD by sh -c each time COMMAND was started again' -r -f -a "(__fish_complete_command)"
 complete -c hwm -s i -l interval -d 'Report every SEC seconds, as in 0.5, or DUR' -r
 complete -c hwm -s N -l name -d 'Put NAME in front of the report' -r
 complete -c hwm -l metrics-file -d 'Keep the account in PATH as a Prometheus text file' -r -F

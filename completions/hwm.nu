@@ -60,11 +60,14 @@ module completions {
     --idle-ok                 # With --idle-timeout: that is a normal ending, exit 0
     --drain-timeout: string   # After SIGTERM or SIGHUP read on and write for at most so long
     --broken-pipe: string@"nu-complete hwm broken_pipe" # What it means when the consumer is gone
+    --respawn: string         # With -M in: start COMMAND again when it ends before the input does
+    --respawn-delay: string   # With --respawn: the pause before the first start, doubled each time
     --report: string@"nu-complete hwm report" # How to report
     --report-to: path         # Append the report to PATH instead of writing it to standard error
     --events: path            # Append each change of state to PATH as JSON lines
     --on-pressure: string     # Run CMD by sh -c each time the state becomes pressured
     --on-flow: string         # Run CMD by sh -c each time the state is flowing again
+    --on-respawn: string      # Run CMD by sh -c each time COMMAND was started again
     --interval(-i): string    # Report every SEC seconds, as in 0.5, or DUR
     --name(-N): string        # Put NAME in front of the report
     --force(-f)               # Show the bar, or the display of -p and the like, also where standard error is no terminal

@@ -422,6 +422,8 @@ pub struct Observers {
     pub on_pressure: Option<String>,
     /// A shell command for each time the state becomes flowing again.
     pub on_flow: Option<String>,
+    /// A shell command for each time a consumer follows another.
+    pub on_respawn: Option<String>,
     /// The lost records themselves are appended to it; needs [`RelayConfig::keeps_lost`].
     pub lost_to: Option<PathBuf>,
 }

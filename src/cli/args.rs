@@ -355,6 +355,13 @@ pub(super) struct Args {
           allow_hyphen_values = true, value_parser = parse_command)]
     pub(super) on_flow: Option<String>,
 
+    /// Run CMD by sh -c each time COMMAND was started again
+    ///
+    /// With --respawn, as --on-pressure does.
+    #[arg(help_heading = "Report", long, value_name = "CMD", value_hint = clap::ValueHint::CommandString,
+          allow_hyphen_values = true, value_parser = parse_command)]
+    pub(super) on_respawn: Option<String>,
+
     /// Report every SEC seconds, as in 0.5, or DUR
     ///
     /// The shortest is 0.01, or 10ms.

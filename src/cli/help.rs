@@ -45,7 +45,6 @@ const SECTIONS: [(&str, &[&str]); 3] = [
             "block_timeout",
             "then",
             "max_age",
-            "mark_every",
             "lost_to",
             "broken_pipe",
             "respawn",

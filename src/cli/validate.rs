@@ -416,6 +416,7 @@ fn observers(args: &Args) -> Observers {
         events: args.events.clone(),
         on_pressure: args.on_pressure.clone(),
         on_flow: args.on_flow.clone(),
+        on_respawn: args.on_respawn.clone(),
         lost_to: args.lost_to.clone(),
     }
 }

@@ -458,9 +458,13 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
     /// Waits until something wanted can go on. While one direction goes on, only looks: at the
     /// other, and at whether the consumer is still there, which a write would have told.
     fn wait(&mut self, wrote: bool, now: Duration) {
-        let plan = self.relay.plan(now);
+        let mut plan = self.relay.plan(now);
         let interest = self.interest(&plan);
         let goes_on = self.goes_on(&plan);
+        if !goes_on && self.relay.awaits_reading() {
+            self.relay.await_reading(now);
+            plan = self.relay.plan(now);
+        }
         if self.reporter.traces() {
             self.trace(&plan, goes_on, now);
         }

@@ -113,7 +113,7 @@ fn dead_letters(at: &Snapshot, is_written: bool, part: fn(Tally) -> u64) -> Valu
 }
 
 /// In the order of the JSON objects.
-pub static FIELDS: [Field; 42] = [
+pub static FIELDS: [Field; 44] = [
     field("elapsed_s", |at| Value::Time(at.elapsed))
         .metric("hwm_elapsed_seconds_total", "Time since the start.")
         .environment(),
@@ -290,4 +290,18 @@ pub static FIELDS: [Field; 42] = [
         "hwm_unspilled_bytes_total",
         "Bytes of lost records that could not be written there.",
     ),
+    field("restarts", |at| Value::Count(at.restarts))
+        .metric(
+            "hwm_restarts_total",
+            "How often the command of -M was started again.",
+        )
+        .environment(),
+    field("redelivered", |at| {
+        Value::or_unknown(at.counts_records.then_some(at.redelivered), Value::Count)
+    })
+    .metric(
+        "hwm_redelivered_records_total",
+        "Records that went out again, to a consumer that followed another.",
+    )
+    .environment(),
 ];

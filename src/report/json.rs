@@ -198,7 +198,7 @@ mod tests {
              wait_input_s, wait_output_s, read_paused_s, pressured_s, pressure_episodes, \
              loss_episodes, longest_stall_s, seconds_to_full, sample_rate, bottleneck, exit, \
              marks, mark_bytes, in_records_per_s, out_records_per_s, wait_rate_s, busy_s, open_s, \
-             unread_bytes, recent_peak_held_bytes, last_open_s"
+             unread_bytes, recent_peak_held_bytes, last_open_s, restarts, redelivered"
         );
     }
 
@@ -225,7 +225,7 @@ mod tests {
             "out_records_per_s": 9.639, "wait_rate_s": 0.5, "busy_s": 0.249999,
             "open_s": 2.25,
             "unread_bytes": 0, "recent_peak_held_bytes": 1_200_000,
-            "last_open_s": 1.75,
+            "last_open_s": 1.75, "restarts": 0, "redelivered": 0,
         });
         assert_eq!(object, expected);
     }

@@ -122,6 +122,8 @@ fn first(snapshot: &Snapshot, config: &ReportConfig, closing: &Closing) -> Vec<P
             parts.extend(told.map(|told| Part::text(45, told)));
         }
     }
+    let restarts = (snapshot.restarts > 0).then(|| counted(snapshot.restarts, "restart"));
+    parts.extend(restarts.map(|restarts| Part::text(28, format!("; {restarts}"))));
     for (number, thing, what) in [
         (closing.dropped, "report", "dropped"),
         (closing.untold_events, "event", "missed"),

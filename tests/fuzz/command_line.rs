@@ -131,12 +131,13 @@ fn expect_bounds(config: &Config) {
     let Observers {
         on_pressure,
         on_flow,
+        on_respawn,
         lost_to,
         ..
     } = &config.observers;
     assert_eq!(relay.keeps_lost, lost_to.is_some());
     assert!(
-        [on_pressure, on_flow]
+        [on_pressure, on_flow, on_respawn]
             .into_iter()
             .flatten()
             .all(|words| !words.trim().is_empty())

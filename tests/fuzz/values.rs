@@ -227,6 +227,10 @@ const KINDS: [Kind; 34] = [
         config.observers.on_flow = Some(text.into());
         text.chars().any(|c| !c.is_whitespace()).then_some(())
     }),
+    kind("--on-respawn", TEXTS, |text, config| {
+        config.observers.on_respawn = Some(text.into());
+        text.chars().any(|c| !c.is_whitespace()).then_some(())
+    }),
     kind("--name", TEXTS, |text, config| {
         config.report.name = Some(text.into());
         (!text.chars().any(char::is_control)).then_some(())

@@ -10,6 +10,7 @@ use highwater::core::loss::dead_letters::Batch;
 use highwater::core::relay::{Change, Relay};
 use highwater::core::snapshot::{Snapshot, State};
 use highwater::engine::Engine;
+use highwater::exit::Exit;
 use highwater::reporter::{Event, Reporter};
 use highwater::system::{Interest, Signal};
 use highwater::units::counted;
@@ -146,17 +147,20 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         let ending = engine.turn();
         let heard = std::mem::take(&mut engine.system().heard);
         let snapshot = engine.snapshot();
-        assert_eq!(
-            std::mem::take(&mut engine.reporter().messages),
-            follower.messages(&heard),
-            "end: errors"
-        );
+        let messages = std::mem::take(&mut engine.reporter().messages);
+        let (of_ends, messages): (Vec<_>, Vec<_>) = messages.into_iter().partition(is_of_an_end);
+        assert_eq!(messages, follower.messages(&heard), "end: errors");
         follower.told = engine.reporter().interval.take();
         if trace {
             println!("{heard:?}");
         }
         follower.follow(&heard);
         follower.compare(&snapshot);
+        assert_eq!(
+            of_ends.len(),
+            std::mem::take(&mut follower.ends_to_tell),
+            "end: of consumers"
+        );
         let held = snapshot.held.bytes as usize;
         // With classes: two chunks for each, and where survivors stood three bytes for a run of
         // them, in memory that is used by a quarter at least.
@@ -164,6 +168,12 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         let sorting = if levels > 0 { 4 * 3 * held } else { 0 };
         let sorting = sorting + levels * (2 * scenario.chunk + 64);
         let most = 2 * held + 14 * scenario.chunk + sorting;
+        // What went out is in one piece, as large as the pipe made it.
+        let (slots, page) = (scenario.setting.slots.1, scenario.setting.page);
+        let most = match scenario.config.next_consumer {
+            Some(_) => most + 6 * held + 4 * slots * page + 2 * snapshot.capacity as usize + 200,
+            None => most,
+        };
         // What is set aside has an index.
         let most = match follower.model.overflow() {
             Some(Policy::Sample(Sample::Reservoir { .. })) => {
@@ -242,6 +252,8 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
     }
     follower.take_lost(&mut listener.lost, &summary, true);
     follower.compare(&summary);
+    follower.compare_reads(&world.reads_of_each);
+    world.roads.redelivered += summary.redelivered;
     let (now, model) = (follower.now, &follower.model);
     follower.times.compare_summary(&summary, now, model);
     follower.close(exit.as_shell(), &summary);
@@ -270,6 +282,10 @@ struct Follower {
     has_ferry: bool,
     /// All that was held was lost at once.
     lost_all: bool,
+    /// What a consumer that has gone had not read; how one has ended, as hwm was told; and how many ends it shall tell.
+    unread: usize,
+    ended: Option<Exit>,
+    ends_to_tell: usize,
     now: Duration,
     /// The input had ended when the turn waited.
     reads_no_more: bool,
@@ -316,6 +332,9 @@ impl Follower {
             keeps_records_whole: scenario.keeps_records_whole(),
             has_ferry: scenario.setting.faults.ferry.is_some(),
             lost_all: false,
+            unread: 0,
+            ended: None,
+            ends_to_tell: 0,
             now: Duration::ZERO,
             reads_no_more: false,
             wrote: false,
@@ -374,7 +393,7 @@ impl Follower {
         let mut looks = None;
         let mut expired = false;
         for (at, one) in heard.iter().enumerate() {
-            if !matches!(one, Heard::Signal(_)) {
+            if !matches!(one, Heard::Signal(_) | Heard::Reading(_)) {
                 let is_due = |at: &Duration| self.now >= *at;
                 looks.get_or_insert_with(|| self.model.deadlines().iter().any(is_due));
             }
@@ -420,8 +439,7 @@ impl Follower {
 
     /// The errors that the turn shall tell, in order, with where they happened.
     fn messages(&self, heard: &[Heard]) -> Vec<String> {
-        let (mut input, mut output) =
-            (self.model.input.0, self.model.output.0 + self.model.marks.0);
+        let (mut input, mut output) = (self.model.input.0, self.sent.len() as u64);
         let mut messages = Vec::new();
         let bytes = |count| counted(count, "byte");
         for one in heard {
@@ -440,6 +458,9 @@ impl Follower {
                     "cannot read a pipe of its own: simulated (after {} of input)",
                     bytes(input)
                 )),
+                Heard::Started(false) => {
+                    messages.push("cannot run stdout (-M): simulated".into());
+                }
                 Heard::DemandFailed => messages.push("cannot read --demand: simulated".into()),
                 Heard::WriteFailed => messages.push(format!(
                     "cannot write stdout: simulated (after {} of output)",
@@ -453,8 +474,7 @@ impl Follower {
 
     /// What the close of the output has to say.
     fn last_messages(&self, has_failed: bool) -> Vec<String> {
-        let output = self.model.output.0 + self.model.marks.0;
-        let output = counted(output, "byte");
+        let output = counted(self.sent.len() as u64, "byte");
         let line = format!("cannot write stdout: simulated (after {output} of output)");
         if has_failed { vec![line] } else { vec![] }
     }
@@ -470,8 +490,28 @@ impl Follower {
         let model = &mut self.model;
         match heard {
             Heard::Time(later) => self.time_passes(*later),
-            Heard::Found(ready) if ready.output => self.times.unblocked(),
-            Heard::Found(_) => {}
+            Heard::Found(ready) => {
+                if ready.output {
+                    self.times.unblocked();
+                }
+                self.ended = ready.consumer_ended;
+                if model.is_alone() {
+                    self.consumer_ended();
+                }
+            }
+            Heard::Reading(unread) => model.read(*unread, now),
+            Heard::Started(is_there) => {
+                model.consumer_started(*is_there, now);
+                if *is_there {
+                    self.times.unblocked();
+                }
+            }
+            Heard::Unread(count) if model.succession.is_some() => self.unread = *count,
+            Heard::ConsumerGone if model.succession.is_some() => {
+                model.consumer_left(self.unread, now);
+                self.times.blocked();
+                self.consumer_ended();
+            }
             Heard::Received(bytes) => {
                 self.check_read(bytes.len());
                 return self.model.receive(bytes, now);
@@ -507,6 +547,7 @@ impl Follower {
             Heard::Signal(Signal::Terminate(number)) => model.signal(*number, now),
             Heard::Signal(_) => {}
             Heard::Pauses { interest, until } => {
+                self.model.await_reading(now);
                 self.check_deadlines(Some(*until));
                 self.model.await_demand(now);
                 assert!(
@@ -517,6 +558,7 @@ impl Follower {
             }
             Heard::Waits { interest, until } => {
                 if until.is_none_or(|until| until > self.now) {
+                    self.model.await_reading(now);
                     self.pauses.wakes(*interest, now);
                 }
                 if !interest.input && !interest.output && !interest.demand {
@@ -540,8 +582,8 @@ impl Follower {
             model.may_be_offered(offered, self.space),
             "whole: a record is begun whose end has no space"
         );
-        let records = model.output.1 + model.marks.1;
-        let marks = model.marks.0;
+        let records = model.ends_sent;
+        let marks = model.mark_bytes_sent;
         // The rest of a record that must be whole is not limited.
         let is_limited = model.phase != Phase::Finishing;
         let expected = model.send(bytes.len(), self.now);
@@ -551,7 +593,7 @@ impl Follower {
             "order: other bytes than these went out"
         );
         let may_be_cut = bytes.len() < offered || self.has_ferry || !model.counts_records();
-        let of_records = &bytes[(model.marks.0 - marks) as usize..];
+        let of_records = &bytes[(model.mark_bytes_sent - marks) as usize..];
         let delimiter = model.config.delimiter;
         let is_whole = of_records.ends_with(&[delimiter]) || !of_records.contains(&delimiter);
         assert!(
@@ -564,12 +606,40 @@ impl Follower {
             model.blocked(self.now);
         }
         if let Some(bucket) = self.bucket.as_mut().filter(|_| is_limited) {
-            bucket.spend(
-                bytes.len() as u64,
-                self.model.output.1 + self.model.marks.1 - records,
-                self.now,
-            );
+            bucket.spend(bytes.len() as u64, self.model.ends_sent - records, self.now);
         }
+    }
+
+    /// The process of the consumer ended, if it did.
+    fn consumer_ended(&mut self) {
+        let Some(exit) = self.ended.take() else {
+            return;
+        };
+        let was_over = self.model.phase == Phase::Ended;
+        self.model.consumer_ended(exit != Exit::Status(0), self.now);
+        let is_told = self.model.phase != Phase::Ended || self.model.end == End::NoConsumer;
+        self.ends_to_tell += usize::from(!was_over && is_told);
+    }
+
+    /// What each consumer read to its end was read by no other, and nothing is missing between them.
+    fn compare_reads(&self, reads: &[Vec<u8>]) {
+        let model = &self.model;
+        let is_plain = model.counts_records() && model.config.mark.is_none() && !model.was_cut;
+        let Some((last, before)) = reads.split_last().filter(|_| is_plain) else {
+            return;
+        };
+        let delimiter = model.config.delimiter;
+        let whole = |read: &Vec<u8>| {
+            let end = read.iter().rposition(|byte| *byte == delimiter);
+            read[..end.map_or(0, |end| end + 1)].to_vec()
+        };
+        let mut all: Vec<u8> = before.iter().flat_map(whole).collect();
+        all.extend(last);
+        let sent = model.all_sent();
+        assert!(
+            sent.starts_with(&all) || sent.starts_with(&whole(&all)),
+            "order: what consumers read is not what went out"
+        );
     }
 
     /// A wait must not last beyond anything that is due.
@@ -671,6 +741,13 @@ impl Follower {
         assert_eq!(pair(snapshot.output), model.taken(), "exactness: output");
         assert_eq!(snapshot.held.bytes, model.held() as u64, "exactness: held");
         assert_eq!(pair(snapshot.marks), model.marks_taken(), "marks");
+        if let Some(all) = &model.succession {
+            assert_eq!(snapshot.restarts, all.restarts, "exactness: restarts");
+            assert_eq!(
+                snapshot.redelivered, all.redelivered,
+                "exactness: redelivered"
+            );
+        }
         assert_eq!(snapshot.peak_held, model.peak as u64, "exactness: peak");
         let is_pressured = snapshot.state == State::Pressured;
         assert_eq!(is_pressured, model.pressured, "watermarks: state");
@@ -754,6 +831,7 @@ impl Follower {
                 Change::Loss => Event::Loss,
                 Change::Opened => Event::Opened,
                 Change::Closed => Event::Closed,
+                Change::Respawn => Event::Respawn,
             })
             .collect();
         assert_eq!(told, expected, "watermarks: events");
@@ -837,10 +915,20 @@ impl Follower {
     }
 }
 
+/// Whether a message tells of the end of a consumer.
+fn is_of_an_end(message: &String) -> bool {
+    message.contains("; it is started again in ") || message.contains("; it failed too often")
+}
+
 fn is_progress(heard: &Heard) -> bool {
     !matches!(
         heard,
-        Heard::Time(_) | Heard::Blocked | Heard::Space(_) | Heard::Found(_) | Heard::Waits { .. }
+        Heard::Time(_)
+            | Heard::Blocked
+            | Heard::Space(_)
+            | Heard::Found(_)
+            | Heard::Reading(_)
+            | Heard::Waits { .. }
     )
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use highwater::config::{Amount, BrokenPipe, MarkPiece, Policy, RelayConfig, Sample};
+use highwater::config::{Amount, BrokenPipe, MarkPiece, NextConsumer, Policy, RelayConfig, Sample};
 use highwater::core::account::Reason;
 use highwater::core::allowance::demand::Grant;
 use highwater::core::allowance::space::Space;
@@ -110,9 +110,22 @@ pub enum End {
     Stalled,
     Idle,
     Consumer,
+    NoConsumer,
     Error,
     Signal(i32),
     Interrupt,
+}
+
+/// Consumers that follow one another.
+pub struct Succession {
+    is_absent: bool,
+    /// When the next one is started, and the pause before the one after that.
+    starts_at: Option<Duration>,
+    pause: Duration,
+    failures: u64,
+    began: Duration,
+    pub restarts: u64,
+    pub redelivered: u64,
 }
 
 /// See the module's header.
@@ -160,6 +173,19 @@ pub struct Model {
     unread_marks: (u64, u64),
     /// The record that went out in part is one that was not read.
     open_is_unread: bool,
+    /// Where consumers follow one another: what went out and was not wholly read, and how much of that went to the
+    /// present one.
+    pub succession: Option<Succession>,
+    outstanding: VecDeque<Out>,
+    to_present: usize,
+    /// The beginning of the first record there was given up, now or ever.
+    is_cut: bool,
+    pub was_cut: bool,
+    reading_waits: Option<Duration>,
+    reading_step: Duration,
+    /// Bytes of marks, and ends of records and marks, that went out, each time that they did.
+    pub mark_bytes_sent: u64,
+    pub ends_sent: u64,
     /// Everything held, with `block` and `fail`.
     plain: VecDeque<u8>,
     /// The last byte that came in ended no record.
@@ -258,6 +284,26 @@ impl Model {
             unread: (0, 0),
             unread_marks: (0, 0),
             open_is_unread: false,
+            succession: config.next_consumer.map(|next| Succession {
+                is_absent: false,
+                starts_at: None,
+                pause: match next {
+                    NextConsumer::Started { delay, .. } => delay,
+                    NextConsumer::Awaited => Duration::ZERO,
+                },
+                failures: 0,
+                began: Duration::ZERO,
+                restarts: 0,
+                redelivered: 0,
+            }),
+            outstanding: VecDeque::new(),
+            to_present: 0,
+            is_cut: false,
+            was_cut: false,
+            reading_waits: None,
+            reading_step: Duration::ZERO,
+            mark_bytes_sent: 0,
+            ends_sent: 0,
             plain: VecDeque::new(),
             open: false,
             pressured: false,
@@ -397,7 +443,7 @@ impl Model {
     fn whole_bytes(&self) -> usize {
         let chosen: usize = self.chosen.places.iter().map(|place| place.1.len()).sum();
         match self.may_lose() {
-            true => self.held() - self.arriving.len() - chosen,
+            true => self.queued() - self.arriving.len() - chosen,
             false => self.plain.len() - self.unended(),
         }
     }
@@ -549,11 +595,231 @@ impl Model {
     }
 
     fn went_out(&mut self, byte: u8, of_mark: bool, ends: bool) {
-        self.out.push(Out {
+        let out = Out {
             byte,
             of_mark,
             ends,
-        });
+        };
+        self.out.push(out);
+        self.went(out);
+        if self.succession.is_some() {
+            self.outstanding.push_back(out);
+            self.to_present += 1;
+        } else {
+            self.count(out);
+        }
+    }
+
+    /// It goes out, for the first time or again.
+    fn went(&mut self, out: Out) {
+        self.mark_bytes_sent += u64::from(out.of_mark);
+        self.ends_sent += u64::from(out.ends && (out.of_mark || self.counts_records()));
+    }
+
+    /// It is output, for good.
+    fn count(&mut self, out: Out) {
+        let counts = out.of_mark || self.counts_records();
+        let sum = match out.of_mark {
+            true => &mut self.marks,
+            false => &mut self.output,
+        };
+        sum.0 += 1;
+        sum.1 += u64::from(out.ends && counts);
+    }
+
+    /// All that came of a record that has not ended went out, and it is one.
+    fn end_sent_tail(&mut self) {
+        let mut of_records = self.outstanding.iter_mut().rev().filter(|out| !out.of_mark);
+        match of_records.next() {
+            Some(last) => last.ends = true,
+            None => self.output.1 += 1,
+        }
+        self.end_open();
+    }
+
+    // ---- consumers that follow one another ------------------------------------------------------
+
+    /// The present consumer has not read the last `unread` bytes that it was sent.
+    pub fn read(&mut self, unread: usize, now: Duration) {
+        let read = self.to_present - unread.min(self.to_present);
+        let has_records = self.counts_records();
+        let is_end = |at: &usize| *at == 0 || !has_records || self.outstanding[*at - 1].ends;
+        let mut goes = (0..=read).rev().find(is_end).unwrap_or(0);
+        let most_kept = match self.config.policy.is_lossy() {
+            _ if !has_records => 0,
+            true => usize::MAX,
+            false => {
+                let below_high = self.config.high_water.saturating_sub(1);
+                self.config.low_water.min(below_high) as usize
+            }
+        };
+        if read - goes > most_kept {
+            goes = read;
+            (self.is_cut, self.was_cut) = (true, true);
+        } else if goes > 0 {
+            self.is_cut = false;
+        }
+        let held = self.held();
+        for out in self.outstanding.drain(..goes).collect::<Vec<_>>() {
+            self.count(out);
+        }
+        self.to_present -= goes;
+        if goes > 0 {
+            (self.reading_waits, self.reading_step) = (None, Duration::ZERO);
+        }
+        if self.held() < held {
+            self.shrank(now);
+        }
+        self.end_if_drained(now);
+    }
+
+    /// All that went out, but for what went out again.
+    pub fn all_sent(&self) -> Vec<u8> {
+        self.out.iter().map(|out| out.byte).collect()
+    }
+
+    pub fn is_alone(&self) -> bool {
+        self.succession.as_ref().is_some_and(|all| all.is_absent)
+    }
+
+    /// The present consumer is gone, and has not read so many bytes.
+    pub fn consumer_left(&mut self, unread: usize, now: Duration) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        self.read(unread, now);
+        // A mark is not changed any more, and not cut.
+        let mark = std::mem::take(&mut self.mark_left);
+        for (at, byte) in mark.iter().enumerate() {
+            self.outstanding.push_back(Out {
+                byte: *byte,
+                of_mark: true,
+                ends: at + 1 == mark.len(),
+            });
+        }
+        let sent = self.outstanding.iter().take(self.to_present);
+        let sent = sent.filter(|out| !out.of_mark);
+        let ends = sent.clone().filter(|out| out.ends).count() as u64;
+        let is_amid = sent.last().is_some_and(|last| !last.ends);
+        let counts = self.counts_records();
+        self.to_present = 0;
+        if let Some(all) = &mut self.succession {
+            all.is_absent = true;
+            all.redelivered += if counts { ends + u64::from(is_amid) } else { 0 };
+        }
+        self.blocked(now);
+        if self.end == End::Interrupt {
+            self.abandon_output("shutdown", now);
+        }
+        self.end_if_drained(now);
+    }
+
+    /// Its process ended, or none could be started.
+    pub fn consumer_ended(&mut self, failed: bool, now: Duration) {
+        let Some(NextConsumer::Started {
+            delay,
+            most_failures,
+        }) = self.config.next_consumer
+        else {
+            unreachable!()
+        };
+        let Some(all) = &mut self.succession else {
+            unreachable!()
+        };
+        if now - all.began >= Duration::from_secs(60) {
+            (all.pause, all.failures) = (delay, 0);
+        }
+        all.failures = if failed { all.failures + 1 } else { 0 };
+        if most_failures == Some(all.failures) {
+            if self.phase != Phase::Ended {
+                self.decide(End::NoConsumer);
+                self.abandon_output("broken_pipe", now);
+            }
+            return;
+        }
+        all.starts_at = Some(now + all.pause);
+        all.pause = (all.pause * 2).min(Duration::from_secs(30).max(delay));
+    }
+
+    /// The next one was started, or could not be.
+    pub fn consumer_started(&mut self, is_there: bool, now: Duration) {
+        let Some(all) = &mut self.succession else {
+            unreachable!()
+        };
+        let at = all.starts_at.take();
+        assert_eq!(
+            at,
+            Some(now),
+            "deadline: the next consumer starts at another time"
+        );
+        all.began = now;
+        if is_there {
+            all.is_absent = false;
+            all.restarts += 1;
+            self.changes.push(Change::Respawn);
+        } else {
+            self.consumer_ended(true, now);
+        }
+    }
+
+    /// Bytes that are to be sent again.
+    fn again(&self) -> usize {
+        self.outstanding.len() - self.to_present
+    }
+
+    /// Bytes of records that wait to go out, for the first time or again.
+    fn to_go(&self) -> usize {
+        let again = self.outstanding.iter().skip(self.to_present);
+        self.queued() + again.filter(|out| !out.of_mark).count()
+    }
+
+    fn awaits_only_reading(&self) -> bool {
+        let matters = self.pressured || self.phase == Phase::Draining;
+        self.to_present > 0 && matters && !self.has_output()
+    }
+
+    /// It is about to wait.
+    pub fn await_reading(&mut self, now: Duration) {
+        if self.awaits_only_reading() && self.reading_waits.is_none() {
+            let (least, most) = (Duration::from_millis(1), Duration::from_millis(128));
+            self.reading_step = (2 * self.reading_step).max(least).min(most);
+            self.reading_waits = Some(now + self.reading_step);
+        }
+    }
+
+    pub fn reading_deadline(&self) -> Option<Duration> {
+        self.reading_waits.filter(|_| self.awaits_only_reading())
+    }
+
+    /// What a consumer that lives was sent is output; the records behind that are lost, each with what went out of
+    /// it before. Returns what there is of a record whose end is not among them.
+    fn settle(&mut self) -> Option<Vec<u8>> {
+        self.succession.as_ref()?;
+        let mut part = Vec::new();
+        let is_cut = std::mem::take(&mut self.is_cut);
+        let mut begins_late = is_cut;
+        let sent = std::mem::take(&mut self.to_present);
+        for (at, out) in std::mem::take(&mut self.outstanding)
+            .into_iter()
+            .enumerate()
+        {
+            if at < sent {
+                self.count(out);
+            }
+            if out.of_mark {
+                continue;
+            }
+            part.push(out.byte);
+            if out.ends {
+                let record = std::mem::take(&mut part);
+                if at >= sent && !begins_late {
+                    self.lost_records.push(record);
+                }
+                begins_late = false;
+            }
+        }
+        self.is_cut = begins_late;
+        Some(part)
     }
 
     pub fn counts_records(&self) -> bool {
@@ -564,6 +830,12 @@ impl Model {
     }
 
     pub fn held(&self) -> usize {
+        let outstanding = self.outstanding.iter();
+        self.queued() + outstanding.filter(|out| !out.of_mark).count()
+    }
+
+    /// The same but for what went out.
+    fn queued(&self) -> usize {
         let records: usize = self
             .items
             .iter()
@@ -585,11 +857,14 @@ impl Model {
             let lost: u64 = self.lost.values().map(|lost| lost.1).sum();
             return self.input.1 - self.output.1 - lost;
         }
+        let outstanding = self.outstanding.iter();
+        let outstanding = outstanding.filter(|out| out.ends && !out.of_mark);
         self.items
             .iter()
             .filter(|item| matches!(item, Item::Record(_)))
             .count() as u64
             + self.chosen.places.len() as u64
+            + outstanding.count() as u64
     }
 
     /// Bytes that could go out now, were there space: marks count.
@@ -604,6 +879,7 @@ impl Model {
             return false;
         }
         self.plain.len() > self.unended()
+            || self.again() > 0
             || !self.mark_left.is_empty()
             || self.items.iter().any(whole)
             || (self.phase != Phase::Running
@@ -614,7 +890,7 @@ impl Model {
 
     /// Whether bytes are left that may go out, marks not counted.
     pub fn sends_more(&self) -> bool {
-        self.has_output() && self.held() > 0 && self.mark_left.is_empty()
+        self.has_output() && self.to_go() > 0 && self.mark_left.is_empty()
     }
 
     // ---- arrival ----------------------------------------------------------------------------
@@ -707,7 +983,6 @@ impl Model {
         assert!(!self.counts_records(), "exactness: records are not counted");
         self.idle_since = now;
         self.input.0 += count as u64;
-        self.output.0 += count as u64;
         (0..count).for_each(|_| self.went_out(0, false, false));
         match self.config.stop_after {
             Some(Amount::Bytes(end)) if self.input.0 >= end => {
@@ -1153,6 +1428,7 @@ impl Model {
         self.observe(now);
         self.rests_until = self.rests_until.filter(|until| now < *until);
         self.tail_waits = self.tail_waits.filter(|until| now < *until);
+        self.reading_waits = self.reading_waits.filter(|until| now < *until);
         if self.window_end().is_some_and(|end| now >= end) {
             self.end_window(now);
         }
@@ -1237,9 +1513,9 @@ impl Model {
         let mut out = Vec::new();
         for _ in 0..count {
             assert!(self.may_go(), "demand: more than was asked for (1.1)");
-            let (held, records) = (self.held(), self.output.1 + self.marks.1);
+            let (held, records) = (self.held(), self.ends_sent);
             out.push(self.send_byte(now));
-            self.give(self.output.1 + self.marks.1 - records);
+            self.give(self.ends_sent - records);
             if self.held() < held {
                 self.shrank(now);
             }
@@ -1252,6 +1528,10 @@ impl Model {
         {
             self.average.something_in_all += now - since;
             self.average.nothing_since = now;
+        }
+        if self.succession.is_some() {
+            // At the end that makes output of what is unread.
+            self.end_if_drained(now);
         }
         out
     }
@@ -1309,7 +1589,7 @@ impl Model {
         self.begin_mark(now);
         self.in_flight = count.saturating_sub(self.mark_left.len());
         self.pass_gaps_under_way();
-        let whole = self.held() - self.arriving.len() - self.plain.len();
+        let whole = self.queued() - self.arriving.len() - self.plain.len();
         self.arrival_begun |= self.may_lose() && self.in_flight > whole;
     }
 
@@ -1374,7 +1654,7 @@ impl Model {
     /// too.
     fn next_mark(&self) -> Option<(Vec<u8>, bool)> {
         let mark = self.config.mark.as_ref()?;
-        let is_last = self.ended() && self.held() == 0;
+        let is_last = self.ended() && self.queued() == 0;
         let rests = self.rests_until.is_some() && !is_last;
         if rests || !self.mark_left.is_empty() || self.in_flight > 0 {
             return None;
@@ -1412,24 +1692,26 @@ impl Model {
             0 if self.has_output() => self.next_mark().map_or(0, |(mark, _)| mark.len()),
             left => left,
         };
-        self.held() + mark
+        let marks = self.outstanding.iter().skip(self.to_present);
+        self.to_go() + marks.filter(|out| out.of_mark).count() + mark
     }
 
     fn send_byte(&mut self, now: Duration) -> u8 {
+        if let Some(out) = self.outstanding.get(self.to_present).copied() {
+            self.to_present += 1;
+            self.went(out);
+            return out.byte;
+        }
         let may_go = self.sends_tail() || self.plain.len() > self.unended();
         if may_go && let Some(byte) = self.plain.pop_front() {
             self.in_flight = self.in_flight.saturating_sub(1);
-            self.output.0 += 1;
             let ends = byte == self.config.delimiter || (self.tail_is_next() && self.ended());
             self.went_out(byte, false, ends);
-            self.output.1 += u64::from(ends && self.counts_records());
             return byte;
         }
         self.begin_mark(now);
         if !self.mark_left.is_empty() {
-            self.marks.0 += 1;
             let byte = self.mark_left.remove(0);
-            self.marks.1 += u64::from(self.mark_left.is_empty());
             self.went_out(byte, true, self.mark_left.is_empty());
             return byte;
         }
@@ -1437,7 +1719,6 @@ impl Model {
             self.arrival_begun = true;
             self.within = true;
             self.in_flight = self.in_flight.saturating_sub(1);
-            self.output.0 += 1;
             let byte = self.arriving.remove(0);
             self.went_out(byte, false, false);
             return byte;
@@ -1450,14 +1731,12 @@ impl Model {
         self.within = byte != self.config.delimiter;
         self.sent_of_first += 1;
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.output.0 += 1;
         let ends = self.sent_of_first == record.len();
         self.went_out(byte, false, ends);
         if ends {
             self.items.pop_front();
             self.ends.pop_front();
             self.sent_of_first = 0;
-            self.output.1 += 1;
         }
         byte
     }
@@ -1530,7 +1809,7 @@ impl Model {
         self.begin();
         self.completes = false;
         self.phase = Phase::Draining;
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     fn close_tail(&mut self, now: Duration) {
@@ -1542,15 +1821,16 @@ impl Model {
             self.complete(now);
         } else if std::mem::take(&mut self.arrival_begun) {
             self.input.1 += 1;
-            self.output.1 += 1;
-            self.end_open();
+            self.end_sent_tail();
+            if self.succession.is_some() && self.is_full_of_records() {
+                self.grew(now);
+            }
         }
         if !self.may_lose() && self.counts_records() && self.open {
             self.input.1 += 1;
             // With all its bytes out, the tail is out.
             if self.plain.is_empty() {
-                self.output.1 += 1;
-                self.end_open();
+                self.end_sent_tail();
             }
             if self.is_full_of_records() {
                 self.grew(now);
@@ -1558,8 +1838,15 @@ impl Model {
         }
     }
 
-    pub fn end_if_drained(&mut self) {
-        if matches!(self.phase, Phase::Draining | Phase::Finishing) && !self.has_output() {
+    pub fn end_if_drained(&mut self, now: Duration) {
+        let is_read = self.outstanding.is_empty() || self.phase == Phase::Finishing;
+        if matches!(self.phase, Phase::Draining | Phase::Finishing) && !self.has_output() && is_read
+        {
+            let held = self.held();
+            self.settle();
+            if self.held() < held {
+                self.shrank(now);
+            }
             self.phase = Phase::Ended;
         }
     }
@@ -1661,7 +1948,7 @@ impl Model {
             self.items.retain(|item| matches!(item, Item::Record(_)));
             self.unmarked = (0, 0);
             self.phase = Phase::Finishing;
-            self.end_if_drained();
+            self.end_if_drained(now);
         }
     }
 
@@ -1771,7 +2058,7 @@ impl Model {
         }
         self.shrank(now);
         self.discards = true;
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     /// A byte comes that nobody will get.
@@ -1857,17 +2144,34 @@ impl Model {
         }
         self.was_abandoned = true;
         self.gave_up |= reason == "shutdown";
-        self.tore |= self.holds_end_of_begun();
+        // Who had the beginning is gone.
+        self.tore |= self.holds_end_of_begun() && !self.is_alone();
+        let begun = self.settle_and_lose(reason);
         let (bytes, records) = (self.held() as u64, self.held_records());
         if bytes + records > 0 {
             let entry = self.lost.entry(reason).or_default();
             *entry = (entry.0 + bytes, entry.1 + records);
         }
         self.end_window(now);
-        self.lose_held_records();
+        self.lose_held_records_behind(begun);
         self.ends.clear();
         self.shrank(now);
         self.phase = Phase::Ended;
+    }
+
+    /// Nothing goes out again. Returns what went out of the record that is lost next.
+    fn settle_and_lose(&mut self, reason: &'static str) -> Option<Vec<u8>> {
+        let lost = self.outstanding.iter().skip(self.to_present);
+        let lost = lost.filter(|out| !out.of_mark);
+        let records = lost.clone().filter(|out| out.ends).count() as u64;
+        let records = if self.counts_records() { records } else { 0 };
+        let bytes = lost.count() as u64;
+        let begun = self.settle();
+        if bytes > 0 {
+            let entry = self.lost.entry(reason).or_default();
+            *entry = (entry.0 + bytes, entry.1 + records);
+        }
+        begun
     }
 
     /// Whether a part of a record went out, and its end came.
@@ -1882,8 +2186,15 @@ impl Model {
     }
 
     fn lose_held_records(&mut self) {
+        let sent = self.open_part();
+        self.lose_held_records_behind(Some(sent));
+    }
+
+    /// With what went out of the first of them, where that is known to be other than all that ever did.
+    fn lose_held_records_behind(&mut self, sent: Option<Vec<u8>>) {
         let mut begun = std::mem::take(&mut self.sent_of_first);
-        let mut sent = self.open_part();
+        let mut sent = sent.unwrap_or_else(|| self.open_part());
+        let records = self.lost_records.len();
         for item in std::mem::take(&mut self.items) {
             if let Item::Record(record) = item {
                 let whole = [&std::mem::take(&mut sent)[..], &record[begun..]].concat();
@@ -1895,6 +2206,13 @@ impl Model {
         for record in plain.split_inclusive(|byte| *byte == self.config.delimiter) {
             let whole = [&std::mem::take(&mut sent)[..], record].concat();
             self.lost_records.push(whole);
+        }
+        if self.succession.is_some() && !sent.is_empty() {
+            self.lost_records.push(sent);
+        }
+        if std::mem::take(&mut self.is_cut) && self.lost_records.len() > records {
+            // What is not known from its beginning cannot be kept.
+            self.lost_records.remove(records);
         }
     }
 
@@ -1941,7 +2259,12 @@ impl Model {
         let mark = self.rests_until.filter(|_| is_owed);
         let fills = self.fills_until;
         let tail = self.tail_deadline();
-        let all = [stall, idle, farewell, drain, age, window, fills, mark, tail];
+        let starts = self.succession.as_ref().and_then(|all| all.starts_at);
+        let starts = starts.filter(|_| self.phase != Phase::Ended);
+        let reading = self.reading_deadline();
+        let all = [
+            stall, idle, farewell, drain, age, window, fills, mark, tail, starts, reading,
+        ];
         all.into_iter().flatten().collect()
     }
 
@@ -1995,7 +2318,7 @@ impl Model {
         if self.phase == Phase::Draining && is_starved {
             self.abandon("shutdown", now);
         }
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     /// Some of what was accepted was not kept: known only at the very end.
@@ -2030,6 +2353,7 @@ impl Model {
             End::Stalled => 5,
             End::Idle => 6,
             End::Consumer => 141,
+            End::NoConsumer => 7,
             End::Error => 1,
             End::Signal(number) => 128 + number,
             End::Interrupt => 130,

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use highwater::classes::Classes;
 use highwater::config::{
-    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, Policy, Rate, RelayConfig, Sample, StartFill,
+    Amount, BrokenPipe, LossLimit, Mark, MarkPiece, NextConsumer, Policy, Rate, RelayConfig,
+    Sample, StartFill,
 };
 use highwater::core::allowance::demand::Grant;
 use highwater::core::rng::Rng;
+use highwater::exit::Exit;
 use highwater::system::Signal;
 
-use super::world::{Asks, Faults, Remains, Setting, Step};
+use super::world::{Asks, Faults, Life, Remains, Setting, Step};
 
 /// A whole scenario.
 #[derive(Debug, Clone)]
@@ -104,6 +106,10 @@ impl Scenario {
         if dice.one_in(6) {
             condense(&mut dice, &mut scenario);
         }
+        let mut dice = Dice(Rng::new(seed ^ 0x4e45_5854));
+        if dice.one_in(4) {
+            succeed(&mut dice, &mut scenario);
+        }
         scenario
     }
 }
@@ -130,6 +136,49 @@ fn condense(dice: &mut Dice, scenario: &mut Scenario) {
         let mut script: Vec<Step> = (0..steps).flat_map(|_| step(dice)).collect();
         script.append(&mut scenario.setting.consumer);
         scenario.setting.consumer = script;
+    }
+}
+
+/// Consumers that follow one another.
+fn succeed(dice: &mut Dice, scenario: &mut Scenario) {
+    let Scenario {
+        config, setting, ..
+    } = scenario;
+    config.next_consumer = Some(NextConsumer::Started {
+        delay: Duration::from_micros(dice.between(1, 30_000)),
+        most_failures: dice.maybe(3, |dice| dice.between(1, 4)),
+    });
+    config.broken_pipe = BrokenPipe::Signal;
+    setting.faults.ferry = None;
+    let length = setting.source.len() as u64;
+    let most = dice.of(&[1, 2, 5, 20]);
+    let lives = dice.between(1, most);
+    setting.lives = (0..lives).map(|_| life(dice, length)).collect();
+    setting.lives[0].is_stillborn = false;
+}
+
+/// One that ends somewhere: amid a record or a mark, before it reads anything, while hwm drains.
+fn life(dice: &mut Dice, length: u64) -> Life {
+    let mut script = consumer(dice, length);
+    let kept = dice.of(&[0, 1, 2, 5, 60]);
+    script.truncate(kept);
+    script.retain(|step| !matches!(step, Step::End | Step::Move(5000..)));
+    if dice.one_in(3) {
+        script.push(Step::Move(dice.between(1, length + 1) as usize));
+    }
+    if dice.one_in(3) {
+        script.push(Step::Sleep(dice.milliseconds(100)));
+    }
+    script.push(Step::End);
+    Life {
+        script,
+        lag: match dice.below(3) {
+            0 => dice.milliseconds(50),
+            _ => Duration::ZERO,
+        },
+        exit: dice.of(&[Exit::Status(0), Exit::Status(1), Exit::Signal(9)]),
+        is_survived: dice.one_in(8),
+        is_stillborn: dice.one_in(8),
     }
 }
 
@@ -323,6 +372,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
         idle_ok: false,
         drain_timeout: Duration::from_millis(dice.below(300)),
         broken_pipe: dice.of(&[BrokenPipe::Signal, BrokenPipe::Ok]),
+        next_consumer: None,
         fail_on_loss: dice.maybe(2, |dice| match dice.below(2) {
             0 => LossLimit::Records(dice.between(1, 20)),
             _ => LossLimit::Percent(dice.below(101) as f64),
@@ -422,6 +472,7 @@ fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {
             .collect(),
         page: dice.of(&[1, 3, 16, 64]),
         remains: Remains::Text,
+        lives: Vec::new(),
         is_file: false,
         tells_space: false,
         seed: dice.0.next_u64(),

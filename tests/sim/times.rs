@@ -60,6 +60,7 @@ impl Times {
         let blocked = self.blocked || !model.may_go();
         let waited = match (model.has_output(), blocked) {
             _ if model.tail_deadline().is_some() => &mut self.wait_output,
+            (false, _) if model.reading_deadline().is_some() => &mut self.wait_output,
             (true, true) => &mut self.wait_output,
             (true, false) => &mut self.wait_rate,
             (false, _) => &mut self.wait_input,

@@ -11,6 +11,7 @@ use highwater::core::allowance::space::Space;
 use highwater::core::loss::sent::Leftover;
 use highwater::core::moderation::Levels;
 use highwater::core::rng::Rng;
+use highwater::exit::Exit;
 use highwater::system::{Granted, Interest, Place, Ready, Signal, SourceError, System, Transfer};
 
 /// A pipe as Linux has it: a number of slots, each of at most a page. A write first fills the
@@ -127,6 +128,32 @@ pub enum Asks {
     Junk,
 }
 
+/// How a consumer ends that may be followed by another.
+#[derive(Debug, Clone)]
+pub struct Life {
+    pub script: Vec<Step>,
+    /// How long its process goes on when it reads no more.
+    pub lag: Duration,
+    pub exit: Exit,
+    /// Somebody else still could read, when it has ended.
+    pub is_survived: bool,
+    /// It cannot be started.
+    pub is_stillborn: bool,
+}
+
+impl Life {
+    /// Reads everything, and does not end before that.
+    fn endless() -> Life {
+        Life {
+            script: vec![Step::Move(usize::MAX / 2)],
+            lag: Duration::ZERO,
+            exit: Exit::Status(0),
+            is_survived: false,
+            is_stillborn: false,
+        }
+    }
+}
+
 /// A side with its script.
 struct Actor {
     script: VecDeque<Step>,
@@ -221,6 +248,10 @@ pub enum Heard {
     /// So many bytes that were sent were not read, as far as hwm was told.
     Unread(usize),
     ConsumerGone,
+    /// So many bytes that were sent have not been read yet.
+    Reading(usize),
+    /// The next consumer was started, or could not be.
+    Started(bool),
     /// So much came in and cannot be read.
     InputLost(usize),
     WriteFailed,
@@ -263,6 +294,14 @@ pub struct World {
     pub was_not_asked: bool,
     producer: Actor,
     consumer: Actor,
+    /// Where consumers follow one another: the present one and those to come, when the present one reads no more,
+    /// and whether hwm was told of its end; nobody reads; and what each one read.
+    life: Option<Life>,
+    lives: VecDeque<Life>,
+    stopped_at: Option<Duration>,
+    end_is_told: bool,
+    is_alone: bool,
+    pub reads_of_each: Vec<Vec<u8>>,
     /// What the producer is still to write.
     source: VecDeque<u8>,
     signals: VecDeque<(Duration, Signal)>,
@@ -307,6 +346,9 @@ pub struct Roads {
     pub lost_ahead: u64,
     /// How often hwm left both sides alone.
     pub paused: u64,
+    /// How often a consumer followed another; how many records went out again.
+    pub restarts: u64,
+    pub redelivered: u64,
 }
 
 impl std::ops::AddAssign for Roads {
@@ -320,6 +362,8 @@ impl std::ops::AddAssign for Roads {
         self.given_back += other.given_back;
         self.lost_ahead += other.lost_ahead;
         self.paused += other.paused;
+        self.restarts += other.restarts;
+        self.redelivered += other.redelivered;
     }
 }
 
@@ -338,6 +382,8 @@ pub struct Setting {
     /// The slots of each pipe that hwm may make.
     pub own_pipes: Vec<usize>,
     pub remains: Remains,
+    /// Consumers that follow one another, in the place of the one.
+    pub lives: Vec<Life>,
     /// The input is a regular file.
     pub is_file: bool,
     /// The output is known to take so many bytes.
@@ -363,7 +409,21 @@ impl World {
             was_asked: false,
             was_not_asked: false,
             producer: Actor::new(setting.producer.clone()),
-            consumer: Actor::new(setting.consumer.clone()),
+            consumer: Actor::new(match setting.lives.first() {
+                Some(life) => life.script.clone(),
+                None => setting.consumer.clone(),
+            }),
+            life: setting.lives.first().cloned(),
+            lives: setting.lives.iter().skip(1).cloned().collect(),
+            stopped_at: None,
+            end_is_told: false,
+            is_alone: false,
+            reads_of_each: setting
+                .lives
+                .first()
+                .map(|_| Vec::new())
+                .into_iter()
+                .collect(),
             source: setting.source.clone().into(),
             signals: setting.signals.clone().into(),
             grants: setting.grants.clone().into(),
@@ -419,6 +479,12 @@ impl World {
             let taken = self.output.pop(wanted);
             self.consumer.left -= taken.len();
             self.delivered.extend_from_slice(&taken);
+            if let Some(read) = self.reads_of_each.last_mut() {
+                read.extend_from_slice(&taken);
+            }
+            if self.life.is_some() && self.consumer.ended {
+                self.stopped_at.get_or_insert(self.now);
+            }
             if self.output_closed && self.output.is_empty() {
                 self.consumer.ended = true;
             }
@@ -462,7 +528,14 @@ impl World {
     }
 
     fn consumer_is_gone(&self) -> bool {
-        self.consumer.ended
+        let survives = self.life.as_ref().is_some_and(|life| life.is_survived);
+        self.consumer.ended && !survives && !self.is_alone
+    }
+
+    /// When the process of the consumer ends, if hwm does not know.
+    fn ends_at(&self) -> Option<Duration> {
+        let life = self.life.as_ref().filter(|_| !self.end_is_told)?;
+        Some(self.stopped_at? + life.lag)
     }
 
     fn next_event(&self) -> Option<Duration> {
@@ -476,6 +549,7 @@ impl World {
                 .map(|(at, _)| *at)
                 .filter(|at| *at > self.now),
             ferry.filter(|done| *done > self.now),
+            self.ends_at().filter(|at| *at > self.now),
         ]
         .into_iter()
         .flatten()
@@ -493,9 +567,13 @@ impl World {
     fn ready(&self, interest: Interest) -> Ready {
         Ready {
             input: interest.input && self.input_is_ready(),
-            output: interest.output && self.output_is_ready(),
+            output: interest.output && !self.is_alone && self.output_is_ready(),
             demand: interest.demand && self.grant_is_due(),
             output_gone: !self.output_closed && self.consumer_is_gone(),
+            consumer_ended: match (self.ends_at(), &self.life) {
+                (Some(at), Some(life)) if at <= self.now => Some(life.exit),
+                _ => None,
+            },
         }
     }
 
@@ -738,6 +816,7 @@ impl World {
             let ready = self.ready(interest);
             let is_over = until.is_some_and(|until| until <= self.now);
             if ready != Ready::default() || self.signal_is_due() || is_over {
+                self.end_is_told |= ready.consumer_ended.is_some();
                 return ready;
             }
             let next = [self.next_event(), until].into_iter().flatten().min();
@@ -789,6 +868,9 @@ impl System for World {
             return self.end_of_ferry();
         }
         assert!(!bytes.is_empty(), "hwm offers nothing");
+        if self.is_alone {
+            return self.would_block();
+        }
         if let Some(error) = self.next_write_fails() {
             return Transfer::Failed(error);
         }
@@ -938,13 +1020,14 @@ impl System for World {
 
     fn output_unread(&mut self) -> u64 {
         match self.remains {
-            Remains::Hint => 0,
+            Remains::Hint if self.life.is_none() => 0,
             _ => self.output.len() as u64,
         }
     }
 
     fn take_unread(&mut self, wanted: bool) -> Leftover {
-        assert!(self.consumer_is_gone() && !self.output_closed);
+        assert!(self.consumer_is_gone() || self.life.is_some());
+        assert!(!self.output_closed);
         if self.in_flight.is_some() {
             // It went out, whether or not anybody asked.
             self.end_of_ferry();
@@ -952,20 +1035,58 @@ impl System for World {
         }
         self.was_asked = true;
         let unread = match self.remains {
-            Remains::Hint => self.output.len().min(1),
+            Remains::Hint if self.life.is_none() => self.output.len().min(1),
             _ => self.output.len(),
         };
         self.heard.push(Heard::Unread(unread));
         self.roads.left_unread += u64::from(unread > 0);
-        let gives_back = wanted && self.remains == Remains::Text;
+        let gives_back = wanted && (self.remains == Remains::Text || self.life.is_some());
         if gives_back {
             self.roads.given_back += u64::from(unread > 0);
             self.taken_back = self.output.pop(unread);
+        }
+        if self.life.is_some() {
+            // All that went out has arrived, in this order.
+            self.delivered.append(&mut self.taken_back.clone());
+            let bytes = unread as u64;
+            self.taken_back.clear();
+            return Leftover { bytes, text: None };
         }
         Leftover {
             bytes: unread as u64,
             text: gives_back.then(|| self.taken_back.clone()),
         }
+    }
+
+    fn unread_by_consumer(&mut self) -> u64 {
+        let unread = self.output.len();
+        self.heard.push(Heard::Reading(unread));
+        unread as u64
+    }
+
+    fn part_with_consumer(&mut self) {
+        assert!(self.output.is_empty() && !self.is_alone);
+        self.is_alone = true;
+        self.heard.push(Heard::ConsumerGone);
+    }
+
+    fn start_consumer(&mut self) -> io::Result<()> {
+        assert!(
+            self.is_alone && self.end_is_told,
+            "hwm starts a second consumer"
+        );
+        let life = self.lives.pop_front().unwrap_or_else(Life::endless);
+        self.heard.push(Heard::Started(!life.is_stillborn));
+        if life.is_stillborn {
+            return Err(io::Error::other("simulated"));
+        }
+        self.roads.restarts += 1;
+        self.consumer = Actor::new(life.script.clone());
+        (self.life, self.is_alone) = (Some(life), false);
+        (self.stopped_at, self.end_is_told) = (None, false);
+        self.reads_of_each.push(Vec::new());
+        self.settle();
+        Ok(())
     }
 
     fn gives_unread_back(&self) -> bool {
@@ -1016,7 +1137,7 @@ impl System for World {
     }
 
     fn close_output(&mut self) -> io::Result<()> {
-        let has_gone = self.consumer_is_gone() && !self.output_closed;
+        let has_gone = self.consumer_is_gone() && !self.output_closed && self.life.is_none();
         self.was_not_asked |= has_gone && !self.was_asked;
         if has_gone && self.was_asked {
             self.heard.push(Heard::ConsumerGone);

@@ -50,11 +50,12 @@ impl Buffer {
         let mut queue = Queue::new(framing, chunk_size);
         queue.leave_memory(config.classes.memory_to_come());
         let is_worth_it = config.capacity >= pipe_size / LEAST_PART;
-        let uses_pipes = config.splice && is_worth_it && !config.needs_records();
-        // Where nothing is lost, a record that is longer than the buffer must not keep it full.
+        let may_splice = config.splice && config.next_consumer.is_none();
+        let uses_pipes = may_splice && is_worth_it && !config.needs_records();
+        // Where nothing is lost, a record that is longer than the buffer must not keep the state pressured.
         let most_read = match (framing.has_records(), config.policy.is_lossy()) {
             (false, _) => 0,
-            (true, false) => config.low_water.min(config.capacity - 1),
+            (true, false) => config.low_water.min(config.high_water.saturating_sub(1)),
             (true, true) => u64::MAX,
         };
         let outstanding = config.next_consumer.is_some();

@@ -18,6 +18,9 @@ use std::ops::Range;
 use crate::core::account::Tally;
 use crate::core::framing::Framing;
 
+/// So much memory stays for what comes next: twice the usual pipe.
+const KEPT: usize = 128 * 1024;
+
 /// See the module's header.
 pub struct Outstanding {
     framing: Framing,
@@ -176,7 +179,12 @@ impl Outstanding {
     pub fn written_again(&mut self, count: usize) -> u64 {
         let from = self.written;
         self.written += count;
-        self.framing.count(&self.here()[from..from + count])
+        let span = self.start + from as u64 + 1..=self.start + self.written as u64;
+        let ends = |mark: &&MarkSpan| mark.ends && span.contains(&mark.span.end);
+        let marks = self.marks.iter().filter(ends).count() as u64;
+        let tail = u64::from(self.tail_end.is_some_and(|at| span.contains(&at)));
+        let of_records = self.without_marks(from..self.written);
+        self.framing.count(&of_records) + marks + tail
     }
 
     /// The input ended with the last byte that is here; false where nothing is.
@@ -205,16 +213,17 @@ impl Outstanding {
 
     /// There is no consumer any more. Returns how many records of those that it has not read were begun.
     pub fn left(&mut self) -> u64 {
-        let written = &self.here()[..self.written];
-        let ends = self.framing.count(written);
-        let is_amid =
-            self.framing.has_records() && self.boundary_within(self.written) < self.written;
+        let written = self.without_marks(0..self.written);
         self.written = 0;
-        ends + u64::from(is_amid)
+        if !self.framing.has_records() {
+            return 0;
+        }
+        let (ends, end) = self.framing.survey(&written);
+        ends + u64::from(end < written.len() as u64)
     }
 
-    /// What goes out again next, at most `most` bytes and so many records. Where that is not all, no record is cut in
-    /// two but for one that is longer.
+    /// What goes out again next, at most `most` bytes and so many records. No record is cut in two but for one that
+    /// is longer; one that goes on behind all this comes alone.
     pub fn offer(&self, most: u64, records: Option<u64>) -> &[u8] {
         let again = &self.here()[self.written..];
         let mut end = again.len().min(usize::try_from(most).unwrap_or(usize::MAX));
@@ -225,10 +234,18 @@ impl Outstanding {
             };
             end = self.framing.ends(within).nth(last as usize).unwrap_or(end);
         }
-        if end < again.len() {
-            end = self.framing.last_end(&again[..end]).unwrap_or(end);
+        if end < again.len() || self.is_open() {
+            let boundary = self.boundary_within(self.written + end);
+            let whole = boundary.saturating_sub(self.written);
+            end = if whole > 0 { whole } else { end };
         }
         &again[..end]
+    }
+
+    /// Whether the last record goes on behind what is here.
+    pub fn is_open(&self) -> bool {
+        let end = self.here().len();
+        self.framing.has_records() && self.boundary_within(end) < end
     }
 
     /// All that was written counts as read: nobody will ask.
@@ -256,7 +273,16 @@ impl Outstanding {
         let tail_end = self.tail_end.map(|at| (at - self.start) as usize);
         let tail_end = tail_end.filter(|at| *at <= end);
         let last_end = self.framing.last_end(&self.here()[..end]);
-        tail_end.max(last_end).unwrap_or(0)
+        let boundary = tail_end.max(last_end).unwrap_or(0);
+        // A mark may begin with the end of the record before it, and is one all the same.
+        let position = self.start + boundary as u64;
+        let is_within = |mark: &&MarkSpan| {
+            mark.span.start < position && (position < mark.span.end || !mark.ends)
+        };
+        let mark = self.marks.iter().find(is_within);
+        mark.map_or(boundary, |mark| {
+            mark.span.start.saturating_sub(self.start) as usize
+        })
     }
 
     /// These of the bytes that are here, without those of marks.
@@ -297,6 +323,11 @@ impl Outstanding {
         self.written -= count.min(self.written);
         self.start = end;
         self.gone += count;
+        if self.is_empty() {
+            self.bytes.clear();
+            self.bytes.shrink_to(KEPT);
+            self.gone = 0;
+        }
         gone
     }
 }
@@ -340,11 +371,15 @@ mod tests {
             assert_eq!(gone.marks, tally(marks as u64, u64::from(marks > 0)));
             assert_eq!(
                 outstanding.held().bytes as usize,
-                all.len() - end - 3 + marks
+                all.len() + marks - end - 3
             );
-            let begun = all[end..].matches('\n').count() as u64 + 1;
+            let begun = all[end..].replace("~1\n", "").matches('\n').count() as u64 + 1;
             assert_eq!(outstanding.left(), begun);
-            assert_eq!(text(outstanding.offer(u64::MAX, None)), &all[end..]);
+            let mut again = text(outstanding.offer(u64::MAX, None)).to_owned();
+            outstanding.written_again(again.len());
+            again += text(outstanding.offer(u64::MAX, None));
+            assert_eq!(again, &all[end..]);
+            outstanding.left();
             assert_eq!(outstanding.again() as usize, all.len() - end);
         }
     }
@@ -372,13 +407,16 @@ mod tests {
             (99, Some(2), "one\ntwo\n"),
             (99, Some(3), "one\ntwo\n~1\n"),
             (9, Some(3), "one\ntwo\n"),
-            (99, Some(9), "one\ntwo\n~1\nthree\nfo"),
+            (99, Some(9), "one\ntwo\n~1\nthree\n"),
             (99, Some(0), ""),
         ] {
             assert_eq!(text(outstanding.offer(most, records)), expected);
         }
         assert_eq!(outstanding.written_again(11), 3);
-        assert_eq!(text(outstanding.offer(99, None)), "three\nfo");
+        assert_eq!(text(outstanding.offer(99, None)), "three\n");
+        assert!(outstanding.is_open());
+        outstanding.written_again(6);
+        assert_eq!(text(outstanding.offer(99, None)), "fo");
     }
 
     #[test]
@@ -389,7 +427,7 @@ mod tests {
         assert!(outstanding.is_empty() && outstanding.is_cut);
         outstanding.add(b"er\ntwo");
         outstanding.left();
-        assert_eq!(outstanding.offer(99, None), b"er\ntwo");
+        assert_eq!(outstanding.offer(99, None), b"er\n");
         let (gone, rest) = outstanding.give_up();
         assert_eq!(gone, Gone::default());
         assert_eq!((rest.begun, text(&rest.bytes)), (None, "er\ntwo"));
@@ -403,8 +441,10 @@ mod tests {
         assert!(outstanding.end_tail());
         assert_eq!(outstanding.held(), tally(4, 1));
         assert!(outstanding.add_mark(b"\n~1\n", true));
-        assert_eq!(outstanding.read_all_but(4).records, tally(4, 1));
+        assert_eq!(outstanding.read_all_but(3).records, tally(4, 1));
         assert_eq!(outstanding.read_all_but(1), Gone::default());
+        assert_eq!(outstanding.left(), 0);
+        assert_eq!(outstanding.written_again(4), 1);
         assert_eq!(outstanding.read_all_but(0).marks, tally(4, 1));
         assert!(!outstanding.end_tail(), "nothing is here");
     }
@@ -420,7 +460,8 @@ mod tests {
                 outstanding.left();
             }
             let (gone, left) = outstanding.give_up();
-            let all = gone.records + left.lost;
+            let mut all = gone.records;
+            all += left.lost;
             assert_eq!(all, tally(16, 3));
             assert_eq!(text(&left.begun.unwrap()), begun);
             assert_eq!((text(&left.bytes), left.lost), (rest, lost));

@@ -28,7 +28,7 @@ impl Relay {
         self.allowance.prebuffer = Prebuffer::Over;
         self.lifecycle.ends_with_record = false;
         self.lifecycle.phase = Phase::Draining;
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     /// `ReadWish::Watch` found that there is more input: than space, with `fail`, or than the
@@ -172,7 +172,7 @@ impl Relay {
         self.lifecycle.phase = Phase::Finishing;
         // What was refused was more.
         self.allowance.is_blocked = false;
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     /// The whole records of which nothing was written are lost. It is the end of the run, and no loss
@@ -207,10 +207,10 @@ impl Relay {
         }
     }
 
-    pub(super) fn end_if_drained(&mut self) {
+    pub(super) fn end_if_drained(&mut self, now: Duration) {
         if matches!(self.lifecycle.phase, Phase::Draining | Phase::Finishing)
             && !self.has_output()
-            && self.is_read_or_too_late()
+            && self.is_read_or_too_late(now)
         {
             self.lifecycle.is_drained = true;
             self.lifecycle.phase = Phase::Ended;

@@ -141,7 +141,6 @@ impl Relay {
     /// What is left to do, now that the turn has moved what it could.
     pub fn plan(&mut self, now: Duration) -> Plan {
         self.note_demand_stall(now);
-        self.await_reading(now);
         Plan {
             read: self.read_wish(),
             write: self.write_wish(now),
@@ -208,6 +207,7 @@ impl Relay {
         // Of what was refused nothing is left: what comes next was not, and may find the output ready.
         self.allowance.is_blocked &= self.has_output();
         self.allowance.backoff.wake(now);
+        self.reading_backoff.wake(now);
         self.allowance.has_credit = self.credit_at(now).is_none();
         let (input, output) = (self.meter.input.bytes, self.meter.output.bytes);
         self.admission.observe(now, input, output);

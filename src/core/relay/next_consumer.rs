@@ -34,34 +34,37 @@ impl Relay {
     /// All that was written was read, but for the last so many bytes.
     pub fn read_all_but(&mut self, unread: u64, now: Duration) {
         self.sync_records();
-        self.reading_backoff.wake(now);
         let Some(outstanding) = &mut self.buffer.outstanding else {
             return;
         };
         let gone = outstanding.read_all_but(unread);
         if gone != Gone::default() {
             self.reading_backoff = Backoff::default();
-            self.count_as_output(gone);
-            self.shrank(now);
+            self.count_as_output(gone, now);
         }
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
-    fn count_as_output(&mut self, gone: Gone) {
+    fn count_as_output(&mut self, gone: Gone, now: Duration) {
         self.meter.output += gone.records;
         self.meter.marks += gone.marks;
+        // Marks are not held.
+        if gone.records.bytes > 0 {
+            self.shrank(now);
+        }
     }
 
     /// The same as [`Relay::sent`], to a consumer that may be followed by another.
     pub(super) fn sent_for_now(&mut self, count: usize, now: Duration) {
         self.written += count as u64;
-        let again = self.buffer.outstanding.as_mut();
-        let records = match again.filter(|outstanding| outstanding.again() > 0) {
-            Some(outstanding) => outstanding.written_again(count),
-            None => self.sent_first(count, now),
-        };
+        let again = (self.buffer.again() as usize).min(count);
+        let outstanding = self.buffer.outstanding.as_mut();
+        let mut records = outstanding.map_or(0, |outstanding| outstanding.written_again(again));
+        if count > again {
+            records += self.sent_first(count - again, now);
+        }
         self.spend(count, records);
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     /// So many bytes went out for the first time. Returns how many records, or marks, ended in them.
@@ -96,12 +99,16 @@ impl Relay {
         if unkept != Gone::default() {
             self.lacks_memory = true;
             let gone = outstanding.settle();
-            self.count_as_output(gone);
-            self.count_as_output(unkept);
+            self.meter.output += unkept.records;
+            self.meter.marks += unkept.marks;
+            self.meter.output += gone.records;
+            self.meter.marks += gone.marks;
         }
+        let tail_was_out = self.buffer.queue.tail_is_out();
         self.buffer.queue.advance(count - of_mark);
         self.pass_gaps();
         self.sync_records();
+        ended += u64::from(self.buffer.queue.tail_is_out() && !tail_was_out);
         if self.buffer.queue.complete() == 0 {
             self.admission.emptied(now);
         }
@@ -126,7 +133,7 @@ impl Relay {
         if self.lifecycle.is_interrupted() {
             self.abandon(Reason::Shutdown, now);
         }
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     /// A mark of which the consumer may have read a part stays what it is.
@@ -180,8 +187,8 @@ impl Relay {
         self.awaits_reading() && matters && !self.has_output()
     }
 
-    /// The loop is about to wait.
-    pub(super) fn await_reading(&mut self, now: Duration) {
+    /// The loop is about to wait for something, and not only to look.
+    pub fn await_reading(&mut self, now: Duration) {
         if self.awaits_only_reading() && self.reading_backoff.until().is_none() {
             self.reading_backoff.begin(now);
         }
@@ -195,7 +202,7 @@ impl Relay {
 
     /// Whether nothing that went out need be kept: all was read, or nobody waits for that. Then it counts as
     /// output.
-    pub(super) fn is_read_or_too_late(&mut self) -> bool {
+    pub(super) fn is_read_or_too_late(&mut self, now: Duration) -> bool {
         let is_draining = self.lifecycle.phase == Phase::Draining;
         let Some(outstanding) = &mut self.buffer.outstanding else {
             return true;
@@ -204,7 +211,7 @@ impl Relay {
             return false;
         }
         let gone = outstanding.settle();
-        self.count_as_output(gone);
+        self.count_as_output(gone, now);
         true
     }
 
@@ -227,7 +234,8 @@ impl Relay {
             }
             letters.add(&rest.bytes);
         }
-        self.count_as_output(gone);
+        self.meter.output += gone.records;
+        self.meter.marks += gone.marks;
         rest.lost
     }
 }

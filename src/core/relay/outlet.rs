@@ -71,8 +71,22 @@ impl Relay {
             && outstanding.again() > 0
         {
             let most = limit.bytes.min(space.whole());
-            parts[0] = IoSlice::new(outstanding.offer(most, limit.records));
-            return 1;
+            let again = outstanding.offer(most, limit.records);
+            parts[0] = IoSlice::new(again);
+            let (is_all, left) = (
+                again.len() as u64 == outstanding.again(),
+                most - again.len() as u64,
+            );
+            if !(is_all && outstanding.is_open()) || left == 0 {
+                return 1;
+            }
+            // With its end, so that it is not cut in two.
+            let rest = this
+                .buffer
+                .queue
+                .bytes_of_records(1, left.min(CHUNK as u64));
+            let unended = this.offers_incomplete() && this.has_space_for_end(space);
+            return 1 + this.buffer.queue.offer(&mut parts[1..], rest, unended);
         }
         let mark = this.loss.marker.as_ref().map_or(&[][..], Marker::left);
         let mark = &mark[..mark
@@ -200,7 +214,7 @@ impl Relay {
         if count > of_mark {
             self.shrank(now);
         }
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     pub(super) fn spend(&mut self, bytes: usize, records: u64) {

@@ -103,7 +103,7 @@ impl Relay {
         }
         self.allowance.spend(bytes, 0, true);
         self.shrank(now);
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     /// How much to take at once and keep besides for the output (>= 1 bytes); None where that is of no
@@ -117,6 +117,7 @@ impl Relay {
         let goes_out =
             goes_out && self.allowance.demand.is_none() && self.allowance.prebuffer.is_over();
         let is_seen = self.config.splice && self.framing.has_records() && !self.judges();
+        let is_seen = is_seen && self.succession.is_none();
         if !(is_dense && goes_out && is_seen) || self.owes_mark() {
             return None;
         }

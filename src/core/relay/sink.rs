@@ -41,7 +41,7 @@ impl Relay {
             let place = Place::Tail(self.buffer.queue.tail());
             self.record_loss(self.reason_of_leaving(), lost, place, now);
         }
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     /// All that is staged is lost.

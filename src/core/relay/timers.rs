@@ -101,7 +101,7 @@ impl Relay {
         if self.lifecycle.phase == Phase::Draining && self.is_starved() {
             self.abandon(Reason::Shutdown, now);
         }
-        self.end_if_drained();
+        self.end_if_drained(now);
     }
 
     fn stalled_too_long(&mut self, now: Duration) {

@@ -1,8 +1,8 @@
-//! `--on-pressure CMD` and `--on-flow CMD`: a shell command for each change of state, with the account
-//! in its environment.
+//! `--on-pressure CMD`, `--on-flow CMD` and `--on-respawn CMD`: a shell command for each change of state, or of the
+//! consumer, with the account in its environment.
 //!
-//! One command runs at a time. Of the changes that come meanwhile only the newest is kept; when the
-//! command ends it is news if it differs from what the command was run for. Refuses to kill: a
+//! One command of a kind runs at a time. Of the changes that come meanwhile only the newest is kept; when the
+//! command ends it is news if it differs from what the command was run for, as another consumer does. Refuses to kill: a
 //! command that outlasts the run goes on alone.
 
 use std::collections::VecDeque;
@@ -23,8 +23,38 @@ use crate::sys::error_channel::ErrorChannel;
 use crate::sys::shell::{self, Environment};
 use crate::units::{reason, seconds};
 
+/// A command, and what it is run for.
+pub struct Hook {
+    event: Event,
+    option: &'static str,
+    words: String,
+    /// What was last said of it: the same is said once.
+    last_error: Option<String>,
+}
+
+/// Those for changes of state, and those for another consumer.
+pub fn hooks(asked: &Observers) -> [Vec<Hook>; 2] {
+    let hook = |event, option, words: &Option<String>| {
+        let words = words.clone()?;
+        Some(Hook {
+            event,
+            option,
+            words,
+            last_error: None,
+        })
+    };
+    let pressure = hook(Event::Pressured, "--on-pressure", &asked.on_pressure);
+    let flow = hook(Event::Flowing, "--on-flow", &asked.on_flow);
+    let respawn = hook(Event::Respawn, "--on-respawn", &asked.on_respawn);
+    [
+        pressure.into_iter().chain(flow).collect(),
+        respawn.into_iter().collect(),
+    ]
+}
+
 /// The relay's side.
 pub struct Commands {
+    of_states: bool,
     mailbox: Arc<Mailbox>,
     end: End,
     /// The state that was last told.
@@ -38,22 +68,20 @@ impl Commands {
     ///
     /// No thread can be had.
     pub fn start(
-        asked: &Observers,
+        hooks: Vec<Hook>,
         config: &ReportConfig,
         error_channel: ErrorChannel,
     ) -> Result<Option<Commands>, StartError> {
-        let (on_pressure, on_flow) = (asked.on_pressure.clone(), asked.on_flow.clone());
-        if on_pressure.is_none() && on_flow.is_none() {
+        let Some(first) = hooks.first() else {
             return Ok(None);
-        }
+        };
+        let of_states = first.event != Event::Respawn;
         sys::hear_children();
         let mailbox = Arc::new(Mailbox::default());
         let mut runner = Runner {
-            on_pressure,
-            on_flow,
+            hooks,
             name: config.name.clone(),
             error_channel,
-            last_errors: [None, None],
             weight: weight(),
         };
         let their_desk = Arc::clone(&mailbox);
@@ -66,6 +94,7 @@ impl Commands {
             error,
         })?;
         Ok(Some(Commands {
+            of_states,
             mailbox,
             end,
             told: State::Flowing,
@@ -73,13 +102,17 @@ impl Commands {
     }
 
     /// Whether an event is one that commands are run for.
-    pub fn tells(event: Event) -> bool {
-        matches!(event, Event::Pressured | Event::Flowing)
+    pub fn tells(&self, event: Event) -> bool {
+        match event {
+            Event::Pressured | Event::Flowing => self.of_states,
+            Event::Respawn => !self.of_states,
+            _ => false,
+        }
     }
 
     /// Leaves a change in the mailbox. The lock is held for no longer than it takes to move a pointer.
     pub fn tell(&mut self, event: Event, snapshot: &Snapshot) {
-        if Commands::tells(event) {
+        if self.tells(event) {
             self.told = snapshot.state;
             let change = (event, Box::new(snapshot.clone()));
             self.mailbox.lock().put(change);
@@ -89,7 +122,7 @@ impl Commands {
 
     /// Changes came that were not told: that of the state is news if it is not as was told last.
     pub fn catch_up(&mut self, snapshot: &Snapshot) {
-        if snapshot.state != self.told {
+        if self.of_states && snapshot.state != self.told {
             let event = match snapshot.state {
                 State::Pressured => Event::Pressured,
                 State::Flowing => Event::Flowing,
@@ -157,12 +190,9 @@ impl Pending {
 
 /// The thread's side.
 struct Runner {
-    on_pressure: Option<String>,
-    on_flow: Option<String>,
+    hooks: Vec<Hook>,
     name: Option<String>,
     error_channel: ErrorChannel,
-    /// What was last said of either command: the same is said once.
-    last_errors: [Option<String>; 2],
     /// What starting one may take.
     weight: usize,
 }
@@ -177,7 +207,9 @@ impl Runner {
         while let Some(mut change) = mailbox.next() {
             while self.attend(&change) {
                 match mailbox.newest() {
-                    Some(newest) if newest.0 != change.0 => change = newest,
+                    Some(newest) if newest.0 != change.0 || newest.0 == Event::Respawn => {
+                        change = newest;
+                    }
                     _ => break,
                 }
             }
@@ -186,13 +218,10 @@ impl Runner {
 
     /// Runs the command for a change, to its end. Returns whether there is one.
     fn attend(&mut self, (event, snapshot): &Change) -> bool {
-        let (option, words, index) = match event {
-            Event::Pressured => ("--on-pressure", &self.on_pressure, 0),
-            _ => ("--on-flow", &self.on_flow, 1),
-        };
-        let Some(words) = words else {
+        let Some(hook) = self.hooks.iter_mut().find(|hook| hook.event == *event) else {
             return false;
         };
+        let (option, words) = (hook.option, &hook.words);
         let run = match memory::is_there(self.weight) {
             true => shell::run(words, environment(*event, snapshot, self.name.as_deref())),
             false => Err(io::ErrorKind::OutOfMemory.into()),
@@ -201,12 +230,12 @@ impl Runner {
             Err(error) => Some(format!("cannot run {option} '{words}': {}", reason(&error))),
             Ok(failure) => failure.map(|how| format!("{option} '{words}' failed: {how}")),
         };
-        if self.last_errors[index] != trouble
+        if hook.last_error != trouble
             && let Some(trouble) = &trouble
         {
             self.error_channel.say(trouble.clone());
         }
-        self.last_errors[index] = trouble;
+        hook.last_error = trouble;
         true
     }
 }

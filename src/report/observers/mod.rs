@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! events     --events: a JSON line for each change
-//! commands   --on-pressure, --on-flow: a shell command for each change of state
+//! commands   --on-pressure, --on-flow, --on-respawn: a shell command for each change
 //! lost       --lost-to: the lost records themselves
 //! ```
 //!
@@ -28,8 +28,8 @@ use crate::core::snapshot::Snapshot;
 use crate::reporter::{Event, Reporter};
 use crate::sys::Files;
 use crate::sys::error_channel::ErrorChannel;
-use commands::Commands;
 pub use commands::environment;
+use commands::{Commands, hooks};
 use events::{Events, Untold};
 use lost::Lost;
 
@@ -56,9 +56,12 @@ pub fn start(config: &Config, files: &Files) -> Result<Reporters, StartError> {
         false => report.error_channel(),
     };
     let start_events = |path| Events::start(path, config, files, error_channel.clone());
+    let start_commands = |hooks| Commands::start(hooks, &config.report, error_channel.clone());
+    let commands: Result<Vec<_>, _> = hooks(asked).into_iter().map(start_commands).collect();
+    let commands = commands?;
     Ok(Reporters {
         events: asked.events.as_deref().map(start_events).transpose()?,
-        commands: Commands::start(asked, &config.report, error_channel.clone())?,
+        commands: commands.into_iter().flatten().collect(),
         lost: Lost::start(config, files, error_channel.clone())?,
         report,
         error_channel,
@@ -70,7 +73,7 @@ pub fn start(config: &Config, files: &Files) -> Result<Reporters, StartError> {
 pub struct Reporters {
     report: ThreadedReporter,
     events: Option<Events>,
-    commands: Option<Commands>,
+    commands: Vec<Commands>,
     lost: Option<Lost>,
     error_channel: ErrorChannel,
     /// Each turn's plan is told.
@@ -81,7 +84,7 @@ impl Reporter for Reporters {
     fn wants(&self, event: Event, now: Duration) -> bool {
         self.report.wants(event, now)
             || (self.events.is_some() && Events::tells(event))
-            || (self.commands.is_some() && Commands::tells(event))
+            || self.commands.iter().any(|commands| commands.tells(event))
     }
 
     fn wants_each_loss(&self) -> bool {
@@ -91,7 +94,7 @@ impl Reporter for Reporters {
     fn report(&mut self, event: Event, snapshot: &Snapshot) {
         let snapshot = &*self.with_spilled(snapshot);
         self.report.report(event, snapshot);
-        if let Some(commands) = &mut self.commands {
+        for commands in &mut self.commands {
             commands.tell(event, snapshot);
         }
         if let Some(events) = &mut self.events {
@@ -108,7 +111,7 @@ impl Reporter for Reporters {
     }
 
     fn missed(&mut self, changes: u64, snapshot: &Snapshot) {
-        if let Some(commands) = &mut self.commands {
+        for commands in &mut self.commands {
             commands.catch_up(snapshot);
         }
         if let Some(events) = &mut self.events {
@@ -149,10 +152,10 @@ impl Reporter for Reporters {
             .take()
             .map(|events| events.close(snapshot))
             .unzip();
-        let commands = self.commands.take().map(Commands::close);
+        let commands: Vec<_> = self.commands.drain(..).map(Commands::close).collect();
         let lost = self.lost.as_mut().and_then(Lost::close);
         let begin = Instant::now();
-        for end in [events, commands].into_iter().flatten() {
+        for end in events.into_iter().chain(commands) {
             end.wait(begin + LAST_WORD);
         }
         if let Some(end) = lost {

@@ -23,7 +23,10 @@ fn reporters(events: Option<Events>, asked: &Observers) -> Reporters {
     Reporters {
         report,
         events,
-        commands: Commands::start(asked, &quiet(), error_channel.clone()).unwrap(),
+        commands: hooks(asked)
+            .into_iter()
+            .filter_map(|hooks| Commands::start(hooks, &quiet(), error_channel.clone()).unwrap())
+            .collect(),
         lost: None,
         error_channel,
         traces: false,

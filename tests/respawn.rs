@@ -1,0 +1,374 @@
+//! `--respawn`: consumers that die, and those that follow them. Nothing that was not read is lost, nothing that was
+//! read comes twice but for the record that was being read. Real processes and real signals.
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command};
+
+use common::{Finished, finish, hwm, lines, log, run, signal, wait_until};
+use serde_json::Value;
+
+const SIGTERM: i32 = 15;
+
+/// The parts that a consumer wrote, one file for each of its lives, in that order.
+fn parts(folder: &Path) -> Vec<Vec<u8>> {
+    (1..)
+        .map_while(|life| fs::read(folder.join(life.to_string())).ok())
+        .collect()
+}
+
+/// What a life does first: $life is its number.
+const COUNT: &str = "life=1; while [ -e $life ]; do life=$((life + 1)); done; ";
+
+/// hwm, whose consumer is this shell script in `folder`.
+fn spawn(options: &[&str], script: &str, folder: &Path) -> Child {
+    let script = format!("{COUNT}{script}");
+    let always = [
+        "--report",
+        "json",
+        "-i",
+        "1h",
+        "--respawn-delay",
+        "1ms",
+        "-M",
+        "in",
+    ];
+    let args = [options, &always, &["--", "sh", "-c", &script]].concat();
+    hwm(&args).current_dir(folder).spawn().unwrap()
+}
+
+fn play(options: &[&str], script: &str, input: &[u8], folder: &Path) -> Finished {
+    finish(spawn(options, script, folder), input)
+}
+
+/// Whole lines.
+fn whole(bytes: &[u8]) -> Vec<u8> {
+    let whole = lines(bytes).into_iter();
+    whole
+        .filter(|line| line.ends_with(b"\n"))
+        .flatten()
+        .copied()
+        .collect()
+}
+
+#[test]
+fn bytes_go_on_where_the_one_before_had_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = log(2000);
+    let script = "[ $life -gt 4 ] && exec cat >$life; head -c 10007 >$life; exit 1";
+    let done = play(&["--respawn"], script, &input, folder.path()).expect(0);
+    assert!(parts(folder.path()).concat() == input);
+    let account = done.summary();
+    assert_eq!(account.count("restarts"), 4);
+    assert!(account.0["redelivered"].is_null());
+    assert_eq!(account.count("out_bytes"), input.len() as u64);
+}
+
+#[test]
+fn records_begin_again_where_one_was_read_in_part() {
+    for options in [
+        &["-l"][..],
+        &["--when-full", "drop-oldest"],
+        &["--when-full", "priority", "--priority", "1"],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let input = log(2000);
+        let script = "[ $life -gt 4 ] && exec cat >$life; head -c 10007 >$life; exit 1";
+        // Else it is the pace that decides what is lost.
+        let lossless = ["-B", "64M", "--respawn"];
+        let options = [options, &lossless].concat();
+        let done = play(&options, script, &input, folder.path()).expect(0);
+        let parts = parts(folder.path());
+        let read: Vec<u8> = parts.iter().flat_map(|part| whole(part)).collect();
+        assert!(read == input, "{options:?}");
+        for (before, after) in parts.iter().zip(&parts[1..]) {
+            let open = &before[whole(before).len()..];
+            assert!(after.starts_with(open), "{options:?}");
+        }
+        let account = done.summary();
+        account.assert_balanced();
+        assert_eq!(account.count("restarts"), 4);
+        assert!(account.count("redelivered") >= 4);
+        assert_eq!(account.count("out_records"), 2000);
+        assert_eq!(account.lost_in_all("lost_records"), 0);
+    }
+}
+
+#[test]
+fn who_is_killed_when_all_was_read_leaves_no_gap_and_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "echo $$ >pid; : >$life; exec cat >>got";
+    let mut child = spawn(&["-l", "--respawn"], script, folder.path());
+    let mut stdin = child.stdin.take().unwrap();
+    let file = |name: &str| fs::read(folder.path().join(name)).unwrap_or_default();
+    for round in 1..=4 {
+        let life = folder.path().join(round.to_string());
+        wait_until("the next one reads", || life.exists());
+        let text = [
+            format!("line of round {round}\n").as_bytes(),
+            b"and the beginning ",
+        ]
+        .concat();
+        stdin.write_all(&text).unwrap();
+        wait_until("it has read", || {
+            file("got").ends_with(b"and the beginning ")
+        });
+        if round == 4 {
+            break;
+        }
+        let pid = String::from_utf8(file("pid")).unwrap();
+        let kill = Command::new("kill").args(["-KILL", pid.trim()]).status();
+        assert!(kill.unwrap().success());
+    }
+    drop(stdin);
+    let done = finish(child, b"").expect(0);
+    // The open record is there as often as a consumer had read it in part.
+    let got = String::from_utf8(file("got")).unwrap();
+    let expected = "line of round 1\nand the beginning \
+                    and the beginning line of round 2\nand the beginning \
+                    and the beginning line of round 3\nand the beginning \
+                    and the beginning line of round 4\nand the beginning ";
+    assert_eq!(got, expected);
+    assert_eq!(done.summary().count("redelivered"), 3);
+    assert_eq!(done.summary().count("in_records"), 5);
+    assert_eq!(done.summary().count("out_records"), 5);
+}
+
+#[test]
+fn who_dies_while_hwm_is_full_or_drains_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // One that reads nothing, until the producer has long waited; one that dies when the input has ended.
+    let script = "echo $$ >pid; case $life in 1) : >1; exec sleep 600;; 2) : >2; exec sleep 600;; esac; cat >3";
+    let mut child = spawn(&["-l", "-B", "100k", "--respawn"], script, folder.path());
+    let mut stdin = child.stdin.take().unwrap();
+    let input = log(20_000);
+    let text = input.clone();
+    let producer = std::thread::spawn(move || stdin.write_all(&text).is_ok());
+    let kill = |life: &str| {
+        let life = folder.path().join(life);
+        wait_until("it lives", || life.exists());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
+        Command::new("kill")
+            .args(["-KILL", pid.trim()])
+            .status()
+            .unwrap();
+    };
+    kill("1");
+    kill("2");
+    assert!(producer.join().unwrap());
+    let done = finish(child, b"").expect(0);
+    assert!(fs::read(folder.path().join("3")).unwrap() == input);
+    assert_eq!(done.summary().count("out_bytes"), input.len() as u64);
+    assert!(done.summary().count("peak_held_bytes") <= 100 << 10);
+}
+
+#[test]
+fn a_mark_comes_whole_to_whom_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    // The first dies amid the mark, which is at the end.
+    let script =
+        ": >$life; case $life in 1) until [ -e go ]; do sleep 0.01; done; exit 1;; esac; cat >all";
+    let args = [
+        "--when-full",
+        "drop-newest",
+        "-B",
+        "8k",
+        "--mark",
+        "--respawn",
+    ];
+    let mut child = spawn(&args, script, folder.path());
+    let input = log(2000);
+    child.stdin.as_mut().unwrap().write_all(&input).unwrap();
+    drop(child.stdin.take());
+    fs::write(folder.path().join("go"), "").unwrap();
+    let done = finish(child, b"").expect(0);
+    let got = fs::read_to_string(folder.path().join("all")).unwrap();
+    let lost = done.summary().lost_in_all("lost_records");
+    let marks: Vec<_> = got
+        .lines()
+        .filter(|line| line.starts_with("hwm: "))
+        .collect();
+    assert!(
+        marks.len() == 1 && marks[0].starts_with(&format!("hwm: {lost} records (")),
+        "{marks:?}"
+    );
+    assert_eq!(done.summary().count("marks"), 1);
+    done.summary().assert_balanced();
+}
+
+#[test]
+fn so_many_failures_in_a_row_are_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = log(2000);
+    let done = play(
+        &["-l", "--respawn=3"],
+        ": >$life; exit 4",
+        &input,
+        folder.path(),
+    )
+    .expect(7);
+    assert_eq!(parts(folder.path()).len(), 3);
+    let (said, _): (Vec<_>, Vec<_>) = done
+        .stderr
+        .lines()
+        .partition(|line| line.starts_with("hwm: "));
+    assert_eq!(
+        said,
+        [
+            "hwm: sh ended with status 4; it is started again in 1ms",
+            "hwm: sh ended with status 4; it is started again in 2ms",
+            "hwm: sh ended with status 4; it failed too often in a row (--respawn)",
+        ]
+    );
+    let account = done.summary();
+    account.assert_balanced();
+    assert_eq!(account.count("restarts"), 2);
+    assert_eq!(account.lost("broken_pipe").1, account.count("in_records"));
+}
+
+#[test]
+fn one_that_cannot_be_run_any_more_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("once");
+    fs::write(&program, "#!/bin/sh\nrm -f \"$0\"\nexit 1\n").unwrap();
+    Command::new("chmod")
+        .arg("+x")
+        .arg(&program)
+        .status()
+        .unwrap();
+    let name = program.to_str().unwrap();
+    let args = [
+        "-q",
+        "--respawn=2",
+        "--respawn-delay",
+        "1ms",
+        "-M",
+        "in",
+        "--",
+        name,
+    ];
+    let done = run(&args, &log(2000)).expect(7);
+    let expected = format!(
+        "hwm: {name} ended with status 1; it is started again in 1ms\n\
+         hwm: cannot run {name} (-M): No such file or directory\n"
+    );
+    assert_eq!(done.stderr, expected);
+}
+
+#[test]
+fn the_last_one_has_the_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = ": >$life; [ $life = 1 ] && exit 3; cat >/dev/null; exit 5";
+    play(&["--respawn"], script, &log(100), folder.path()).expect(5);
+}
+
+#[test]
+fn who_ends_is_followed_though_others_have_its_input_or_it_had_closed_it() {
+    for first in [
+        "sleep 600 & echo $! >pid; exit 1",
+        "exec <&-; sleep 0.2; : >ended; exit 1",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("[ $life = 1 ] || exec cat >got; : >1; {first}");
+        let input = log(2000);
+        let done = play(&["--respawn"], &script, &input, folder.path()).expect(0);
+        assert!(
+            fs::read(folder.path().join("got")).unwrap() == input,
+            "{first}"
+        );
+        assert_eq!(done.summary().count("restarts"), 1);
+        let file = |name| folder.path().join(name);
+        match fs::read_to_string(file("pid")) {
+            Ok(pid) => _ = Command::new("kill").args(["-KILL", pid.trim()]).status(),
+            Err(_) => assert!(file("ended").exists(), "one at a time"),
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "--respawn-delay",
+        "1h",
+        "--drain-timeout",
+        "100ms",
+        "--report",
+        "json",
+        "-l",
+    ];
+    let args = [
+        &args[..],
+        &["--respawn", "-M", "in", "--", "sh", "-c", "exit 1"],
+    ]
+    .concat();
+    let mut child = hwm(&args).current_dir(folder.path()).spawn().unwrap();
+    child
+        .stdin
+        .as_mut()
+        .unwrap()
+        .write_all(b"one\ntwo\n")
+        .unwrap();
+    let status = format!("/proc/{0}/task/{0}/children", child.id());
+    wait_until("it has ended", || {
+        fs::read_to_string(&status).is_ok_and(|list| list.is_empty())
+    });
+    signal(&child, SIGTERM);
+    let done = finish(child, b"").expect(143);
+    assert_eq!(done.summary().lost("shutdown").1, 2);
+    done.summary().assert_balanced();
+}
+
+#[test]
+fn others_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = ": >$life; [ $life -lt 3 ] && exit 1; cat >/dev/null";
+    let hook = "echo $HWM_EVENT $HWM_RESTARTS >>hook";
+    let args = ["--events", "events", "--on-respawn", hook, "--respawn"];
+    play(&args, script, b"data\n", folder.path()).expect(0);
+    let events = fs::read_to_string(folder.path().join("events")).unwrap();
+    let events = events
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let restarts: Vec<_> = events
+        .filter(|event| event["event"] == "respawn")
+        .map(|event| event["restarts"].as_u64().unwrap())
+        .collect();
+    assert_eq!(restarts, [1, 2]);
+    let hook = fs::read_to_string(folder.path().join("hook")).unwrap();
+    assert!(hook.ends_with("respawn 2\n"), "{hook}");
+}
+
+#[test]
+fn wrong_usage_says_what_to_type() {
+    for (line, expected) in [
+        (
+            "--respawn",
+            "--respawn starts the command of -M in again: hwm --respawn -M in -- COMMAND",
+        ),
+        (
+            "--respawn -M out -- cat",
+            "--respawn starts the command of -M in again: hwm --respawn -M in -- COMMAND",
+        ),
+        (
+            "--respawn --broken-pipe drain -M in -- cat",
+            "with --respawn a command that ends is started again, so --broken-pipe has nothing to say: drop one of them",
+        ),
+        (
+            "--respawn=0 -M in -- cat",
+            "invalid value '0' for --respawn: 0 would never start it again; drop --respawn for that",
+        ),
+        (
+            "--respawn --respawn-delay 0 -M in -- cat",
+            "invalid value '0' for --respawn-delay: it must be longer than 0",
+        ),
+    ] {
+        let args: Vec<_> = line.split(' ').collect();
+        let done = run(&args, b"").expect(2);
+        assert_eq!(done.stderr, format!("hwm: {expected}; try 'hwm --help'\n"));
+    }
+}
