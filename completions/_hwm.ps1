@@ -54,7 +54,7 @@ Register-ArgumentCompleter -Native -CommandName 'hwm' -ScriptBlock {
             [CompletionResult]::new('--idle-timeout', '--idle-timeout', [CompletionResultType]::ParameterName, 'Exit 6 when no input came for so long')
             [CompletionResult]::new('--drain-timeout', '--drain-timeout', [CompletionResultType]::ParameterName, 'After SIGTERM or SIGHUP read on and write for at most so long')
             [CompletionResult]::new('--broken-pipe', '--broken-pipe', [CompletionResultType]::ParameterName, 'What it means when the consumer is gone')
-            [CompletionResult]::new('--respawn', '--respawn', [CompletionResultType]::ParameterName, 'With -M in: start COMMAND again when it ends before the input does')
+            [CompletionResult]::new('--respawn', '--respawn', [CompletionResultType]::ParameterName, 'With -M in: start COMMAND again when it ends')
             [CompletionResult]::new('--respawn-delay', '--respawn-delay', [CompletionResultType]::ParameterName, 'With --respawn: the pause before the first start, doubled each time')
             [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'How to report')
             [CompletionResult]::new('--report-to', '--report-to', [CompletionResultType]::ParameterName, 'Append the report to PATH instead of writing it to standard error')

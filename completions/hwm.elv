@@ -51,7 +51,7 @@ set edit:completion:arg-completer[hwm] = {|@words|
             cand --idle-timeout 'Exit 6 when no input came for so long'
             cand --drain-timeout 'After SIGTERM or SIGHUP read on and write for at most so long'
             cand --broken-pipe 'What it means when the consumer is gone'
-            cand --respawn 'With -M in: start COMMAND again when it ends before the input does'
+            cand --respawn 'With -M in: start COMMAND again when it ends'
             cand --respawn-delay 'With --respawn: the pause before the first start, doubled each time'
             cand --report 'How to report'
             cand --report-to 'Append the report to PATH instead of writing it to standard error'

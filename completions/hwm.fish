@@ -42,7 +42,7 @@ complete -c hwm -l drain-timeout -d 'After SIGTERM or SIGHUP read on and write f
 complete -c hwm -l broken-pipe -d 'What it means when the consumer is gone' -r -f -a "signal\t'die by SIGPIPE, like cat'
 ok\t'a normal ending, exit 0'
 drain\t'read on to the end of input, and lose it: the producer never notices'"
-complete -c hwm -l respawn -d 'With -M in: start COMMAND again when it ends before the input does' -r
+complete -c hwm -l respawn -d 'With -M in: start COMMAND again when it ends' -r
 complete -c hwm -l respawn-delay -d 'With --respawn: the pause before the first start, doubled each time' -r
 complete -c hwm -l report -d 'How to report' -r -f -a "bar\t'a live line, and a summary at the end'
 plain\t'a line of key=value each interval, and a summary'

@@ -60,7 +60,7 @@ module completions {
     --idle-ok                 # With --idle-timeout: that is a normal ending, exit 0
     --drain-timeout: string   # After SIGTERM or SIGHUP read on and write for at most so long
     --broken-pipe: string@"nu-complete hwm broken_pipe" # What it means when the consumer is gone
-    --respawn: string         # With -M in: start COMMAND again when it ends before the input does
+    --respawn: string         # With -M in: start COMMAND again when it ends
     --respawn-delay: string   # With --respawn: the pause before the first start, doubled each time
     --report: string@"nu-complete hwm report" # How to report
     --report-to: path         # Append the report to PATH instead of writing it to standard error

@@ -304,9 +304,9 @@ pub(super) struct Args {
     )]
     pub(super) broken_pipe: BrokenPipeName,
 
-    /// With -M in: start COMMAND again when it ends before the input does
+    /// With -M in: start COMMAND again when it ends
     ///
-    /// The next one begins with the first record that the one before had not wholly read. Meanwhile the policy
+    /// When it ends before the input does. The next one begins with the first record that the one before had not wholly read. Meanwhile the policy
     /// decides. After N failures in a row hwm ends with exit 7; without N it goes on. See COMMANDS in hwm(1).
     #[arg(help_heading = "Endings", long, value_name = "N", num_args = 0..=1,
           require_equals = true, default_missing_value = respawn::ALWAYS, value_parser = respawn::parse)]

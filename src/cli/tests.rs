@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::config::display::{BarStyle, Display, Part, Piece};
 use crate::config::{
-    Amount, BrokenPipe, LINGER, LossLimit, Mark, MarkPiece, Observers, Policy, Rate, ReportMode,
-    Sample, Sink, Source, StartFill, TransferConfig,
+    Amount, BrokenPipe, LINGER, LossLimit, Mark, MarkPiece, NextConsumer, Observers, Policy, Rate,
+    ReportMode, Sample, Sink, Source, StartFill, TransferConfig,
 };
 
 /// Words separated by blanks, without the program's name.
@@ -210,16 +210,40 @@ fn each_option_arrives_in_the_configuration() {
     assert_eq!(report.to, Some("/tmp/x".into()));
     assert!(report.statistics);
 
-    let observers = config("--events e --on-pressure p --on-flow -f --lost-to l").observers;
+    let observers =
+        config("--events e --on-pressure p --on-flow -f --on-respawn r --lost-to l").observers;
     let expected = Observers {
         events: Some("e".into()),
         on_pressure: Some("p".into()),
         on_flow: Some("-f".into()),
+        on_respawn: Some("r".into()),
         lost_to: Some("l".into()),
     };
     assert_eq!(observers, expected);
     let config = config("--lost-to l");
     assert!(config.relay.keeps_lost && config.relay.count_records && !config.report.records);
+}
+
+#[test]
+fn a_command_that_is_started_again_is_known_to_both_sides() {
+    let parsed = config("--respawn=5 --respawn-delay 2s -M in -- cat");
+    let next = NextConsumer::Started {
+        delay: Duration::from_secs(2),
+        most_failures: Some(5),
+    };
+    assert_eq!(parsed.relay.next_consumer, Some(next));
+    assert!(parsed.transfer.command.unwrap().respawns);
+    let bare = NextConsumer::Started {
+        delay: Duration::from_millis(100),
+        most_failures: None,
+    };
+    assert_eq!(
+        config("--respawn -M in -- cat").relay.next_consumer,
+        Some(bare)
+    );
+    let parsed = config("-M in -- cat");
+    assert_eq!(parsed.relay.next_consumer, None);
+    assert!(!parsed.transfer.command.unwrap().respawns);
 }
 
 #[test]

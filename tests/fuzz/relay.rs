@@ -186,7 +186,7 @@ impl<'a> Run<'a> {
     fn sent(&mut self, out: Vec<u8>) {
         self.relay.sent(out.len(), NOW);
         assert_eq!(out, self.model.send(out.len(), NOW), "output");
-        self.model.end_if_drained();
+        self.model.end_if_drained(NOW);
         self.output.extend(out);
     }
 

@@ -160,6 +160,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
             Ending::Idle,
             Ending::Signal(15),
             Ending::BrokenPipe,
+            Ending::NoConsumer,
             Ending::Failed,
         ];
         Snapshot {
@@ -205,6 +206,8 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
             seconds_to_full: rates[4],
             sample_rate: rates[5],
             bottleneck: bottlenecks[(bits >> 20 & 3) as usize],
+            restarts: next(),
+            redelivered: next(),
             dead_letters: bit(22).then_some(dead_letters),
             exit: bit(23).then_some(next() as i32),
             ending: endings.get((bits >> 24 & 7) as usize).copied(),

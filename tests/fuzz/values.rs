@@ -9,7 +9,8 @@ use std::time::Duration;
 use highwater::classes::Classes;
 use highwater::cli;
 use highwater::config::{
-    Amount, BrokenPipe, Config, Policy, Rate, ReportMode, Sample, SkipErrors, StartFill,
+    Amount, BrokenPipe, Config, NextConsumer, Policy, Rate, ReportMode, Sample, SkipErrors,
+    StartFill,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -44,7 +45,7 @@ const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{
 const REGEXES: &str =
     "(a|é|\\(|\\)|\\[a-c|\\]|\\*|\\{2|,3\\}|\\^|\\$|\\.|\\\\(d|x|n|p)|\\?|\n|-){0,6}";
 
-const KINDS: [Kind; 34] = [
+const KINDS: [Kind; 37] = [
     kind("--buffer-size", NUMBERS, |text, config| {
         put_capacity(oracle::size(text)?, 100, config)
     }),
@@ -208,6 +209,24 @@ const KINDS: [Kind; 34] = [
         };
         Some(())
     }),
+    kind("-M in --respawn", NUMBERS, |text, config| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let failures = text
+            .parse()
+            .ok()
+            .filter(|failures| *failures > 0 && digits)?;
+        put_respawn(DELAY, Some(failures), config);
+        Some(())
+    }),
+    kind(
+        "-M in --respawn --respawn-delay",
+        DURATIONS,
+        |text, config| {
+            let delay = oracle::duration(text).filter(|delay| !delay.is_zero())?;
+            put_respawn(delay, None, config);
+            Some(())
+        },
+    ),
     kind("--report", NAMES, |text, config| {
         config.report.mode = match text {
             "bar" => ReportMode::Bar,
@@ -420,6 +439,18 @@ pub fn anything() -> impl Strategy<Value = OsString> {
     vec(any::<u8>(), 0..8).prop_map(OsString::from_vec)
 }
 
+const DELAY: Duration = Duration::from_millis(100);
+
+fn put_respawn(delay: Duration, most_failures: Option<u64>, config: &mut Config) {
+    config.relay.next_consumer = Some(NextConsumer::Started {
+        delay,
+        most_failures,
+    });
+    if let Some(command) = &mut config.transfer.command {
+        command.respawns = true;
+    }
+}
+
 fn typed() -> impl Strategy<Value = (&'static str, OsString)> {
     let kinds = KINDS.iter().map(|kind| {
         let words = kind.words;
@@ -456,7 +487,7 @@ fn check((words, value): (&str, OsString)) {
     let found = parse(context, vec![word]);
     // Some take a value only behind '=', some none there that looks like an option.
     let is_attached = match option {
-        "--mark" | "--fail-on-loss" => true,
+        "--mark" | "--fail-on-loss" | "--respawn" => true,
         "--broken-pipe" | "--report" => value.as_encoded_bytes().starts_with(b"-"),
         _ => false,
     };

@@ -148,7 +148,9 @@ pub fn run(scenario: &Scenario, trace: bool) -> Passed {
         let heard = std::mem::take(&mut engine.system().heard);
         let snapshot = engine.snapshot();
         let messages = std::mem::take(&mut engine.reporter().messages);
-        let (of_ends, messages): (Vec<_>, Vec<_>) = messages.into_iter().partition(is_of_an_end);
+        let (of_ends, messages): (Vec<_>, Vec<_>) = messages
+            .into_iter()
+            .partition(|message| is_of_an_end(message));
         assert_eq!(messages, follower.messages(&heard), "end: errors");
         follower.told = engine.reporter().interval.take();
         if trace {
@@ -889,7 +891,16 @@ impl Follower {
         } else {
             for record in kept {
                 let found = lost.any(|lost| ended(lost) == record);
-                assert!(found, "spill: not a lost record, or out of order");
+                assert!(
+                    found,
+                    "spill: not a lost record, or out of order: {:?} of {:?}",
+                    String::from_utf8_lossy(record),
+                    self.model
+                        .lost_records
+                        .iter()
+                        .map(|r| String::from_utf8_lossy(r).into_owned())
+                        .collect::<Vec<_>>()
+                );
             }
         }
     }
@@ -916,7 +927,7 @@ impl Follower {
 }
 
 /// Whether a message tells of the end of a consumer.
-fn is_of_an_end(message: &String) -> bool {
+fn is_of_an_end(message: &str) -> bool {
     message.contains("; it is started again in ") || message.contains("; it failed too often")
 }
 

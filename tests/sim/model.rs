@@ -653,7 +653,8 @@ impl Model {
                 self.config.low_water.min(below_high) as usize
             }
         };
-        if read - goes > most_kept {
+        let is_mark = self.outstanding.get(goes).is_some_and(|out| out.of_mark);
+        if read - goes > most_kept && !is_mark {
             goes = read;
             (self.is_cut, self.was_cut) = (true, true);
         } else if goes > 0 {
@@ -700,7 +701,7 @@ impl Model {
         let sent = self.outstanding.iter().take(self.to_present);
         let sent = sent.filter(|out| !out.of_mark);
         let ends = sent.clone().filter(|out| out.ends).count() as u64;
-        let is_amid = sent.last().is_some_and(|last| !last.ends);
+        let is_amid = sent.rev().next().is_some_and(|last| !last.ends);
         let counts = self.counts_records();
         self.to_present = 0;
         if let Some(all) = &mut self.succession {

@@ -39,7 +39,7 @@ pub struct Outstanding {
     records: u64,
     /// The input ended here, in a record without a delimiter.
     tail_end: Option<u64>,
-    /// Of a record whose end has not come no more is kept than that, once it was read.
+    /// Of a record whose end was not read no more is kept than that, once it was read. Of a mark all is.
     most_read: u64,
     /// The beginning of the first record left for that.
     is_cut: bool,
@@ -201,7 +201,9 @@ impl Outstanding {
     pub fn read_all_but(&mut self, unread: u64) -> Gone {
         let read = self.written - (unread as usize).min(self.written);
         let end = self.boundary_within(read);
-        let goes = if (read - end) as u64 > self.most_read {
+        let position = self.start + end as u64;
+        let is_mark = self.marks.iter().any(|mark| mark.span.start == position);
+        let goes = if (read - end) as u64 > self.most_read && !is_mark {
             self.is_cut = self.framing.has_records();
             read
         } else {
