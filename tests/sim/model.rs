@@ -699,9 +699,9 @@ impl Model {
             });
         }
         let sent = self.outstanding.iter().take(self.to_present);
-        let sent = sent.filter(|out| !out.of_mark);
+        let mut sent = sent.filter(|out| !out.of_mark);
         let ends = sent.clone().filter(|out| out.ends).count() as u64;
-        let is_amid = sent.rev().next().is_some_and(|last| !last.ends);
+        let is_amid = sent.next_back().is_some_and(|last| !last.ends);
         let counts = self.counts_records();
         self.to_present = 0;
         if let Some(all) = &mut self.succession {
