@@ -67,6 +67,8 @@ pub enum Side {
 pub struct TransferConfig {
     /// Where the output goes.
     pub sink: Sink,
+    /// It is a FIFO whose reader may go, and be followed by another.
+    pub awaits_readers: bool,
     /// `-Y`: wait for the disk after every write.
     pub sync: bool,
     /// `-E`: go on behind what cannot be read.
@@ -321,7 +323,7 @@ pub enum NextConsumer {
         /// After so many failures in a row there is none; at least 1.
         most_failures: Option<u64>,
     },
-    /// It comes by itself.
+    /// It comes by itself (`--broken-pipe wait`), as the first one does.
     Awaited,
 }
 

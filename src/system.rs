@@ -128,7 +128,7 @@ pub trait System {
     /// Nobody reads the output, but somebody may: until [`System::start_consumer`] it takes nothing.
     fn part_with_consumer(&mut self) {}
 
-    /// Starts a reader of the output.
+    /// Starts a reader of the output, or begins to write to one that has come.
     ///
     /// # Errors
     ///
@@ -250,6 +250,8 @@ pub struct Ready {
     pub output_gone: bool,
     /// The process has ended that was started to read the output.
     pub consumer_ended: Option<Exit>,
+    /// Somebody opened the output to read it: for [`System::start_consumer`].
+    pub consumer_came: bool,
 }
 
 /// A signal that means something here.

@@ -443,6 +443,8 @@ pub(super) enum BrokenPipeName {
     Ok,
     /// read on to the end of input, and lose it: the producer never notices
     Drain,
+    /// with -o FIFO: wait for the next reader, which gets what the last one had not read
+    Wait,
 }
 
 /// `-s SIZE`: how much is expected.

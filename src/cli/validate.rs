@@ -105,8 +105,14 @@ fn command(args: &Args) -> Result<Option<MonitoredCommand>, String> {
 
 /// What follows a consumer that goes.
 fn next_consumer(args: &Args) -> Result<Option<NextConsumer>, String> {
+    let waits = args.broken_pipe == BrokenPipeName::Wait;
+    if waits && args.transfer.output.is_none() {
+        return Err(
+            "--broken-pipe wait needs -o FIFO, for only a FIFO can have another reader".into(),
+        );
+    }
     let Some(respawn) = args.respawn else {
-        return Ok(None);
+        return Ok(waits.then_some(NextConsumer::Awaited));
     };
     if args.monitor != Some(SideName::In) {
         return Err(
@@ -216,7 +222,7 @@ fn relay(args: &Args, policy: Policy, size: Option<Amount>) -> Result<RelayConfi
         idle_ok: idle_ok(args)?,
         drain_timeout: args.drain_timeout,
         broken_pipe: match args.broken_pipe {
-            BrokenPipeName::Signal => BrokenPipe::Signal,
+            BrokenPipeName::Signal | BrokenPipeName::Wait => BrokenPipe::Signal,
             BrokenPipeName::Ok => BrokenPipe::Ok,
             BrokenPipeName::Drain => BrokenPipe::Drain,
         },
@@ -505,6 +511,7 @@ fn transfer(args: &Args, command: Option<MonitoredCommand>) -> Result<TransferCo
     let skips = typed.skip_errors > 0 || block.is_some();
     Ok(TransferConfig {
         sink,
+        awaits_readers: args.broken_pipe == BrokenPipeName::Wait,
         sync: typed.sync,
         command,
         skip_errors: skips.then_some(SkipErrors {

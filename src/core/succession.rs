@@ -22,6 +22,8 @@ pub struct Succession {
     /// None where nobody need be started: somebody comes.
     starter: Option<Starter>,
     is_absent: bool,
+    /// There was one.
+    had_one: bool,
     /// How many came after the first.
     pub restarts: u64,
     /// Records that went out to more than one.
@@ -41,7 +43,7 @@ struct Starter {
 }
 
 impl Succession {
-    /// With a consumer that is there at the time zero.
+    /// With a consumer that is there at the time zero, where it is started.
     pub fn new(next: NextConsumer) -> Self {
         let starter = match next {
             NextConsumer::Awaited => None,
@@ -58,8 +60,9 @@ impl Succession {
             }),
         };
         Self {
+            is_absent: starter.is_none(),
+            had_one: starter.is_some(),
             starter,
-            is_absent: false,
             restarts: 0,
             redelivered: 0,
         }
@@ -110,7 +113,8 @@ impl Succession {
     /// Somebody reads again.
     pub fn came(&mut self) {
         self.is_absent = false;
-        self.restarts += 1;
+        self.restarts += u64::from(self.had_one);
+        self.had_one = true;
     }
 }
 
@@ -178,8 +182,12 @@ mod tests {
     #[test]
     fn who_comes_without_being_started_is_awaited() {
         let mut succession = Succession::new(NextConsumer::Awaited);
-        succession.left();
-        assert!(succession.is_absent());
+        for restarts in [0, 1, 2] {
+            assert!(succession.is_absent());
+            succession.came();
+            assert_eq!(succession.restarts, restarts);
+            succession.left();
+        }
         assert!(succession.ended(true, SECOND));
         assert_eq!(succession.starts_at(), None);
     }

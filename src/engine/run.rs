@@ -556,6 +556,21 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             let now = self.system.now();
             self.consumer_ended(exit, now);
         }
+        if ready.consumer_came {
+            let now = self.system.now();
+            self.consumer_came(now);
+        }
+    }
+
+    /// Somebody opened the output to read it.
+    fn consumer_came(&mut self, now: Duration) {
+        match self.system.start_consumer() {
+            Ok(()) => self.relay.consumer_came(now),
+            Err(error) => {
+                self.say_write_failed(&error);
+                self.relay.output_failed(now);
+            }
+        }
     }
 
     /// The process ended that read the output. Who else may read it has it from that one.

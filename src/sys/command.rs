@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, kill_process};
 use signal_hook::consts::{SIGINT, SIGPIPE};
 
@@ -30,18 +30,10 @@ use crate::core::signal_history::{Heard, SignalHistory};
 use crate::exit::Exit;
 use crate::system::Signal;
 
-/// The pipe to a command that may be followed by another takes this part of the capacity, or less.
-const HELD_PART: u64 = 4;
-
-/// What a pipe takes as the kernel makes it.
-const USUAL_PIPE: u64 = 64 * 1024;
-
 /// See the module's header.
 #[derive(Debug)]
 pub(super) struct Command {
     wanted: MonitoredCommand,
-    /// What one that may be followed by another may hold in its pipe.
-    held_part: u64,
     child: Child,
     /// How it ended. Its number may be another process's then.
     end: Option<End>,
@@ -68,25 +60,21 @@ enum End {
 }
 
 impl Command {
-    /// Starts it. Before we read or write descriptors 0 and 1, and when signals are heard already. What lies in the
-    /// pipe to one that may be followed by another is held, so it takes at most a quarter of `capacity`.
+    /// Starts it. Before we read or write descriptors 0 and 1, and when signals are heard already.
     ///
     /// # Errors
     ///
     /// It cannot be started, or there is no pipe to it.
     pub(super) fn start(
         wanted: &MonitoredCommand,
-        capacity: u64,
         signals: &Signals,
     ) -> Result<Command, StartError> {
         let listens = signals.wake_by_children();
         listens.map_err(StartError::system("listen for signals"))?;
-        let held_part = capacity / HELD_PART;
         let program = wanted.program.display().to_string();
-        let child = connect(wanted, held_part).map_err(|error| StartError::Command(program, error));
+        let child = connect(wanted).map_err(|error| StartError::Command(program, error));
         Ok(Command {
             wanted: wanted.clone(),
-            held_part,
             child: child?,
             end: None,
             signals: SignalHistory::default(),
@@ -101,7 +89,7 @@ impl Command {
     ///
     /// The system's.
     pub(super) fn restart(&mut self) -> io::Result<()> {
-        self.child = connect(&self.wanted, self.held_part)?;
+        self.child = connect(&self.wanted)?;
         self.end = None;
         Ok(())
     }
@@ -111,9 +99,9 @@ impl Command {
         self.wanted.side == Side::In
     }
 
-    /// How much that pipe may hold; None where that is nobody's memory.
-    pub(super) fn output_pipe_bound(&self) -> Option<u64> {
-        self.wanted.respawns.then_some(self.held_part)
+    /// Whether another follows it.
+    pub(super) fn respawns(&self) -> bool {
+        self.wanted.respawns
     }
 
     /// What people call it.
@@ -254,12 +242,8 @@ fn by_signal(exit: Exit, number: i32) -> Exit {
 }
 
 /// Starts a command, with our end of a pipe to it in the place of descriptor 1 or 0.
-fn connect(wanted: &MonitoredCommand, held_part: u64) -> io::Result<Child> {
+fn connect(wanted: &MonitoredCommand) -> io::Result<Child> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-    if wanted.respawns && held_part < USUAL_PIPE {
-        // It becomes a page at least. Where that is refused it holds more.
-        let _ = fcntl_setpipe_size(&writer, held_part.max(1) as usize);
-    }
     let mut command = process::Command::new(&wanted.program);
     command.args(&wanted.arguments);
     let ours = match wanted.side {

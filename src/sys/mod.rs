@@ -26,6 +26,7 @@
 //! end_by_signal   so that who started us sees which
 //! clock        time that counts
 //! command      what -M runs beside us
+//! fifo_reader  whoever opens the output next
 //!
 //! report_output   where reports go: writes that never hold up the process
 //! error_channel   where the reports' threads say what went wrong
@@ -49,6 +50,7 @@ mod demand;
 mod descriptor;
 mod end_by_signal;
 pub(crate) mod error_channel;
+mod fifo_reader;
 mod files;
 mod input;
 pub(crate) mod input_size;
@@ -97,7 +99,8 @@ use crate::system::{Granted, Interest, Place, Ready, Signal, SourceError, System
 use clock::Clock;
 use command::Command;
 use demand::Demand;
-use descriptor::{duplicate, is_on_disk, open_null};
+use descriptor::{duplicate, is_on_disk, open_null, shrink_pipe};
+use fifo_reader::FifoReader;
 use input::Input;
 use output::{Output, Watch};
 use pid_file::PidFile;
@@ -152,10 +155,14 @@ pub struct RealSystem {
     demand: Option<Demand>,
     /// What `-M` runs.
     command: Option<Command>,
+    /// Who reads the output next, where it is a FIFO that waits for readers.
+    fifo_reader: Option<FifoReader>,
     /// `None` once closed.
     output: Option<Output>,
     /// There is none for now.
     is_left_alone: bool,
+    /// Why nobody can be waited for.
+    fifo_error: Option<io::Error>,
 }
 
 /// Whether writes may take as long as a disk does. A relay that never stops reading must not stand
@@ -190,18 +197,11 @@ impl RealSystem {
         let command = transfer.command.as_ref();
         let is_between = |side| command.is_some_and(|command| command.side == side);
         // What is the command's own is not ours to judge.
-        let output = if is_between(Side::In) {
-            startup::check_stdin(&sources)?;
-            None
-        } else {
-            let inputs = if is_between(Side::Out) {
-                &[]
-            } else {
-                &sources[..]
-            };
-            startup::check_stdin(inputs)?;
-            Some(startup::output(&transfer.sink, files)?)
-        };
+        startup::check_stdin(if is_between(Side::Out) { &[] } else { &sources })?;
+        let fifo_reader = startup::fifo_reader(transfer, files)?;
+        let is_opened_later = is_between(Side::In) || fifo_reader.is_some();
+        let output = (!is_opened_later).then(|| startup::output(&transfer.sink, files));
+        let output = output.transpose()?;
         let open_demand = |source: DemandSource| {
             let opened = Demand::open(&source, files);
             opened.map_err(|error| StartError::Demand(source.path.display().to_string(), error))
@@ -217,15 +217,26 @@ impl RealSystem {
         let pid_file = pid_file.transpose()?;
         let output = output.map(OutputFile::empty).transpose()?;
         // Behind all that may fail, since nobody would wait for it; and whoever sees it run may send a signal.
-        let command = command.map(|command| Command::start(command, pipe_bound, &signals));
+        let command = command.map(|command| Command::start(command, &signals));
         let command = command.transpose()?;
-        let output = output.map_or_else(|| startup::stdout()?.empty(), Ok)?;
+        let output = match output {
+            None if fifo_reader.is_some() => None,
+            None => Some(startup::stdout()?.empty()?),
+            output => output,
+        };
         let over = match (transfer.sync, write_mode) {
             (true, _) => Output::synced,
             (false, WriteMode::Inline) => Output::over,
             (false, WriteMode::Offloaded) => Output::offloaded,
         };
-        let output = over(output).map_err(StartError::system("write to stdout"))?;
+        if let Some(output) = output
+            .as_ref()
+            .filter(|_| command.as_ref().is_some_and(Command::respawns))
+        {
+            shrink_pipe(output, held_part(pipe_bound) as usize);
+        }
+        let output = output.map(over).transpose();
+        let output = output.map_err(StartError::system("write to stdout"))?;
         Ok(RealSystem {
             clock: Clock::start(),
             signals,
@@ -245,8 +256,10 @@ impl RealSystem {
             went: 0,
             demand,
             command,
-            output: Some(output),
-            is_left_alone: false,
+            is_left_alone: output.is_none(),
+            fifo_error: None,
+            fifo_reader,
+            output,
         })
     }
 
@@ -273,9 +286,11 @@ impl RealSystem {
 
     /// How much the output's pipe may hold: what lies there may be held.
     fn output_pipe_bound(&self) -> u64 {
-        let command = self.command.as_ref();
-        let bound = command.and_then(Command::output_pipe_bound);
-        bound.unwrap_or(self.pipe_bound)
+        let respawns = self.command.as_ref().is_some_and(Command::respawns);
+        match respawns || self.fifo_reader.is_some() {
+            true => held_part(self.pipe_bound),
+            false => self.pipe_bound,
+        }
     }
 
     /// Takes large pipes for a stream that is worth them, and gives them back when it no longer is.
@@ -559,6 +574,8 @@ impl System for RealSystem {
             .filter(|_| interest.demand)
             .and_then(|demand| demand.watched())
             .map(|(fd, events)| set.add(fd, events));
+        let reader = self.fifo_reader.as_ref().and_then(FifoReader::watched);
+        let reader = reader.map(|fd| set.add(fd, PollFlags::IN));
         let output = self.output.as_ref().map_or_else(Watch::default, |output| {
             output.watch(interest.output, &mut set)
         });
@@ -571,6 +588,7 @@ impl System for RealSystem {
         let pipes_are_due = !set.found(alarm).is_empty();
         let news = !set.found(input).is_empty();
         let granted = !set.found(demand).is_empty();
+        let consumer_came = !set.found(reader).is_empty() || self.fifo_error.is_some();
         let (fd, completion) = output.found(&set);
         let mut consumer_ended = None;
         if rung {
@@ -587,6 +605,7 @@ impl System for RealSystem {
             demand: granted || interest.demand && self.takes_now(),
             output_gone: gone,
             consumer_ended,
+            consumer_came,
         }
     }
 
@@ -676,15 +695,28 @@ impl System for RealSystem {
         // What it is written for next is another pipe, so this one's errors are nobody's.
         let _ = self.close_output();
         self.is_left_alone = true;
+        if let Some(fifo_reader) = &mut self.fifo_reader {
+            self.fifo_error = fifo_reader.wait().err();
+        }
     }
 
     fn start_consumer(&mut self) -> io::Result<()> {
-        let Some(command) = &mut self.command else {
-            return Ok(());
+        if let Some(error) = self.fifo_error.take() {
+            return Err(error);
+        }
+        let output = match (&mut self.fifo_reader, &mut self.command) {
+            (Some(fifo_reader), _) => fifo_reader.take()?,
+            (None, Some(command)) => {
+                command.restart()?;
+                Some(duplicate(rustix::stdio::stdout())?)
+            }
+            (None, None) => None,
         };
-        command.restart()?;
-        self.output = Some(Output::over(duplicate(rustix::stdio::stdout())?)?);
-        self.is_left_alone = false;
+        if let Some(output) = output {
+            shrink_pipe(&output, self.output_pipe_bound() as usize);
+            self.output = Some(Output::over(output)?);
+            self.is_left_alone = false;
+        }
         Ok(())
     }
 
@@ -699,6 +731,12 @@ impl System for RealSystem {
     fn suspend(&mut self) {
         self.clock.hold_during(signals::stop);
     }
+}
+
+/// How much may lie unread before a consumer that may be followed by another, of so much that may be held. Not less than
+/// the smallest pipe takes.
+fn held_part(capacity: u64) -> u64 {
+    (capacity / 4).max(4096)
 }
 
 /// Bytes that came in are in a pipe of our own, and cannot be read from it.

@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::config::{Sink, Source};
+use crate::config::{Sink, Source, TransferConfig};
 use crate::units::reason;
 
 use super::descriptor::{Kind, duplicate, is_refusal};
+use super::fifo_reader::FifoReader;
 use super::files::{Files, Role};
 use super::path;
 
@@ -150,6 +151,23 @@ pub(super) fn output(sink: &Sink, files: &Files) -> Result<OutputFile, StartErro
             let null = null.map_err(StartError::system("open /dev/null"))?;
             Ok(OutputFile(null, None))
         }
+    }
+}
+
+/// Whoever opens the output to read it, where it waits for readers.
+///
+/// # Errors
+///
+/// It is no FIFO, or none can be waited for.
+pub(super) fn fifo_reader(
+    transfer: &TransferConfig,
+    files: &Files,
+) -> Result<Option<FifoReader>, StartError> {
+    match &transfer.sink {
+        Sink::File(path) if transfer.awaits_readers => FifoReader::of(path, files)
+            .map(Some)
+            .map_err(|error| StartError::Output(path.display().to_string(), error)),
+        _ => Ok(None),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Consumers that follow one another (`--respawn`): what one has not wholly read is held, and the next one gets it
+//! Consumers that follow one another (`--respawn`, `--broken-pipe wait`): what one has not wholly read is held, and the next one gets it
 //! first. While there is none the output is blocked, and everything else goes on.
 //!
 //! What a consumer that lives has not read when the run ends counts as output: it will be, or nobody will ask.
@@ -172,13 +172,16 @@ impl Relay {
         }
     }
 
-    /// Somebody reads the output again.
+    /// Somebody reads the output again, or for the first time.
     pub fn consumer_came(&mut self, now: Duration) {
-        if let Some(succession) = &mut self.succession {
-            succession.came();
-        }
         self.output_ready();
-        self.changed(Change::Respawn, now);
+        if let Some(succession) = &mut self.succession {
+            let before = succession.restarts;
+            succession.came();
+            if succession.restarts > before {
+                self.changed(Change::Respawn, now);
+            }
+        }
     }
 
     /// Only what the consumer reads changes anything, and nothing tells of that.
