@@ -34,7 +34,7 @@ _hwm() {
             words='drop-newest drop-oldest drop-buffer latest sample red priority'
             ;;
         --broken-pipe)
-            words='signal ok drain'
+            words='signal ok drain wait'
             ;;
         --report)
             words='bar plain json summary none'

@@ -41,7 +41,8 @@ complete -c hwm -l idle-timeout -d 'Exit 6 when no input came for so long' -r
 complete -c hwm -l drain-timeout -d 'After SIGTERM or SIGHUP read on and write for at most so long' -r
 complete -c hwm -l broken-pipe -d 'What it means when the consumer is gone' -r -f -a "signal\t'die by SIGPIPE, like cat'
 ok\t'a normal ending, exit 0'
-drain\t'read on to the end of input, and lose it: the producer never notices'"
+drain\t'read on to the end of input, and lose it: the producer never notices'
+wait\t'with -o FIFO: wait for the next reader, which gets what the last one had not read'"
 complete -c hwm -l respawn -d 'With -M in: start COMMAND again when it ends' -r
 complete -c hwm -l respawn-delay -d 'With --respawn: the pause before the first start, doubled each time' -r
 complete -c hwm -l report -d 'How to report' -r -f -a "bar\t'a live line, and a summary at the end'

@@ -13,7 +13,7 @@ module completions {
   }
 
   def "nu-complete hwm broken_pipe" [] {
-    [ "signal" "ok" "drain" ]
+    [ "signal" "ok" "drain" "wait" ]
   }
 
   def "nu-complete hwm report" [] {

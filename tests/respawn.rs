@@ -1,12 +1,12 @@
-//! `--respawn`: consumers that die, and those that follow them. Nothing that was not read is lost, nothing that was
+//! `--respawn` and `--broken-pipe wait`: consumers that die, and those that follow them. Nothing that was not read is lost, nothing that was
 //! read comes twice but for the record that was being read. Real processes and real signals.
 
 mod common;
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -440,6 +440,99 @@ fn others_are_told() {
     assert_eq!(restarts, [1, 2]);
     let hook = fs::read_to_string(folder.path().join("hook")).unwrap();
     assert!(hook.ends_with("respawn 2\n"), "{hook}");
+}
+
+// ---- a FIFO whose readers come by themselves ----------------------------------------------------
+
+/// hwm, which writes to the FIFO in `folder`.
+fn writing_to_fifo(options: &[&str], folder: &Path) -> (Child, PathBuf) {
+    let fifo = folder.join("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let always = [
+        "--report",
+        "json",
+        "-i",
+        "1h",
+        "-o",
+        "fifo",
+        "--broken-pipe",
+        "wait",
+    ];
+    let args = [&always, options].concat();
+    (hwm(&args).current_dir(folder).spawn().unwrap(), fifo)
+}
+
+/// Reads so many bytes, and goes when hwm can tell what it has read; returns when hwm knows.
+fn read_part(child: &Child, fifo: &Path, count: usize) -> Vec<u8> {
+    let mut part = vec![0; count];
+    File::open(fifo).unwrap().read_exact(&mut part).unwrap();
+    let fds = format!("/proc/{}/fd", child.id());
+    let leads_there = |entry: fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|to| to == fifo);
+    wait_until("hwm has let go of the FIFO", || {
+        !fs::read_dir(&fds).unwrap().flatten().any(leads_there)
+    });
+    part
+}
+
+#[test]
+fn each_reader_of_a_fifo_begins_where_the_last_one_had_stopped() {
+    let input = log(2000);
+    for options in [
+        &[][..],
+        &["-l"],
+        &["--when-full", "drop-oldest", "-B", "64M"],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut child, fifo) = writing_to_fifo(options, folder.path());
+        let mut stdin = child.stdin.take().unwrap();
+        let text = input.clone();
+        let producer = std::thread::spawn(move || stdin.write_all(&text).unwrap());
+        let mut parts: Vec<_> = (0..3).map(|_| read_part(&child, &fifo, 10_007)).collect();
+        parts.push(fs::read(&fifo).unwrap());
+        producer.join().unwrap();
+        let account = finish(child, b"").expect(0).summary();
+        assert_eq!(account.count("restarts"), 3);
+        assert_eq!(account.count("out_bytes"), input.len() as u64);
+        let read = match options.is_empty() {
+            true => parts.concat(),
+            false => parts.iter().flat_map(|part| whole(part)).collect(),
+        };
+        assert!(read == input, "{options:?}");
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, _) = writing_to_fifo(&["-l", "--drain-timeout", "100ms"], folder.path());
+    child
+        .stdin
+        .as_mut()
+        .unwrap()
+        .write_all(b"one\ntwo\n")
+        .unwrap();
+    wait_until("it has read", || {
+        rustix::io::ioctl_fionread(child.stdin.as_ref().unwrap()).unwrap() == 0
+    });
+    signal(&child, SIGTERM);
+    let account = finish(child, b"").expect(143).summary();
+    account.assert_balanced();
+    assert_eq!(account.lost("shutdown").1, 2);
+}
+
+#[test]
+fn only_a_fifo_can_wait_for_readers() {
+    let done = run(&["--broken-pipe", "wait"], b"").expect(2);
+    let expected = "hwm: --broken-pipe wait needs -o FIFO, for only a FIFO can have another reader; try 'hwm --help'\n";
+    assert_eq!(done.stderr, expected);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let name = file.path().to_str().unwrap();
+    let done = run(&["--broken-pipe", "wait", "-o", name], b"").expect(1);
+    let expected = format!(
+        "hwm: cannot open {name} for writing (-o): it is no FIFO, which --broken-pipe wait needs\n"
+    );
+    assert_eq!(done.stderr, expected);
 }
 
 #[test]

@@ -619,7 +619,7 @@ fn each_wrong_usage_gets_its_line() {
         ),
         (
             "--broken-pipe ignore",
-            "invalid value 'ignore' for --broken-pipe: expected one of signal, ok, drain".into(),
+            "invalid value 'ignore' for --broken-pipe: expected one of signal, ok, drain, wait".into(),
         ),
         (
             "-L 0.5",

@@ -119,6 +119,7 @@ pub enum End {
 /// Consumers that follow one another.
 pub struct Succession {
     is_absent: bool,
+    had_one: bool,
     /// When the next one is started, and the pause before the one after that.
     starts_at: Option<Duration>,
     pause: Duration,
@@ -285,7 +286,8 @@ impl Model {
             unread_marks: (0, 0),
             open_is_unread: false,
             succession: config.next_consumer.map(|next| Succession {
-                is_absent: false,
+                is_absent: next == NextConsumer::Awaited,
+                had_one: next != NextConsumer::Awaited,
                 starts_at: None,
                 pause: match next {
                     NextConsumer::Started { delay, .. } => delay,
@@ -747,17 +749,17 @@ impl Model {
         let Some(all) = &mut self.succession else {
             unreachable!()
         };
-        let at = all.starts_at.take();
-        assert_eq!(
-            at,
-            Some(now),
-            "deadline: the next consumer starts at another time"
-        );
+        if self.config.next_consumer != Some(NextConsumer::Awaited) {
+            let at = all.starts_at.take();
+            assert_eq!(at, Some(now), "deadline: it starts at another time");
+        }
         all.began = now;
         if is_there {
             all.is_absent = false;
-            all.restarts += 1;
-            self.changes.push(Change::Respawn);
+            if std::mem::replace(&mut all.had_one, true) {
+                all.restarts += 1;
+                self.changes.push(Change::Respawn);
+            }
         } else {
             self.consumer_ended(true, now);
         }

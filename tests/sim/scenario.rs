@@ -155,6 +155,13 @@ fn succeed(dice: &mut Dice, scenario: &mut Scenario) {
     let lives = dice.between(1, most);
     setting.lives = (0..lives).map(|_| life(dice, length)).collect();
     setting.lives[0].is_stillborn = false;
+    if dice.one_in(4) {
+        config.next_consumer = Some(NextConsumer::Awaited);
+        setting.come_by_themselves = true;
+        for life in &mut setting.lives {
+            (life.is_survived, life.is_stillborn) = (false, false);
+        }
+    }
 }
 
 /// One that ends somewhere: amid a record or a mark, before it reads anything, while hwm drains.
@@ -473,6 +480,7 @@ fn setting(dice: &mut Dice, config: &RelayConfig) -> Setting {
         page: dice.of(&[1, 3, 16, 64]),
         remains: Remains::Text,
         lives: Vec::new(),
+        come_by_themselves: false,
         is_file: false,
         tells_space: false,
         seed: dice.0.next_u64(),

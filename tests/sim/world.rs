@@ -132,7 +132,7 @@ pub enum Asks {
 #[derive(Debug, Clone)]
 pub struct Life {
     pub script: Vec<Step>,
-    /// How long its process goes on when it reads no more.
+    /// How long its process goes on when it reads no more; or how long nobody comes before it, where it comes by itself.
     pub lag: Duration,
     pub exit: Exit,
     /// Somebody else still could read, when it has ended.
@@ -301,6 +301,9 @@ pub struct World {
     stopped_at: Option<Duration>,
     end_is_told: bool,
     is_alone: bool,
+    /// When the next one comes by itself, if they do, and whether hwm was told.
+    comes_at: Option<Duration>,
+    come_by_themselves: bool,
     pub reads_of_each: Vec<Vec<u8>>,
     /// What the producer is still to write.
     source: VecDeque<u8>,
@@ -348,6 +351,7 @@ pub struct Roads {
     pub paused: u64,
     /// How often a consumer followed another; how many records went out again.
     pub restarts: u64,
+    pub readers: u64,
     pub redelivered: u64,
 }
 
@@ -363,6 +367,7 @@ impl std::ops::AddAssign for Roads {
         self.lost_ahead += other.lost_ahead;
         self.paused += other.paused;
         self.restarts += other.restarts;
+        self.readers += other.readers;
         self.redelivered += other.redelivered;
     }
 }
@@ -382,8 +387,9 @@ pub struct Setting {
     /// The slots of each pipe that hwm may make.
     pub own_pipes: Vec<usize>,
     pub remains: Remains,
-    /// Consumers that follow one another, in the place of the one.
+    /// Consumers that follow one another, in the place of the one; and whether they come by themselves.
     pub lives: Vec<Life>,
+    pub come_by_themselves: bool,
     /// The input is a regular file.
     pub is_file: bool,
     /// The output is known to take so many bytes.
@@ -410,14 +416,20 @@ impl World {
             was_not_asked: false,
             producer: Actor::new(setting.producer.clone()),
             consumer: Actor::new(match setting.lives.first() {
+                Some(_) if setting.come_by_themselves => vec![Step::End],
                 Some(life) => life.script.clone(),
                 None => setting.consumer.clone(),
             }),
             life: setting.lives.first().cloned(),
-            lives: setting.lives.iter().skip(1).cloned().collect(),
+            lives: match setting.come_by_themselves {
+                true => setting.lives.clone().into(),
+                false => setting.lives.iter().skip(1).cloned().collect(),
+            },
             stopped_at: None,
             end_is_told: false,
-            is_alone: false,
+            is_alone: setting.come_by_themselves,
+            comes_at: setting.lives.first().map(|life| life.lag),
+            come_by_themselves: setting.come_by_themselves,
             reads_of_each: setting
                 .lives
                 .first()
@@ -532,9 +544,16 @@ impl World {
         self.consumer.ended && !survives && !self.is_alone
     }
 
+    /// When somebody comes to read, if hwm does not know.
+    fn comes_at(&self) -> Option<Duration> {
+        let awaits = self.come_by_themselves && self.is_alone && !self.end_is_told;
+        self.comes_at.filter(|_| awaits)
+    }
+
     /// When the process of the consumer ends, if hwm does not know.
     fn ends_at(&self) -> Option<Duration> {
-        let life = self.life.as_ref().filter(|_| !self.end_is_told)?;
+        let is_known = self.end_is_told || self.come_by_themselves;
+        let life = self.life.as_ref().filter(|_| !is_known)?;
         Some(self.stopped_at? + life.lag)
     }
 
@@ -550,6 +569,7 @@ impl World {
                 .filter(|at| *at > self.now),
             ferry.filter(|done| *done > self.now),
             self.ends_at().filter(|at| *at > self.now),
+            self.comes_at().filter(|at| *at > self.now),
         ]
         .into_iter()
         .flatten()
@@ -574,6 +594,7 @@ impl World {
                 (Some(at), Some(life)) if at <= self.now => Some(life.exit),
                 _ => None,
             },
+            consumer_came: self.comes_at().is_some_and(|at| at <= self.now),
         }
     }
 
@@ -816,7 +837,7 @@ impl World {
             let ready = self.ready(interest);
             let is_over = until.is_some_and(|until| until <= self.now);
             if ready != Ready::default() || self.signal_is_due() || is_over {
-                self.end_is_told |= ready.consumer_ended.is_some();
+                self.end_is_told |= ready.consumer_ended.is_some() || ready.consumer_came;
                 return ready;
             }
             let next = [self.next_event(), until].into_iter().flatten().min();
@@ -1067,6 +1088,9 @@ impl System for World {
     fn part_with_consumer(&mut self) {
         assert!(self.output.is_empty() && !self.is_alone);
         self.is_alone = true;
+        self.end_is_told &= !self.come_by_themselves;
+        let lag = self.lives.front().map_or(Duration::ZERO, |life| life.lag);
+        self.comes_at = Some(self.now + lag);
         self.heard.push(Heard::ConsumerGone);
     }
 
@@ -1080,7 +1104,8 @@ impl System for World {
         if life.is_stillborn {
             return Err(io::Error::other("simulated"));
         }
-        self.roads.restarts += 1;
+        self.roads.restarts += u64::from(!self.come_by_themselves);
+        self.roads.readers += u64::from(self.come_by_themselves);
         self.consumer = Actor::new(life.script.clone());
         (self.life, self.is_alone) = (Some(life), false);
         (self.stopped_at, self.end_is_told) = (None, false);
