@@ -25,7 +25,9 @@
 //!     those counted as not kept they are the loss, but for a record whose end has not come.
 //! 11. `unread`: what went out and was left unread by a consumer that is gone is lost, to the byte, with each
 //!     record that was not read to its end.
-//! 12. `end`: at the end nothing is held, and the ending follows from the history.
+//! 12. `outstanding`: what went to a consumer that another may follow is held until it was read to the end of its
+//!     record; then the next one gets it, and only it, before anything else.
+//! 13. `end`: at the end nothing is held, and the ending follows from the history.
 
 pub mod account;
 pub mod admission;

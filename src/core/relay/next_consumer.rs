@@ -1,15 +1,18 @@
-//! Consumers that follow one another (`--respawn`, `--broken-pipe wait`): what one has not wholly read is held, and the next one gets it
-//! first. While there is none the output is blocked, and everything else goes on.
+//! Consumers that follow one another (`--respawn`, `--broken-pipe wait`): what one has not wholly read is held, and
+//! the next one gets it first. While there is none the output is blocked, and everything else goes on.
 //!
 //! What a consumer that lives has not read when the run ends counts as output: it will be, or nobody will ask.
 
+use std::io::IoSlice;
 use std::time::Duration;
 
 use super::Relay;
 use super::changes::Change;
 use crate::core::account::{Reason, Tally};
-use crate::core::allowance::space::Backoff;
+use crate::core::allowance::Limit;
+use crate::core::allowance::space::{Backoff, Space};
 use crate::core::buffer::outstanding::{Gone, Outstanding};
+use crate::core::buffer::queue::CHUNK;
 use crate::core::ending::Ending;
 use crate::core::lifecycle::Phase;
 use crate::core::succession::Succession;
@@ -52,6 +55,31 @@ impl Relay {
         if gone.records.bytes > 0 {
             self.shrank(now);
         }
+    }
+
+    /// Fills `parts` from its front with what goes out again; returns how many parts.
+    pub(super) fn offer_again<'a>(
+        &'a self,
+        limit: Limit,
+        space: Space,
+        parts: &mut [IoSlice<'a>],
+    ) -> usize {
+        let Some(outstanding) = &self.buffer.outstanding else {
+            return 0;
+        };
+        let most = limit.bytes.min(space.whole());
+        let again = outstanding.offer(most, limit.records);
+        let left = most - again.len() as u64;
+        parts[0] = IoSlice::new(again);
+        let is_all = again.len() as u64 == outstanding.again();
+        if left == 0 || !(is_all && outstanding.is_open()) {
+            return 1;
+        }
+        // With its end, so that it is not cut in two.
+        let queue = &self.buffer.queue;
+        let rest = queue.bytes_of_records(1, left.min(CHUNK as u64));
+        let unended = self.offers_incomplete() && self.has_space_for_end(space);
+        1 + queue.offer(&mut parts[1..], rest, unended)
     }
 
     /// The same as [`Relay::sent`], to a consumer that may be followed by another.
@@ -98,11 +126,10 @@ impl Relay {
         });
         if unkept != Gone::default() {
             self.lacks_memory = true;
-            let gone = outstanding.settle();
-            self.meter.output += unkept.records;
-            self.meter.marks += unkept.marks;
-            self.meter.output += gone.records;
-            self.meter.marks += gone.marks;
+            for gone in [outstanding.settle(), unkept] {
+                self.meter.output += gone.records;
+                self.meter.marks += gone.marks;
+            }
         }
         let tail_was_out = self.buffer.queue.tail_is_out();
         self.buffer.queue.advance(count - of_mark);

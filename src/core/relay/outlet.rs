@@ -67,26 +67,8 @@ impl Relay {
         let is_paced = !self.lifecycle.is_finishing();
         let limit = self.allowance.limit(is_paced, now);
         let this = &*self;
-        if let Some(outstanding) = this.buffer.outstanding.as_ref()
-            && outstanding.again() > 0
-        {
-            let most = limit.bytes.min(space.whole());
-            let again = outstanding.offer(most, limit.records);
-            parts[0] = IoSlice::new(again);
-            let (is_all, left) = (
-                again.len() as u64 == outstanding.again(),
-                most - again.len() as u64,
-            );
-            if !(is_all && outstanding.is_open()) || left == 0 {
-                return 1;
-            }
-            // With its end, so that it is not cut in two.
-            let rest = this
-                .buffer
-                .queue
-                .bytes_of_records(1, left.min(CHUNK as u64));
-            let unended = this.offers_incomplete() && this.has_space_for_end(space);
-            return 1 + this.buffer.queue.offer(&mut parts[1..], rest, unended);
+        if this.buffer.again() > 0 {
+            return this.offer_again(limit, space, parts);
         }
         let mark = this.loss.marker.as_ref().map_or(&[][..], Marker::left);
         let mark = &mark[..mark
@@ -119,7 +101,7 @@ impl Relay {
 
     /// Whether the end of the record that is arriving will find space behind all that waits; or it need not,
     /// for the reader has nothing else to read, or it is too long to promise anything.
-    fn has_space_for_end(&self, space: Space) -> bool {
+    pub(super) fn has_space_for_end(&self, space: Space) -> bool {
         let waits = self.buffer.again() + self.buffer.queue.len() + self.mark_left() as u64;
         let incomplete = self.buffer.queue.incomplete();
         let is_alone = waits == incomplete && space.is_empty;
@@ -300,7 +282,7 @@ impl Relay {
         !self.holds_back() || self.buffer.queue.incomplete_is_partial()
     }
 
-    fn offers_incomplete(&self) -> bool {
+    pub(super) fn offers_incomplete(&self) -> bool {
         self.may_offer_incomplete() && self.allowance.backoff.until().is_none()
     }
 
