@@ -61,7 +61,7 @@ fn values(name: &str) -> &'static [&'static str] {
         "events" => &["D/events"],
         "metrics-file" => &["D/metrics"],
         "chart" => &["D/chart.svg"],
-        "on-pressure" | "on-flow" | "on-respawn" | "on-respawn" => &["true"],
+        "on-pressure" | "on-flow" | "on-respawn" => &["true"],
         "interval" => &["0.01"],
         "name" => &["a name"],
         "last-written" => &["0", "1", "1024"],
