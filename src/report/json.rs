@@ -322,6 +322,9 @@ mod tests {
         assert_eq!(plain["reports_dropped"], 7);
         assert_eq!(plain["events_missed"], 5);
         assert!(plain.get("rate_min_bytes_per_s").is_none());
+        let quiet_one = parsed(&summary(&quiet(), &config, &Closing::default()));
+        assert!(quiet_one.get("reports_dropped").is_none());
+        assert!(quiet_one.get("events_missed").is_none());
         config.statistics = true;
         let full = parsed(&summary(&quiet(), &config, &closing));
         assert_eq!(full["rate_min_bytes_per_s"], 2);

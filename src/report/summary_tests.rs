@@ -336,3 +336,26 @@ fn where_a_line_does_not_fit_it_ends_with_a_whole_word() {
     assert_eq!(at(12), ["hwm: 3.00 of", "hwm: LOST"]);
     assert_eq!(at(3), ["", ""]);
 }
+
+#[test]
+fn reasons_that_find_no_space_are_counted() {
+    let mut snapshot = lossy();
+    for (at, reason) in [
+        Reason::QueueFull,
+        Reason::Expired,
+        Reason::Sampled,
+        Reason::Oversize,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let records = 4000 >> at;
+        let bytes = records * 100;
+        snapshot.lost[reason] = Tally { bytes, records };
+    }
+    let at_widths: Vec<String> = (30..120)
+        .filter_map(|width| loss(&snapshot, &config(), width))
+        .collect();
+    let has = |line: &String| line.ends_with(": buffer full and 3 other reasons");
+    assert!(at_widths.iter().any(has), "{at_widths:#?}");
+}

@@ -462,3 +462,31 @@ fn font(size: u32, colour: RGBColor, bold: bool, anchor: HPos) -> TextStyle<'sta
     let font = FontDesc::new(FONT, f64::from(size) * 1.24, style);
     font.color(&colour).pos(Pos::new(anchor, VPos::Center))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::account::Tally;
+
+    #[test]
+    fn the_two_losses_that_are_closest_become_one() {
+        let loss = |from: f64, to: f64| Loss {
+            from,
+            to,
+            lost: Tally {
+                bytes: 10,
+                records: 1,
+            },
+        };
+        let mut losses = vec![
+            loss(0.0, 1.0),
+            loss(5.0, 9.0),
+            loss(9.5, 10.0),
+            loss(20.0, 21.0),
+        ];
+        join_nearest(&mut losses);
+        let spans: Vec<_> = losses.iter().map(|loss| (loss.from, loss.to)).collect();
+        assert_eq!(spans, [(0.0, 1.0), (5.0, 10.0), (20.0, 21.0)]);
+        assert_eq!(losses[1].lost.records, 2);
+    }
+}
