@@ -11,10 +11,18 @@ pub trait Engine {
     /// The client that reads lines, as in the man page.
     fn client(&self) -> String;
 
+    /// What hwm needs for that client.
+    fn options(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A text as the client wants it, in one line.
     fn wrap(text: &str) -> String {
         text.to_owned()
     }
+
+    /// Whether the client gives the engine again what that may not have taken, so that rows may be there twice.
+    const REPEATS: bool = false;
 
     /// Makes room for another run.
     fn empty(&mut self);
@@ -28,10 +36,18 @@ pub trait Engine {
     }
 
     fn server(&mut self) -> &mut Server;
+
+    /// After the server was killed.
+    fn start_again(&mut self) {
+        self.server().start_again();
+    }
 }
 
 /// Where nothing may be lost: hwm holds little, so that the producer notices.
 const BLOCK: [&str; 5] = ["-l", "-B", "64k", "--when-full", "block"];
+
+/// Where the client, or its connection, dies.
+const RESPAWN: [&str; 2] = ["--respawn", "--respawn-delay=50ms"];
 
 /// Where records may be lost: what the producer writes while the server is stopped is more than this, and the
 /// errors among it are less.
@@ -40,12 +56,18 @@ const LOSSY: [&str; 2] = ["-B", "512k"];
 /// Less than is held by anybody.
 const START: u64 = 300;
 
-/// More than hwm holds.
+/// More than hwm holds where nothing may be lost, so that a client has read some of it when it is written.
+const SOME: u64 = 400;
+
+/// More than it holds where records may be lost.
 const MORE: u64 = 2000;
 
 fn start<E: Engine>(engine: &mut E, options: &[&str]) -> Run {
     engine.empty();
-    let mut run = Run::start(options, &engine.client(), E::wrap);
+    let own = engine.options();
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    let options = [options, &own].concat();
+    let mut run = Run::start(&options, &engine.client(), E::wrap);
     run.allow(START);
     wait_until("the engine has the first rows", || engine.has_some());
     run
@@ -66,11 +88,13 @@ fn end<E: Engine>(engine: &E, mut run: Run) -> Verdict {
         rows = engine.rows();
         rows.last() == Some(&last)
     });
-    judge(&rows, sent, &done.summary())
+    let verdict = judge(&rows, sent, &done.summary());
+    assert!(E::REPEATS || verdict.repeated == 0, "{verdict:?}");
+    verdict
 }
 
 /// A server that stops for a while, with `block`: the producer waits for it, and nothing is lost.
-pub fn a_pause_stalls_the_producer<E: Engine>(engine: &mut E) {
+fn a_pause_stalls_the_producer<E: Engine>(engine: &mut E) {
     let mut run = start(engine, &BLOCK);
     engine.server().pause();
     run.write_until_stalled();
@@ -99,18 +123,66 @@ fn a_pause_loses<E: Engine>(engine: &mut E, policy: &[&str]) -> Verdict {
     verdict
 }
 
-pub fn a_pause_loses_the_oldest<E: Engine>(engine: &mut E) {
+fn a_pause_loses_the_oldest<E: Engine>(engine: &mut E) {
     a_pause_loses(engine, &["--when-full", "drop-oldest"]);
 }
 
-pub fn a_pause_loses_no_error<E: Engine>(engine: &mut E) {
+fn a_pause_loses_no_error<E: Engine>(engine: &mut E) {
     let policy = ["--when-full", "priority", "--priority", "ERROR"];
     assert_eq!(a_pause_loses(engine, &policy).errors, 0);
 }
 
-/// All of these.
-pub fn pauses<E: Engine>(engine: &mut E) {
+/// A client that is killed three times: the next one begins with the first record that the dead one had not wholly
+/// read, so all that is missing is what that had taken into its own memory, or had not been told is safe.
+fn a_client_is_killed<E: Engine>(engine: &mut E) {
+    let mut run = start(engine, &[&BLOCK[..], &RESPAWN].concat());
+    for deaths in 1..=3 {
+        // It has read most of these by then, and reads the others.
+        run.allow(SOME);
+        wait_until("it is written", || run.has_written_all());
+        run.allow(SOME);
+        run.kill_client();
+        wait_until("it is started again", || run.count("respawn") == deaths);
+    }
+    wait_until("all is written", || run.has_written_all());
+    let verdict = end(engine, run);
+    assert!(verdict.own_runs <= 3);
+    eprintln!(
+        "{} records died with three clients: {}",
+        verdict.own,
+        engine.client()
+    );
+}
+
+/// A server that is killed and started again. Meanwhile the producer waits. The client waits too, or dies and is
+/// started again.
+pub fn a_server_is_killed<E: Engine>(engine: &mut E) -> Verdict {
+    let mut run = start(engine, &[&BLOCK[..], &RESPAWN].concat());
+    run.allow(SOME);
+    engine.server().kill();
+    run.write_until_stalled();
+    engine.start_again();
+    wait_until("all is written", || run.has_written_all());
+    let verdict = end(engine, run);
+    assert!(verdict.own_runs <= verdict.restarts + 1);
+    tell(engine, &verdict, "the server killed");
+    verdict
+}
+
+/// For the recipes: what hwm cannot know.
+fn tell(engine: &impl Engine, verdict: &Verdict, when: &str) {
+    eprintln!("{when}: {verdict:?}: {}", engine.client());
+}
+
+/// What needs no return of the server's.
+pub fn all_but_its_death<E: Engine>(engine: &mut E) {
     a_pause_stalls_the_producer(engine);
     a_pause_loses_the_oldest(engine);
     a_pause_loses_no_error(engine);
+    a_client_is_killed(engine);
+}
+
+pub fn all<E: Engine>(engine: &mut E) {
+    all_but_its_death(engine);
+    a_server_is_killed(engine);
 }

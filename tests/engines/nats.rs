@@ -46,7 +46,7 @@ impl Nats {
 
 impl Engine for Nats {
     fn client(&self) -> String {
-        format!("python3 {CLIENT} {} publish", self.url)
+        format!("exec python3 {CLIENT} {} publish", self.url)
     }
 
     fn empty(&mut self) {
@@ -63,8 +63,8 @@ impl Engine for Nats {
 }
 
 #[test]
-fn nats_pauses() {
+fn has_the_rows_that_hwm_accounts_for() {
     if let Some(mut nats) = Nats::start() {
-        cases::pauses(&mut nats);
+        cases::all(&mut nats);
     }
 }

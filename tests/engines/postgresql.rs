@@ -1,5 +1,5 @@
-//! PostgreSQL: a table, filled by `psql` with COPY, whose rows are there when all of them have come, or none is. And
-//! what was there before: a run of hwm that is cut short must not leave it half a row.
+//! PostgreSQL: a table, filled by `psql` with COPY, whose rows are there when all of them have come, or none is; so
+//! portions, each tried until it is in, lose nothing. And a run of hwm that is cut short must not leave half a row.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -17,11 +17,22 @@ use crate::server::Server;
 struct PostgreSql {
     server: Server,
     folder: TempDir,
+    how: How,
+}
+
+/// How rows are given to psql.
+enum How {
+    /// All in one COPY.
+    AtOnce,
+    /// By `split`, in portions.
+    Split,
+    /// In portions as well, each asked for when the one before is in.
+    AskedFor,
 }
 
 impl PostgreSql {
     /// Started; says that the test is skipped where there is none.
-    fn start() -> Option<Self> {
+    fn start(how: How) -> Option<Self> {
         let Some(programs) = programs() else {
             skipped("no PostgreSQL server is installed");
             return None;
@@ -51,6 +62,7 @@ impl PostgreSql {
         Some(Self {
             server: Server::start(folder.path(), server, is_ready),
             folder,
+            how,
         })
     }
 
@@ -99,7 +111,30 @@ fn programs() -> Option<PathBuf> {
 impl Engine for PostgreSql {
     fn client(&self) -> String {
         let folder = self.folder.path().display();
-        format!("psql -qh {folder} -U hwm postgres -c 'copy log (line) from stdin'")
+        let copy = format!("psql -qh {folder} -U hwm postgres -c \"copy log (line) from stdin\"");
+        let until = format!("until {copy} <{folder}/portion; do sleep .1; done");
+        match self.how {
+            How::AtOnce => format!("exec {copy}"),
+            How::Split => {
+                format!("exec split -l 100 --filter='cat >{folder}/portion && {until}'")
+            }
+            How::AskedFor => format!(
+                "exec 3<>{folder}/ask
+                while echo 100 >&3; head -n 100 >{folder}/portion; [ -s {folder}/portion ]
+                do {until}; done"
+            ),
+        }
+    }
+
+    fn options(&self) -> Vec<String> {
+        match self.how {
+            How::AskedFor => {
+                let ask = self.folder.path().join("ask").display().to_string();
+                let _ = Command::new("mkfifo").arg(&ask).status();
+                vec!["--demand".to_owned(), ask]
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn empty(&mut self) {
@@ -111,10 +146,11 @@ impl Engine for PostgreSql {
         told.lines().map(str::to_owned).collect()
     }
 
-    /// No row can be seen before the last has come, but that they come.
+    /// No row can be seen before the last of its COPY has come, but that they come.
     fn has_some(&self) -> bool {
-        let told = self.ask("select sum(tuples_processed) > 0 from pg_stat_progress_copy");
-        told == "t\n"
+        let under_way = "select 1 from pg_stat_progress_copy where tuples_processed > 0";
+        let told = self.ask(&format!("select 1 from log union {under_way}"));
+        !told.is_empty()
     }
 
     fn server(&mut self) -> &mut Server {
@@ -123,15 +159,27 @@ impl Engine for PostgreSql {
 }
 
 #[test]
-fn postgresql_pauses() {
-    if let Some(mut postgresql) = PostgreSql::start() {
-        cases::pauses(&mut postgresql);
+fn has_the_rows_that_hwm_accounts_for() {
+    if let Some(mut postgresql) = PostgreSql::start(How::AtOnce) {
+        cases::all(&mut postgresql);
+    }
+}
+
+#[test]
+fn loses_none_of_its_portions() {
+    let Some(mut postgresql) = PostgreSql::start(How::Split) else {
+        return;
+    };
+    for how in [How::Split, How::AskedFor] {
+        postgresql.how = how;
+        let verdict = cases::a_server_is_killed(&mut postgresql);
+        assert_eq!((verdict.own, verdict.restarts), (0, 0));
     }
 }
 
 #[test]
 fn no_row_is_cut_in_two_where_a_run_is_cut_short() {
-    let Some(server) = PostgreSql::start() else {
+    let Some(server) = PostgreSql::start(How::AtOnce) else {
         return;
     };
     // As long as nobody reads, the producers have more than finds space.

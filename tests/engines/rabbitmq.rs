@@ -87,7 +87,7 @@ fn server(folder: &Path, port: u16, names: u16) -> Command {
 
 impl Engine for RabbitMq {
     fn client(&self) -> String {
-        format!("amqp-publish --url={} -r log -p -l", self.url)
+        format!("exec amqp-publish --url={} -r log -p -l", self.url)
     }
 
     fn empty(&mut self) {
@@ -104,8 +104,8 @@ impl Engine for RabbitMq {
 }
 
 #[test]
-fn rabbitmq_pauses() {
+fn has_the_rows_that_hwm_accounts_for() {
     if let Some(mut rabbitmq) = RabbitMq::start() {
-        cases::pauses(&mut rabbitmq);
+        cases::all(&mut rabbitmq);
     }
 }

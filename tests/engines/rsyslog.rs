@@ -52,7 +52,7 @@ impl Rsyslog {
 impl Engine for Rsyslog {
     fn client(&self) -> String {
         let port = self.port;
-        format!("logger --tcp --octet-count -n 127.0.0.1 -P {port} -t app")
+        format!("exec logger --tcp --octet-count -n 127.0.0.1 -P {port} -t app")
     }
 
     fn empty(&mut self) {
@@ -70,8 +70,8 @@ impl Engine for Rsyslog {
 }
 
 #[test]
-fn rsyslog_pauses() {
+fn has_the_rows_that_hwm_accounts_for() {
     if let Some(mut rsyslog) = Rsyslog::start() {
-        cases::pauses(&mut rsyslog);
+        cases::all(&mut rsyslog);
     }
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::common::{Finished, finish, hwm, wait_until};
 use crate::records::text;
-use crate::server::children;
+use crate::server::{children, kill};
 
 /// More records than any client and its sockets hold, if that has a bound.
 const WITHOUT_BOUND: u64 = 60_000;
@@ -36,9 +36,8 @@ impl Run {
         let folder = tempfile::tempdir().unwrap();
         let events = folder.path().join("events");
         let events = events.to_str().unwrap();
-        let client = format!("exec {client}");
         let report = ["--report", "json", "--events", events];
-        let command = ["-M", "in", "--", "sh", "-c", &client];
+        let command = ["-M", "in", "--", "sh", "-c", client];
         let mut hwm = hwm(&[&report, options, &command].concat()).spawn().unwrap();
         let mut stdin = hwm.stdin.take().unwrap();
         let pipe = stdin.as_fd().try_clone_to_owned().unwrap();
@@ -119,7 +118,7 @@ impl Run {
         fs::read_to_string(self.folder.path().join("events")).unwrap()
     }
 
-    fn count(&self, event: &str) -> usize {
+    pub fn count(&self, event: &str) -> usize {
         self.events().matches(&told(event)).count()
     }
 
@@ -128,9 +127,10 @@ impl Run {
         events.rfind(&told("pressured")) > events.rfind(&told("flowing"))
     }
 
-    /// The client's process, if it runs.
-    pub fn client(&self) -> Option<u32> {
-        children(self.hwm.id()).first().copied()
+    /// Kills the client with all that it has started.
+    pub fn kill_client(&self) {
+        let client = children(self.hwm.id());
+        kill(*client.first().expect("the client runs"));
     }
 
     /// Ends the input and waits for hwm; returns how many records went in as well.

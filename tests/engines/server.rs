@@ -70,13 +70,8 @@ impl Server {
         }
     }
 
-    /// Every process of it is killed.
     pub fn kill(&mut self) {
-        // A process that is stopped starts no other while the list is made.
-        let all = stop(self.id());
-        for &id in &all {
-            send(id, Signal::KILL);
-        }
+        let all = kill(self.id());
         self.child.wait().unwrap();
         wait_until("the server is dead", || !all.iter().any(|&id| is_alive(id)));
     }
@@ -118,6 +113,15 @@ fn stop(id: u32) -> Vec<u32> {
     send(id, Signal::STOP);
     let below = children(id).into_iter().flat_map(stop);
     std::iter::once(id).chain(below).collect()
+}
+
+/// Kills a process and all below it; returns them. One that is stopped starts no other meanwhile.
+pub fn kill(id: u32) -> Vec<u32> {
+    let all = stop(id);
+    for &id in &all {
+        send(id, Signal::KILL);
+    }
+    all
 }
 
 /// A process and all below it.
