@@ -109,6 +109,33 @@ fn records_begin_again_where_one_was_read_in_part() {
 }
 
 #[test]
+fn what_a_consumer_asked_for_goes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fifo = Command::new("mkfifo");
+    fifo.arg(folder.path().join("ask"));
+    assert!(fifo.status().unwrap().success());
+    let script = "case $life in
+        1) echo 100 >ask; head -n 3 >1; exit 1 ;;
+        2) : >2.starts; until [ -e more ]; do sleep 0.01; done; echo 2 >ask; head -n 2 >2; exit 1 ;;
+        *) echo max >ask; exec cat >3 ;;
+    esac";
+    let options = ["--respawn", "--demand", "ask"];
+    let mut child = spawn(&options, script, folder.path());
+    let mut stdin = child.stdin.take().unwrap();
+    let input = log(200);
+    let at = lines(&input)[..3].concat().len();
+    stdin.write_all(&input[..at]).unwrap();
+    let second = folder.path().join("2.starts");
+    wait_until("the second one starts", || second.exists());
+    stdin.write_all(&input[at..]).unwrap();
+    File::create(folder.path().join("more")).unwrap();
+    drop(stdin);
+    finish(child, b"").expect(0);
+    // head(1) takes what is there: more than it wants is lost to those that follow.
+    assert!(parts(folder.path()).concat() == input);
+}
+
+#[test]
 fn who_is_killed_when_all_was_read_leaves_no_gap_and_nothing_twice() {
     let folder = tempfile::tempdir().unwrap();
     let script = "echo $$ >pid; : >$life; exec cat >>got";

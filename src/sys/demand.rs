@@ -3,10 +3,11 @@
 //! Refuses to know what a line means: that is parsed by a function that it is given.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use rustix::event::PollFlags;
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::core::allowance::demand::Grant;
@@ -15,6 +16,7 @@ use crate::units::reason;
 
 use super::files::{Files, Role};
 use super::input::Input;
+use super::path;
 use super::sources::{input_over, open_file};
 
 /// No grant is longer, in bytes.
@@ -32,6 +34,8 @@ pub struct DemandSource {
 #[derive(Debug)]
 pub(super) struct Demand {
     input: Input,
+    /// Of a FIFO, so that it does not end when who wrote into it does.
+    _writer: Option<OwnedFd>,
     parse: fn(&str) -> Result<Grant, String>,
     unread: Vec<u8>,
     lines: u64,
@@ -39,16 +43,26 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// Opens it.
+    /// Opens it. Where consumers follow one another a FIFO is not over with one of them.
     ///
     /// # Errors
     ///
     /// The system's, and where the data comes from there or goes there as well.
-    pub(super) fn open(source: &DemandSource, files: &Files) -> io::Result<Demand> {
+    pub(super) fn open(
+        source: &DemandSource,
+        consumers_follow: bool,
+        files: &Files,
+    ) -> io::Result<Demand> {
         let opened = open_file(&source.path)?;
         files.opened(Role::Demand, &opened.fd)?;
+        let writer = if consumers_follow && opened.is_own && is_fifo(&opened.fd)? {
+            Some(path::open(&source.path, OFlags::WRONLY, Mode::empty())?.fd)
+        } else {
+            None
+        };
         Ok(Demand {
             input: input_over(opened)?,
+            _writer: writer,
             parse: source.parse,
             unread: Vec::new(),
             lines: 0,
@@ -101,4 +115,9 @@ impl Demand {
     pub(super) fn watched(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         self.input.watched()
     }
+}
+
+fn is_fifo(fd: &OwnedFd) -> io::Result<bool> {
+    let stat = rustix::fs::fstat(fd)?;
+    Ok(FileType::from_raw_mode(stat.st_mode).is_fifo())
 }

@@ -202,8 +202,10 @@ impl RealSystem {
         let is_opened_later = is_between(Side::In) || fifo_reader.is_some();
         let output = (!is_opened_later).then(|| startup::output(&transfer.sink, files));
         let output = output.transpose()?;
+        let consumers_follow =
+            fifo_reader.is_some() || command.is_some_and(|command| command.respawns);
         let open_demand = |source: DemandSource| {
-            let opened = Demand::open(&source, files);
+            let opened = Demand::open(&source, consumers_follow, files);
             opened.map_err(|error| StartError::Demand(source.path.display().to_string(), error))
         };
         let demand = demand.map(open_demand).transpose()?;

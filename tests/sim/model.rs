@@ -752,6 +752,9 @@ impl Model {
         if self.config.next_consumer != Some(NextConsumer::Awaited) {
             let at = all.starts_at.take();
             assert_eq!(at, Some(now), "deadline: it starts at another time");
+            if self.may_ask {
+                self.asked_for = None;
+            }
         }
         all.began = now;
         if is_there {

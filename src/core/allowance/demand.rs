@@ -58,6 +58,18 @@ impl Demand {
         Ok(())
     }
 
+    /// Who asked is gone. What was asked for stays where nobody can ask anew.
+    pub fn withdraw(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        self.left = match self.left {
+            Some(Left::Bytes(_)) => Some(Left::Bytes(0)),
+            Some(Left::Records(_)) => Some(Left::Records(0)),
+            Some(Left::All) | None => None,
+        };
+    }
+
     /// Nothing more will be asked for.
     pub fn end(&mut self) {
         self.has_ended = true;
@@ -157,6 +169,33 @@ mod tests {
         demand.grant(records(1)).unwrap();
         assert_eq!(demand.grant(bytes(1)), Err(MixedUnits));
         assert_eq!(demand.records(), Some(1), "nothing changed");
+    }
+
+    #[test]
+    fn who_goes_takes_its_requests_along() {
+        let mut demand = Demand::default();
+        demand.grant(records(5)).unwrap();
+        demand.withdraw();
+        assert!(!demand.is_open());
+        assert_eq!(
+            demand.grant(bytes(1)),
+            Err(MixedUnits),
+            "it is still one run"
+        );
+        demand.grant(records(2)).unwrap();
+        assert_eq!(demand.records(), Some(2));
+        demand.grant(Grant::All).unwrap();
+        demand.withdraw();
+        assert!(!demand.is_open());
+    }
+
+    #[test]
+    fn what_was_asked_for_last_stays_for_who_follows() {
+        let mut demand = Demand::default();
+        demand.grant(records(5)).unwrap();
+        demand.end();
+        demand.withdraw();
+        assert_eq!(demand.records(), Some(5));
     }
 
     #[test]

@@ -192,8 +192,11 @@ impl Relay {
         at.filter(|_| !self.lifecycle.is_over())
     }
 
-    /// It is being started.
+    /// It is being started. It asks for itself: who went needs no more.
     pub fn consumer_starts(&mut self, now: Duration) {
+        if let Some(demand) = &mut self.allowance.demand {
+            demand.withdraw();
+        }
         if let Some(succession) = &mut self.succession {
             succession.starting(now);
         }
