@@ -28,7 +28,7 @@ _hwm() {
             [[ $prefix ]] || return; _hwm_files; return
             ;;
         -M | --monitor)
-            words='in out'
+            words='in out both'
             ;;
         --then)
             words='drop-newest drop-oldest drop-buffer latest sample red priority'
@@ -50,7 +50,7 @@ _hwm() {
     if [[ -z $option ]]; then
         # A FILE, unless it begins as an option does.
         [[ $cur == -* && -z $equals ]] || return
-        words='-B --buffer-size --buffer-records --high-water --low-water --start-fill --start-timeout --linger --when-full --overflow --policy --sample --red-max --priority --seed --max-age --mark --mark-every --lost-to --fail-on-loss -L --rate-limit --burst --demand -M --monitor -s --size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --respawn --respawn-delay --report --report-to --events --on-pressure --on-flow --on-respawn -i --interval -N --name --metrics-file --chart -A --last-written -F --format -u --bar-style -m --average-rate-window -D --delay-start -w --width -H --height -o --output -Z --error-skip-block -P --pidfile -C --no-splice -l --line-mode -0 --null -S --stop-at-size --idle-ok -f --force -q --quiet -v --stats -p --progress -t --timer -e --eta -I --fineta -r --rate -a --average-rate -b --bytes -T --buffer-percent -n --numeric -8 --bits -k --si -g --gauge -W --wait -c --cursor -X --discard -E --skip-errors -Y --sync -h --help -V --version'
+        words='-B --buffer-size --buffer-records --high-water --low-water --start-fill --start-timeout --linger --when-full --overflow --policy --sample --red-max --priority --seed --max-age --mark --mark-every --lost-to --fail-on-loss -L --rate-limit --burst --demand -M --monitor -s --size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --respawn --respawn-delay --report --report-to --events --on-pressure --on-flow --on-respawn -i --interval -N --name --metrics-file --chart -A --last-written -F --format -u --bar-style -m --average-rate-window -D --delay-start -w --width -H --height -o --output -Z --error-skip-block -P --pidfile -C --no-splice -l --line-mode -0 --null -S --stop-at-size --idle-ok -f --force -q --quiet -v --stats --behind -p --progress -t --timer -e --eta -I --fineta -r --rate -a --average-rate -b --bytes -T --buffer-percent -n --numeric -8 --bits -k --si -g --gauge -W --wait -c --cursor -X --discard -E --skip-errors -Y --sync -h --help -V --version'
     fi
     COMPREPLY=($(compgen -P "$prefix" -W "$words" -- "$cur"))
 }

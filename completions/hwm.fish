@@ -26,8 +26,9 @@ complete -c hwm -l fail-on-loss -d 'Exit 3 if N records [default: 1] or P% were 
 complete -c hwm -s L -l rate-limit -d 'Write at most RATE bytes/s, or records/s with -l' -r
 complete -c hwm -l burst -d 'With -L: save up at most so much credit [default: a tenth of a second]' -r
 complete -c hwm -l demand -d 'Write only what the consumer asks for by lines in PATH' -r -F
-complete -c hwm -s M -l monitor -d 'Run COMMAND, with hwm before its input or behind its output' -r -f -a "in\t'hwm before the command\'s input'
-out\t'hwm behind the command\'s output'"
+complete -c hwm -s M -l monitor -d 'Run COMMAND, with hwm before its input or behind its output, or both' -r -f -a "in\t'hwm before the command\'s input'
+out\t'hwm behind the command\'s output'
+both\t'one hwm on each side'"
 complete -c hwm -s s -l size -d 'Expect SIZE bytes, records with -l; or as @FILE has' -r
 complete -c hwm -l block-timeout -d 'With block: exit 5 if a stall lasts longer; --then' -r
 complete -c hwm -l then -d 'After --block-timeout: lose records by POLICY' -r -f -a "drop-newest\t'lose the arriving record'
@@ -80,6 +81,7 @@ complete -c hwm -l idle-ok -d 'With --idle-timeout: that is a normal ending, exi
 complete -c hwm -s f -l force -d 'Show the bar, or the display of -p and the like, also where standard error is no terminal'
 complete -c hwm -s q -l quiet -d 'Report nothing but errors, like --report none'
 complete -c hwm -s v -l stats -d 'Add the minimum, mean, maximum and deviation of the rate at the end'
+complete -c hwm -l behind -d 'The hwm behind the command of -M both'
 complete -c hwm -s p -l progress -d 'Show a progress bar'
 complete -c hwm -s t -l timer -d 'Show the time since the start'
 complete -c hwm -s e -l eta -d 'Show the time left'

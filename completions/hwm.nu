@@ -5,7 +5,7 @@ module completions {
   }
 
   def "nu-complete hwm monitor" [] {
-    [ "in" "out" ]
+    [ "in" "out" "both" ]
   }
 
   def "nu-complete hwm then" [] {
@@ -49,7 +49,7 @@ module completions {
     --rate-limit(-L): string  # Write at most RATE bytes/s, or records/s with -l
     --burst: string           # With -L: save up at most so much credit [default: a tenth of a second]
     --demand: path            # Write only what the consumer asks for by lines in PATH
-    --monitor(-M): string@"nu-complete hwm monitor" # Run COMMAND, with hwm before its input or behind its output
+    --monitor(-M): string@"nu-complete hwm monitor" # Run COMMAND, with hwm before its input or behind its output, or both
     --line-mode(-l)           # Count records (lines) instead of bytes
     --null(-0)                # Records end with a null byte instead of a newline; implies -l
     --size(-s): string        # Expect SIZE bytes, records with -l; or as @FILE has
@@ -75,6 +75,7 @@ module completions {
     --stats(-v)               # Add the minimum, mean, maximum and deviation of the rate at the end
     --metrics-file: path      # Keep the account in PATH as a Prometheus text file
     --chart: path             # Draw the run as a picture, an SVG, when it is over
+    --behind                  # The hwm behind the command of -M both
     --progress(-p)            # Show a progress bar
     --timer(-t)               # Show the time since the start
     --eta(-e)                 # Show the time left

@@ -409,6 +409,8 @@ pub struct ScreenConfig {
     pub width: Option<usize>,
     /// `-c`: a row of its own for each hwm on the terminal.
     pub rows: bool,
+    /// `-M both`: on which side of the command this one is, and the other on the other.
+    pub side_of_pair: Option<Side>,
     /// `-W`: draw nothing before the consumer took its first byte.
     pub awaits_output: bool,
     /// `-D`: draw nothing before this time.

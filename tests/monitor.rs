@@ -271,6 +271,107 @@ fn what_is_reported_is_the_status_that_a_shell_sees() {
 }
 
 #[test]
+fn with_both_sides_one_hwm_stands_before_the_command_and_one_behind_it() {
+    let input = log(100_000);
+    for options in [&["-q"][..], &["-q", "-l"], &["-q", "-B", "1M", "-o", "-"]] {
+        let args = [options, &["-M", "both", "--", "cat"]].concat();
+        assert!(run(&args, &input).expect(0).stdout == input, "{options:?}");
+    }
+    run(&["-q", "-M", "both", "sh"], b"exit 7").expect(7);
+}
+
+#[test]
+fn each_side_has_its_account_and_its_name() {
+    let input = log(1000);
+    for (names, expected) in [
+        (&[][..], ["in", "out"]),
+        (&["-N", "a"], ["a", "a"]),
+        (&["-N", "a", "-N", "b"], ["a", "b"]),
+    ] {
+        let command = ["-M", "both", "--", "head", "-c", "1000"];
+        let args = [
+            &["--report", "json", "--broken-pipe", "ok", "-i", "1h"],
+            names,
+            &command,
+        ]
+        .concat();
+        let done = run(&args, &input).expect(0);
+        let stderr = done.stderr;
+        let lines = stderr
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<serde_json::Value> = lines.collect();
+        let of = |name: &str, at: usize| {
+            let mut of = lines.iter().filter(|line| line["name"] == name);
+            of.nth(at).unwrap()["out_bytes"].as_u64().unwrap()
+        };
+        // The one behind ends first.
+        let [before, behind] = expected;
+        assert_eq!(of(behind, 0), 1000, "{names:?}");
+        let last = usize::from(before == behind);
+        assert!(of(before, last) >= 1000, "{names:?}");
+    }
+}
+
+#[test]
+fn behind_the_command_the_ratio_of_both_sides_is_shown() {
+    let input = log(1000);
+    let half = (input.len() / 2).to_string();
+    let script = "head -c $0; cat >/dev/null";
+    let command = ["-M", "both", "--", "sh", "-c", script, &half];
+    let format = ["-f", "-F", "before", "-F", "%b %{ratio}"];
+    let done = run(&[&format[..], &command].concat(), &input).expect(0);
+    let shown = done.stderr;
+    assert!(
+        shown.contains(" 2:1") && shown.contains("before"),
+        "{shown}"
+    );
+    // In the default display it stands last; and a pipe of the one is no parent of the other's.
+    let done = run(&[&["-f", "-b"][..], &command].concat(), &input).expect(0);
+    let shown = done.stderr;
+    assert!(shown.contains("B 2:1"), "{shown}");
+    let done = run(&["-f", "-F", "%{ratio}", "-M", "in", "--", "cat"], &input).expect(0);
+    let shown = done.stderr;
+    assert!(shown.contains("-:-"), "{shown}");
+}
+
+#[test]
+fn the_file_of_the_output_is_the_second_ones_and_that_of_the_number_the_first_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (file, number) = (path("output"), path("number"));
+    let mut line = hwm(&["-q", "-P"]);
+    line.arg(&number).arg("-o").arg(&file);
+    line.args(["-M", "both", "--", "cat"]);
+    let child = line.spawn().unwrap();
+    wait_until("the number is there", || {
+        let text = std::fs::read_to_string(&number).unwrap_or_default();
+        text.trim_end() == child.id().to_string()
+    });
+    finish(child, b"data").expect(0);
+    assert_eq!(std::fs::read(&file).unwrap(), b"data");
+    assert!(!number.exists());
+}
+
+#[test]
+fn a_signal_ends_both_sides_and_the_command() {
+    let script = "trap 'exit 9' TERM; echo ready; while sleep 0.01; do :; done";
+    let args = [
+        "-q",
+        "--drain-timeout",
+        "10ms",
+        "-M",
+        "both",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let ready = ended_by(SIGTERM, &args);
+    assert_eq!(ready, "");
+}
+
+#[test]
 fn what_only_the_command_uses_may_be_closed() {
     for (closed, side) in [("<&-", "out"), (">&-", "in")] {
         let line = format!("exec \"$HWM\" -q -M {side} -- sh -c 'exit 7' {closed}");
@@ -365,9 +466,17 @@ fn wrong_usage_says_what_to_type() {
              try 'hwm --help'",
         ),
         (
-            &["-M", "both", "--", "cat"],
-            "invalid value 'both' for --monitor: both sides at once are not built yet; write 'hwm | COMMAND | hwm', \
-             or watch one side, in or out; try 'hwm --help'",
+            &["-M", "both"],
+            "-M both needs a command, as in -M both -- gzip -9; try 'hwm --help'",
+        ),
+        (
+            &["-M", "both", "cat", "-q"],
+            "-M both needs '--' before the command, behind all options; try 'hwm --help'",
+        ),
+        (
+            &["-M", "both", "--lost-to", "file", "--", "cat"],
+            "--lost-to is for one side, and -M both has two: write 'hwm | COMMAND | hwm', or watch one side, in or out; \
+             try 'hwm --help'",
         ),
     ] {
         let done = run(args, b"").expect(2);

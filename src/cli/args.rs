@@ -220,10 +220,11 @@ pub(super) struct Args {
           value_parser = clap::builder::OsStringValueParser::new().map(PathBuf::from))]
     pub(super) files: Vec<PathBuf>,
 
-    /// Run COMMAND, with hwm before its input or behind its output
+    /// Run COMMAND, with hwm before its input or behind its output, or both
     ///
     /// What stands behind -- is COMMAND with its arguments. With in, hwm reads standard input and COMMAND reads from hwm; with
-    /// out, COMMAND reads standard input and hwm relays what it writes. The exit status is that of COMMAND where hwm has none of
+    /// out, COMMAND reads standard input and hwm relays what it writes; with both, there is one hwm before COMMAND and one
+    /// behind it, and what is shown of the second has the ratio of the two. The exit status is that of COMMAND where hwm has none of
     /// its own to report. See COMMANDS in hwm(1).
     #[arg(
         help_heading = "Input",
@@ -373,7 +374,7 @@ pub(super) struct Args {
     /// Put NAME in front of the report
     #[arg(help_heading = "Report", short = 'N', long, value_name = "NAME",
           allow_hyphen_values = true, value_parser = parse_name)]
-    pub(super) name: Option<String>,
+    pub(super) name: Vec<String>,
 
     /// Show the bar, or the display of -p and the like, also where standard error is no terminal
     ///
@@ -408,6 +409,14 @@ pub(super) struct Args {
     #[arg(help_heading = "Report", long, value_name = "FILE",
           value_hint = clap::ValueHint::FilePath)]
     pub(super) chart: Option<PathBuf>,
+
+    /// The hwm behind the command of -M both
+    #[arg(long = "behind", hide = true)]
+    pub(super) is_behind: bool,
+
+    /// The one before it
+    #[arg(skip)]
+    pub(super) is_before: bool,
 
     #[command(flatten)]
     pub(super) display: DisplayArgs,

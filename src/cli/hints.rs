@@ -371,9 +371,6 @@ pub(super) fn value(option: &str, value: &str) -> Option<&'static str> {
         "--interval" if is_file_name(value) => {
             Some("as in pv it is a time; a file to read is an argument, as in 'hwm FILE'")
         }
-        "--monitor" if value == "both" => Some(
-            "both sides at once are not built yet; write 'hwm | COMMAND | hwm', or watch one side, in or out",
-        ),
         "--bar-style" if is_amount() => Some("mbuffer's -u, a pause, is '-L RATE'"),
         "--remote" if is_amount() && !is_number(value) => Some("mbuffer's -R is '-L RATE'"),
         _ => None,

@@ -10,12 +10,14 @@
 //! si         -k, and what it does to the options behind it
 //! size, rate, duration, watermark, sample, mark, loss_limit, grant      one kind of value each
 //! decimal, percent     the numbers in them, exact
+//! both       -M both                   -> the options of one side
 //! validate   rules between options     -> config::Config
 //! help       what -h chooses of all this       hints, unjoined      wrong words, and what to type instead
 //! exit       help, version, and every error on one line
 //! ```
 
 pub(crate) mod args;
+mod both;
 mod decimal;
 pub(crate) mod definition;
 pub(crate) mod duration;
@@ -88,6 +90,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, terminal: bool) -> Result
         return Err(Exit::usage(&message));
     }
     si::reinterpret(&mut args, &matches).map_err(|message| Exit::usage(&message))?;
+    both::split(&mut args, words).map_err(|message| Exit::usage(&message))?;
     validate::validate(args, terminal).map_err(|message| Exit::usage(&message))
 }
 

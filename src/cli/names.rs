@@ -37,6 +37,8 @@ pub(super) enum SideName {
     In,
     /// hwm behind the command's output
     Out,
+    /// one hwm on each side
+    Both,
 }
 
 /// `--report MODE`.

@@ -79,7 +79,7 @@ fn command(args: &Args) -> Result<Option<MonitoredCommand>, String> {
     };
     let mut words = args.files.iter().map(|word| word.clone().into_os_string());
     let (name, side) = match side {
-        SideName::In => ("in", Side::In),
+        SideName::In | SideName::Both => ("in", Side::In),
         SideName::Out => ("out", Side::Out),
     };
     let Some(program) = words.next() else {
@@ -440,7 +440,7 @@ fn shows_share(args: &Args) -> bool {
             Part::Progress | Part::Bar(_) | Part::Amount | Part::Eta | Part::FinEta
         )
     };
-    match &display.format {
+    match display.format.last() {
         Some(format) => format.0.iter().any(tells),
         None => display.progress || display.eta || display.fineta || display.numeric,
     }
@@ -455,9 +455,9 @@ fn report(
     ReportConfig {
         mode,
         records: counts_records(&args),
+        name: name(&args),
         to: args.report_to,
         interval: args.interval,
-        name: args.name,
         expected,
         statistics: args.stats,
         screen,
@@ -466,12 +466,28 @@ fn report(
     }
 }
 
+/// What a report is called. Of two that have no name each is told apart, but for pv's display.
+fn name(args: &Args) -> Option<String> {
+    let own = match (args.is_before, args.is_behind) {
+        _ if has_display_switch(args) => None,
+        (true, _) => Some("in"),
+        (_, true) => Some("out"),
+        _ => None,
+    };
+    args.name.last().cloned().or(own.map(str::to_owned))
+}
+
 fn screen(args: &Args, mode: ReportMode, expected: Option<Amount>) -> ScreenConfig {
     let display = &args.display;
     let pv = (mode == ReportMode::Pv).then(|| Display {
-        pieces: match &display.format {
+        pieces: match display.format.last() {
             Some(format) => format.0.clone(),
-            None => switches::of_switches(display, args.name.is_some(), expected.is_some()),
+            None => switches::of_switches(
+                display,
+                !args.name.is_empty(),
+                expected.is_some(),
+                args.is_behind,
+            ),
         },
         numeric: display.numeric,
         decimal: display.si,
@@ -484,7 +500,12 @@ fn screen(args: &Args, mode: ReportMode, expected: Option<Amount>) -> ScreenConf
         display: pv,
         force: args.force,
         width: display.width.filter(|width| *width > 0),
-        rows: display.cursor,
+        rows: display.cursor || args.is_before || args.is_behind,
+        side_of_pair: match (args.is_before, args.is_behind) {
+            (true, _) => Some(Side::In),
+            (_, true) => Some(Side::Out),
+            _ => None,
+        },
         awaits_output: display.wait,
         delay: display.delay_start,
     }
@@ -565,12 +586,12 @@ fn has_display_switch(args: &Args) -> bool {
         || display.bits
         || display.buffer_percent
         || display.last_written.is_some()
-        || display.format.is_some()
+        || !display.format.is_empty()
         || display.numeric
 }
 
 /// As in pv, an empty format is a display of nothing.
 fn shows_nothing(args: &Args) -> bool {
-    let format = args.display.format.as_ref();
+    let format = args.display.format.last();
     format.is_some_and(|format| format.0.is_empty())
 }

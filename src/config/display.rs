@@ -82,7 +82,7 @@ pub enum Part {
     AverageRate,
     /// How much was transferred.
     Bytes,
-    /// The other side's share, which there is only with pv's `-M`.
+    /// How many times the other side's amount is this one's, which there is only with `-M both`.
     Ratio,
     /// How full the buffer is, in percent.
     BufferPercent,

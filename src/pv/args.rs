@@ -62,7 +62,7 @@ pub(crate) struct DisplayArgs {
     /// %{rate-out} %{state}.
     #[arg(short = 'F', long, value_name = "FORMAT", allow_hyphen_values = true,
           value_parser = format::parse)]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Vec<Format>,
 
     /// Write plain numbers, a line each interval: percent, or what -t -b and -r ask for
     ///

@@ -13,7 +13,7 @@ use crate::core::snapshot::Bottleneck;
 use crate::report::display::amount::{Counting, describe};
 use crate::report::display::gauge::gauge;
 use crate::report::display::parts::{self, KEPT, Line, clipped, fit, visible};
-use crate::report::display::view::{LONGEST, View, eta_text, running_loss};
+use crate::report::display::view::{LONGEST, View, eta_text, ratio, running_loss};
 use crate::report::words::{self, Unit};
 use crate::sys::time_zone as zone;
 use crate::units::{clock, percent};
@@ -86,7 +86,7 @@ pub(crate) fn text(view: &View<'_>, part: &Part, number: usize, width: usize) ->
         Part::Rate => rate(view, view.figures.rate, '[', ']'),
         Part::AverageRate => rate(view, view.figures.average, '(', ')'),
         Part::Bytes => bytes(view),
-        Part::Ratio => "-:-".to_owned(),
+        Part::Ratio => ratio(view.other_side.unwrap_or(0), view.figures.transferred),
         Part::BufferPercent => buffer_percent(view),
         Part::LastWritten => last_written(view, number),
         Part::PreviousLine => previous_line(view, width),

@@ -5,8 +5,13 @@ use super::format::add_text;
 use crate::config::display::{BarStyle, Part, Piece};
 
 /// The format that single switches come to, in pv's order; `knows_size` tells whether there is a time
-/// left to be told.
-pub(crate) fn of_switches(args: &DisplayArgs, has_name: bool, knows_size: bool) -> Vec<Piece> {
+/// left to be told, `has_ratio` whether there is another side that this one is compared with.
+pub(crate) fn of_switches(
+    args: &DisplayArgs,
+    has_name: bool,
+    knows_size: bool,
+    has_ratio: bool,
+) -> Vec<Piece> {
     let bytes = args.bytes || args.bits;
     let switches = if args.numeric {
         vec![
@@ -30,6 +35,7 @@ pub(crate) fn of_switches(args: &DisplayArgs, has_name: bool, knows_size: bool) 
                 args.last_written.is_some_and(|count| count > 0),
                 Part::LastWritten,
             ),
+            (has_ratio, Part::Ratio),
         ]
     };
     let mut pieces = Vec::new();

@@ -15,11 +15,13 @@ use super::statistics::Statistics;
 use super::thread::{self, FinalReport, Message, ReportWriter, SideFiles};
 use super::throttle::{Losing, Throttle};
 use super::whole::Whole;
-use crate::config::{ReportConfig, ReportMode};
+use super::words::Unit;
+use crate::config::{ReportConfig, ReportMode, Side};
 use crate::core::snapshot::Snapshot;
 use crate::reporter::{Event, Reporter};
 use crate::sys::error_channel::ErrorChannel;
 use crate::sys::log::{Log, Way};
+use crate::sys::other_side::HandedOn;
 use crate::sys::report_output as output;
 use crate::sys::{Files, Role};
 use crate::units::error_line;
@@ -86,6 +88,8 @@ pub struct ThreadedReporter {
     interval: Duration,
     /// The run's course, for `--chart`. Here rather than in the thread, which may get stuck.
     history: Option<History>,
+    /// Where the other side of `-M both` learns how much this one has handed on.
+    handed_on: Option<HandedOn>,
     throttle: Throttle,
     losing: Losing,
     dropped: u64,
@@ -124,6 +128,10 @@ impl ThreadedReporter {
             statistics: Statistics::new(config.records),
             interval: config.interval,
             history: config.chart.is_some().then(History::new),
+            handed_on: match config.screen.side_of_pair {
+                Some(Side::In) => HandedOn::new(),
+                _ => None,
+            },
             throttle: Throttle::default(),
             losing: Losing::default(),
             dropped: 0,
@@ -168,6 +176,7 @@ impl ThreadedReporter {
                 self.statistics.add(rate);
             }
             self.tell_pending(snapshot, false);
+            self.tell_other_side(snapshot);
         }
         let now = snapshot.elapsed;
         if !self.wants(event, now) {
@@ -245,6 +254,12 @@ impl ThreadedReporter {
         match self.counts_records {
             true => snapshot.out_record_rate,
             false => snapshot.out_rate,
+        }
+    }
+
+    fn tell_other_side(&self, snapshot: &Snapshot) {
+        if let Some(handed_on) = &self.handed_on {
+            handed_on.set(Unit::of(self.counts_records).number(snapshot.output));
         }
     }
 
@@ -365,6 +380,7 @@ impl Reporter for ThreadedReporter {
     }
 
     fn retire(&mut self, snapshot: &Snapshot) {
+        self.tell_other_side(snapshot);
         self.clean_terminal(|answer| Message::Retire(Box::new(snapshot.clone()), answer));
     }
 

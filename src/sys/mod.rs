@@ -36,6 +36,7 @@
 //! shell        a command of the user's
 //! input_size   how much input there is
 //! time_zone    the user's
+//! other_side   what two hwm of one -M both tell each other
 //! job          our place in the shell's job control
 //! ```
 //!
@@ -60,6 +61,7 @@ pub(crate) mod ledger;
 pub(crate) mod log;
 mod memory_limit;
 mod occupancy;
+pub(crate) mod other_side;
 mod output;
 pub(crate) mod path;
 mod pid_file;

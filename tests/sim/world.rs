@@ -1104,6 +1104,10 @@ impl System for World {
         if life.is_stillborn {
             return Err(io::Error::other("simulated"));
         }
+        if !self.come_by_themselves && !self.demand_over && self.grants.is_empty() {
+            // What the one before asked for went with it.
+            self.grants.push_back((self.now, Asks::For(Grant::All)));
+        }
         self.roads.restarts += u64::from(!self.come_by_themselves);
         self.roads.readers += u64::from(self.come_by_themselves);
         self.consumer = Actor::new(life.script.clone());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::gauge::gauge;
 use super::parts::{KEPT, Part, Tone};
 use super::sparkline;
-use super::view::{View, eta_text, running_loss, taken};
+use super::view::{View, eta_text, ratio, running_loss, taken};
 use crate::core::account::Reason;
 use crate::core::snapshot::Snapshot;
 use crate::report::words::{Unit, brief, bytes, fullness, label, name};
@@ -148,6 +148,10 @@ pub(super) fn parts(view: &View<'_>, memory: &mut Memory, width: usize) -> Vec<P
     parts.push(Part::text(KEPT, format!("{amount:>7}")).apart(1));
     parts.push(Part::text(45, clock(view.elapsed)).apart(1));
     parts.push(Part::text(30, format!("[{:>9}]", rate(view))).apart(1));
+    parts.extend(view.other_side.map(|other| {
+        let ratio = ratio(other, view.figures.transferred);
+        Part::text(40, format!("ratio {ratio}")).apart(2)
+    }));
     let stands = matches!(consumer, Some(Consumer::Stalled(_))) || memory.pause(now).is_some();
     parts.extend(progress(view, stands));
     if width >= WIDE {

@@ -7,10 +7,11 @@ use super::parts::{Line, clipped, fit};
 use super::progress::Progress;
 use super::view::{Abilities, View, taken};
 use crate::config::display::{BarStyle, Display};
-use crate::config::{Amount, ReportConfig, ReportMode};
+use crate::config::{Amount, ReportConfig, ReportMode, Side};
 use crate::core::snapshot::Snapshot;
 use crate::pv;
 use crate::report::words::Unit;
+use crate::sys::other_side::OtherSide;
 
 /// The seconds that hwm's own time left looks back on.
 const WINDOW: u64 = 15;
@@ -25,6 +26,7 @@ pub struct Renderer {
     abilities: Abilities,
     /// When the transfer began: with `-W` not at the start.
     begin: Duration,
+    other_side: Option<OtherSide>,
 }
 
 impl Renderer {
@@ -41,6 +43,10 @@ impl Renderer {
             display,
             abilities,
             begin: Duration::ZERO,
+            other_side: match config.screen.side_of_pair {
+                Some(Side::Out) => OtherSide::of_parent(),
+                _ => None,
+            },
         })
     }
 
@@ -81,6 +87,7 @@ impl Renderer {
             done,
             last,
             now,
+            other_side: self.other_side.as_ref().and_then(OtherSide::amount),
         };
         match &mut self.own {
             Some(memory) => {

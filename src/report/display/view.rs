@@ -42,6 +42,8 @@ pub(crate) struct View<'a> {
     pub(crate) done: u64,
     pub(crate) last: bool,
     pub(crate) now: SystemTime,
+    /// How much the other side of `-M both` has handed on.
+    pub(crate) other_side: Option<u64>,
 }
 
 impl View<'_> {
@@ -58,6 +60,31 @@ impl View<'_> {
             return Some(0);
         }
         Some((left / rate).clamp(0.0, LONGEST) as u64)
+    }
+}
+
+/// Of two amounts how many times the one is the other, to four digits; `-:-` where there is none yet of one.
+pub(crate) fn ratio(first: u64, second: u64) -> String {
+    let times = |large: u64, small: u64| four_digits(large as f64 / small as f64);
+    match (first, second) {
+        (0, _) | (_, 0) => "-:-".to_owned(),
+        _ if first > second => format!("{}:1", times(first, second)),
+        _ => format!("1:{}", times(second, first)),
+    }
+}
+
+/// As C's `%.4g` has a number from 1 on.
+fn four_digits(number: f64) -> String {
+    let scientific = format!("{number:.3e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
+    let exponent: usize = exponent.parse().unwrap_or(0);
+    let shorter = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    match exponent {
+        0..=2 => shorter(&format!("{number:.*}", 3 - exponent)),
+        3 => format!("{number:.0}"),
+        _ => format!("{}e+{exponent:02}", shorter(digits)),
     }
 }
 
@@ -110,4 +137,29 @@ pub(crate) fn running_loss(
 /// The time left.
 pub(crate) fn eta_text(seconds: u64) -> String {
     format!("ETA {}", clock(Duration::from_secs(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_has_four_digits() {
+        for (first, second, expected) in [
+            (0, 5, "-:-"),
+            (5, 0, "-:-"),
+            (5, 5, "1:1"),
+            (10, 3, "3.333:1"),
+            (3, 10, "1:3.333"),
+            (5, 2, "2.5:1"),
+            (100, 1, "100:1"),
+            (12_345, 10, "1234:1"),
+            (12_355, 10, "1236:1"),
+            (99_996, 10, "1e+04:1"),
+            (123_456, 1, "1.235e+05:1"),
+            (1, u64::MAX, "1:1.845e+19"),
+        ] {
+            assert_eq!(ratio(first, second), expected);
+        }
+    }
 }
