@@ -44,6 +44,23 @@ fn under_nohup_it_outlives_its_terminal() {
 }
 
 #[test]
+fn a_terminal_that_refuses_the_output_of_a_job_without_a_parent_is_an_error_and_no_consumer_that_went()
+ {
+    let (folder, writer) = folder_with_fifo();
+    let folder = folder.path();
+    let screen = Screen::with(LocalModes::TOSTOP);
+    // Who would stop there for ever, since no shell could continue it, is refused instead.
+    let script = r#"bash -c 'set -m; { while [ ! -e go ]; do sleep 0.01; done; "$HWM" -q <in 2>err; echo $? >status; } &'
+                    >go; while [ ! -s status ]; do sleep 0.01; done"#;
+    let mut shell = session(&screen.terminal, script, folder);
+    (&writer).write_all(b"data\n").unwrap();
+    assert_eq!(text_of(folder, "status"), "1\n");
+    let error = "hwm: cannot write stdout: Input/output error (after 0 bytes of output)\n";
+    assert_eq!(text_of(folder, "err"), error);
+    wait(&mut shell);
+}
+
+#[test]
 fn in_the_background_a_tostop_terminal_neither_stops_it_nor_is_painted_on() {
     let (folder, mut writer) = folder_with_fifo();
     let folder = folder.path();

@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::config::ScreenConfig;
+use crate::config::display::{BarStyle, Display, Piece};
 use crate::core::snapshot::State;
 use crate::report::testing::{config, lossy, quiet};
 
@@ -371,6 +373,36 @@ fn being_asked_shows_a_line_that_stays() {
         let text = said(&mode, |reporter| reporter.report(Event::Asked, &quiet()));
         assert_eq!(text, "hwm: 0 B in 0.0s so far; holds 0.00 of 4.00MiB\n");
     }
+}
+
+#[test]
+fn being_asked_shows_words_beside_pvs_display_and_numbers_where_those_are_read() {
+    let display = |numeric| ReportConfig {
+        screen: ScreenConfig {
+            display: Some(Display {
+                pieces: vec![Piece::Text("7".to_owned())],
+                numeric,
+                decimal: false,
+                bits: false,
+                gauge: false,
+                style: BarStyle::Plain,
+                window: 1,
+            }),
+            force: true,
+            ..ScreenConfig::default()
+        },
+        ..mode(ReportMode::Pv)
+    };
+    let asked = |numeric| {
+        said(&display(numeric), |reporter| {
+            reporter.report(Event::Asked, &quiet());
+        })
+    };
+    assert_eq!(
+        asked(false),
+        "hwm: 0 B in 0.0s so far; holds 0.00 of 4.00MiB\n"
+    );
+    assert_eq!(asked(true), "7\n");
 }
 
 #[test]

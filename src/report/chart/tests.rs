@@ -292,6 +292,22 @@ fn boxes(picture: &str) -> Vec<(String, [f64; 4])> {
 }
 
 #[test]
+fn what_is_lost_at_the_end_is_shown_inside_the_panels() {
+    let mut course = Course::new("drop-newest", MIB);
+    course.goes(seconds(100.0), (4 * MIB, 4 * MIB), 3);
+    course.goes(seconds(0.01), (900 * MIB, 4 * MIB), 1);
+    let picture = course.picture("lost_at_the_end");
+    let document = roxmltree::Document::parse(&picture).unwrap();
+    let red = |node: &roxmltree::Node| node.attribute("fill") == Some("#FACDD0");
+    let edges = document.descendants().filter(red).map(|node| {
+        let number = |name| node.attribute(name).unwrap().parse::<i32>().unwrap();
+        number("x") + number("width")
+    });
+    // The panels end there.
+    assert_eq!(edges.max(), Some(828), "{picture}");
+}
+
+#[test]
 fn no_text_stands_on_another_or_beyond_the_edge() {
     for picture in all() {
         let boxes = boxes(&picture);
