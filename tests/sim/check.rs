@@ -381,6 +381,7 @@ impl Follower {
         assert!(self.idle_turns < IDLE_TURNS, "spin: turns without progress");
         self.time_passes(*now);
         self.model.await_demand(*now);
+        self.model.input_was_held(*now);
         for deadline in self.model.deadlines() {
             assert!(
                 *now <= deadline,
@@ -549,6 +550,7 @@ impl Follower {
             Heard::Signal(Signal::Terminate(number)) => model.signal(*number, now),
             Heard::Signal(_) => {}
             Heard::Pauses { interest, until } => {
+                self.model.hold_input(now);
                 self.model.await_reading(now);
                 self.check_deadlines(Some(*until));
                 self.model.await_demand(now);
@@ -559,6 +561,7 @@ impl Follower {
                 self.pauses.check(*interest, *until, now, &self.model);
             }
             Heard::Waits { interest, until } => {
+                self.model.hold_input(now);
                 if until.is_none_or(|until| until > self.now) {
                     self.model.await_reading(now);
                     self.pauses.wakes(*interest, now);

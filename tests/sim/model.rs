@@ -225,6 +225,8 @@ pub struct Model {
     /// The rest of a record was lost of which a part had gone out.
     pub tore: bool,
     pub idle_since: Duration,
+    /// Nothing was to be read when the loop last waited.
+    pub held_input: bool,
     pub stalled_since: Option<Duration>,
     /// The beginning of a record was not sent, for behind it was no space for its end: until when it is not
     /// tried again, and how long that was after the last time.
@@ -341,6 +343,7 @@ impl Model {
             gave_up: false,
             tore: false,
             idle_since: Duration::ZERO,
+            held_input: false,
             stalled_since: None,
             tail_waits: None,
             tail_step: Duration::ZERO,
@@ -2251,6 +2254,19 @@ impl Model {
     pub fn idle_deadline(&self) -> Option<Duration> {
         let timeout = self.config.idle_timeout?;
         self.reads().then(|| self.idle_since + timeout)
+    }
+
+    /// The producer is not idle while nothing is read: it is held.
+    pub fn hold_input(&mut self, now: Duration) {
+        self.held_input = !self.reads();
+        self.input_was_held(now);
+    }
+
+    /// The time until now was such a time, or not.
+    pub fn input_was_held(&mut self, now: Duration) {
+        if self.held_input {
+            self.idle_since = now;
+        }
     }
 
     /// All deadlines that are set.

@@ -82,6 +82,8 @@ pub struct Relay {
     written: u64,
     /// Since when input could have come and did not.
     idle_since: Duration,
+    /// Since the last plan nothing was to be read, so that nothing could come.
+    is_input_held: bool,
     /// What came in between the last two waits, and since the last.
     came: (u64, u64),
     /// How long reading had been paused when it ended for good.
@@ -130,6 +132,7 @@ impl Relay {
             reading_backoff: Backoff::default(),
             written: 0,
             idle_since: Duration::ZERO,
+            is_input_held: false,
             came: (0, 0),
             paused_in_all: None,
             changes: Changes::default(),
@@ -141,8 +144,13 @@ impl Relay {
     /// What is left to do, now that the turn has moved what it could.
     pub fn plan(&mut self, now: Duration) -> Plan {
         self.note_demand_stall(now);
+        let read = self.read_wish();
+        self.is_input_held = !matches!(read, ReadWish::UpTo(_));
+        if self.is_input_held {
+            self.idle_since = now;
+        }
         Plan {
-            read: self.read_wish(),
+            read,
             write: self.write_wish(now),
             is_blocked: self.allowance.is_blocked,
             grants: self.takes_grants(),
@@ -197,6 +205,9 @@ impl Relay {
 
     /// A turn of the loop begins.
     pub fn turn(&mut self, now: Duration) {
+        if self.is_input_held {
+            self.idle_since = now;
+        }
         self.note_demand_stall(now);
         let activity = if self.has_output() && (self.allowance.is_blocked || self.awaits_demand()) {
             Activity::OutputBlocked
