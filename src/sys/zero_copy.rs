@@ -136,3 +136,38 @@ impl Drain {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pipe::{PipeFlags, pipe_with};
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn what_a_pipe_holds_is_copied_to_what_is_not_spliced_to() {
+        let (reader, writer) = pipe_with(PipeFlags::NONBLOCK).unwrap();
+        File::from(writer).write_all(b"0123456789").unwrap();
+        let (ours, mut peer) = UnixStream::pair().unwrap();
+        let mut output = Output::over(ours.into()).unwrap();
+        assert!(!output.can_be_spliced_to(), "a socket");
+        let bounce_pipe = Rc::new(BouncePipe::new().unwrap());
+        let mut drain = Drain::default();
+        for (most, moved) in [(4, 4), (100, 6)] {
+            let answer = drain.empty(reader.as_fd(), &mut output, most, &bounce_pipe);
+            assert!(
+                matches!(answer, Transfer::Moved(count) if count == moved),
+                "{answer:?}"
+            );
+        }
+        // The loop asks only while it knows of something there.
+        let answer = drain.empty(reader.as_fd(), &mut output, 1, &bounce_pipe);
+        assert!(matches!(answer, Transfer::Failed(_)), "{answer:?}");
+        drop(output);
+        let mut text = String::new();
+        peer.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "0123456789");
+    }
+}
