@@ -91,6 +91,10 @@ impl Relay {
         if count > again {
             records += self.sent_first(count - again, now);
         }
+        // Also where only what goes out again did: what waited may have been too old.
+        if self.buffer.queue.complete() == 0 {
+            self.admission.emptied(now);
+        }
         self.spend(count, records);
         self.end_if_drained(now);
     }
@@ -135,11 +139,7 @@ impl Relay {
         self.buffer.queue.advance(count - of_mark);
         self.pass_gaps();
         self.sync_records();
-        ended += u64::from(self.buffer.queue.tail_is_out() && !tail_was_out);
-        if self.buffer.queue.complete() == 0 {
-            self.admission.emptied(now);
-        }
-        ended
+        ended + u64::from(self.buffer.queue.tail_is_out() && !tail_was_out)
     }
 
     /// Nobody reads the output any more, and the last so many bytes that were written were not read.
