@@ -15,7 +15,7 @@ _hwm() {
         equals=1 option=${cur%%=*} prefix=${cur%%=*}= cur=${cur#*=}
     fi
     case $option in
-        -B | --buffer-size | --buffer-records | --high-water | --low-water | --start-fill | --start-timeout | --linger | --sample | --red-max | --priority | --seed | --max-age | --mark-every | -L | --rate-limit | --burst | -s | --size | --block-timeout | --idle-timeout | --drain-timeout | --respawn-delay | -i | --interval | -N | --name | -A | --last-written | -F | --format | -m | --average-rate-window | -D | --delay-start | -w | --width | -H | --height | -Z | --error-skip-block)
+        -B | --buffer-size | --buffer-records | --high-water | --low-water | --start-fill | --start-timeout | --linger | --sample | --red-max | --priority | --seed | --max-age | --mark-every | -L | --rate-limit | --burst | --delimiter | -s | --size | --block-timeout | --idle-timeout | --drain-timeout | --respawn-delay | -i | --interval | -N | --name | -A | --last-written | -F | --format | -m | --average-rate-window | -D | --delay-start | -w | --width | -H | --height | -Z | --error-skip-block)
             compopt +o default +o bashdefault 2>/dev/null
             ;;
         --when-full | --overflow | --policy)
@@ -50,7 +50,7 @@ _hwm() {
     if [[ -z $option ]]; then
         # A FILE, unless it begins as an option does.
         [[ $cur == -* && -z $equals ]] || return
-        words='-B --buffer-size --buffer-records --high-water --low-water --start-fill --start-timeout --linger --when-full --overflow --policy --sample --red-max --priority --seed --max-age --mark --mark-every --lost-to --fail-on-loss -L --rate-limit --burst --demand -M --monitor -s --size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --respawn --respawn-delay --report --report-to --events --on-pressure --on-flow --on-respawn -i --interval -N --name --metrics-file --chart -A --last-written -F --format -u --bar-style -m --average-rate-window -D --delay-start -w --width -H --height -o --output -Z --error-skip-block -P --pidfile -C --no-splice -l --line-mode -0 --null -S --stop-at-size --idle-ok -f --force -q --quiet -v --stats --behind -p --progress -t --timer -e --eta -I --fineta -r --rate -a --average-rate -b --bytes -T --buffer-percent -n --numeric -8 --bits -k --si -g --gauge -W --wait -c --cursor -X --discard -E --skip-errors -Y --sync -h --help -V --version'
+        words='-B --buffer-size --buffer-records --high-water --low-water --start-fill --start-timeout --linger --when-full --overflow --policy --sample --red-max --priority --seed --max-age --mark --mark-every --lost-to --fail-on-loss -L --rate-limit --burst --demand -M --monitor --delimiter -s --size --block-timeout --then --idle-timeout --drain-timeout --broken-pipe --respawn --respawn-delay --report --report-to --events --on-pressure --on-flow --on-respawn -i --interval -N --name --metrics-file --chart -A --last-written -F --format -u --bar-style -m --average-rate-window -D --delay-start -w --width -H --height -o --output -Z --error-skip-block -P --pidfile -C --no-splice -l --line-mode -0 --null -S --stop-at-size --idle-ok -f --force -q --quiet -v --stats --behind -p --progress -t --timer -e --eta -I --fineta -r --rate -a --average-rate -b --bytes -T --buffer-percent -n --numeric -8 --bits -k --si -g --gauge -W --wait -c --cursor -X --discard -E --skip-errors -Y --sync -h --help -V --version'
     fi
     COMPREPLY=($(compgen -P "$prefix" -W "$words" -- "$cur"))
 }

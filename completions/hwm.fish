@@ -29,6 +29,7 @@ complete -c hwm -l demand -d 'Write only what the consumer asks for by lines in 
 complete -c hwm -s M -l monitor -d 'Run COMMAND, with hwm before its input or behind its output, or both' -r -f -a "in\t'hwm before the command\'s input'
 out\t'hwm behind the command\'s output'
 both\t'one hwm on each side'"
+complete -c hwm -l delimiter -d 'Any one of these characters ends a record, rather than a newline' -r
 complete -c hwm -s s -l size -d 'Expect SIZE bytes, records with -l; or as @FILE has' -r
 complete -c hwm -l block-timeout -d 'With block: exit 5 if a stall lasts longer; --then' -r
 complete -c hwm -l then -d 'After --block-timeout: lose records by POLICY' -r -f -a "drop-newest\t'lose the arriving record'
@@ -45,7 +46,7 @@ ok\t'a normal ending, exit 0'
 drain\t'read on to the end of input, and lose it: the producer never notices'
 wait\t'with -o FIFO: wait for the next reader, which gets what the last one had not read'"
 complete -c hwm -l respawn -d 'With -M in: start COMMAND again when it ends' -r
-complete -c hwm -l respawn-delay -d 'With --respawn: the pause before the first start, doubled each time' -r
+complete -c hwm -l respawn-delay -d 'With --respawn: the pause before the first start, doubled each time [default: 100ms]' -r
 complete -c hwm -l report -d 'How to report' -r -f -a "bar\t'a live line, and a summary at the end'
 plain\t'a line of key=value each interval, and a summary'
 json\t'a JSON object a line: each interval, each kind of event once an interval, a summary'

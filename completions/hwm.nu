@@ -52,6 +52,7 @@ module completions {
     --monitor(-M): string@"nu-complete hwm monitor" # Run COMMAND, with hwm before its input or behind its output, or both
     --line-mode(-l)           # Count records (lines) instead of bytes
     --null(-0)                # Records end with a null byte instead of a newline; implies -l
+    --delimiter: string       # Any one of these characters ends a record, rather than a newline
     --size(-s): string        # Expect SIZE bytes, records with -l; or as @FILE has
     --stop-at-size(-S)        # Stop after the size of -s, or that of the files
     --block-timeout: string   # With block: exit 5 if a stall lasts longer; --then
@@ -61,7 +62,7 @@ module completions {
     --drain-timeout: string   # After SIGTERM or SIGHUP read on and write for at most so long
     --broken-pipe: string@"nu-complete hwm broken_pipe" # What it means when the consumer is gone
     --respawn: string         # With -M in: start COMMAND again when it ends
-    --respawn-delay: string   # With --respawn: the pause before the first start, doubled each time
+    --respawn-delay: string   # With --respawn: the pause before the first start, doubled each time [default: 100ms]
     --report: string@"nu-complete hwm report" # How to report
     --report-to: path         # Append the report to PATH instead of writing it to standard error
     --events: path            # Append each change of state to PATH as JSON lines

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::classes::Classes;
+use crate::delimiters::Delimiters;
 use display::Display;
 
 /// Everything a run is told.
@@ -116,8 +117,8 @@ pub struct RelayConfig {
     pub high_water: u64,
     /// L, with L <= H.
     pub low_water: u64,
-    /// The byte that ends a record: `\n`, or NUL with `-0`.
-    pub delimiter: u8,
+    /// The bytes that end a record: `\n`, NUL with `-0`, or those of `--delimiter`.
+    pub delimiters: Delimiters,
     /// What happens when an arriving record does not fit.
     pub policy: Policy,
     /// `--priority`: the classes of records; with the policy `priority` at least one expression.
@@ -177,7 +178,7 @@ impl RelayConfig {
             capacity_records: None,
             high_water: capacity,
             low_water: capacity,
-            delimiter: b'\n',
+            delimiters: Delimiters::NEWLINE,
             policy,
             classes: Classes::none(),
             count_records: false,
@@ -343,7 +344,7 @@ pub struct Mark(pub Vec<MarkPiece>);
 /// A piece of a mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MarkPiece {
-    /// Literal text; never contains the delimiter.
+    /// Literal text; never contains a delimiter.
     Text(String),
     /// `{records}`: how many records are missing here.
     Records,

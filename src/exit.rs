@@ -29,6 +29,9 @@ impl Exit {
 /// Read or write error, a source that could not be opened.
 pub const FAILED: u8 = 1;
 
+/// So much was lost that `--fail-on-loss` says so.
+pub const LOST_TOO_MUCH: u8 = 3;
+
 /// The exit for an ending, given what came in and what of it was lost.
 pub fn of(ending: Ending, input: Tally, lost: &Losses, config: &RelayConfig) -> Exit {
     match ending {
@@ -53,7 +56,7 @@ fn of_normal_ending(input: Tally, lost: &Losses, config: &RelayConfig) -> Exit {
     };
     let lost = lost.total_but_for(forgiven);
     Exit::Status(match exceeds(config.fail_on_loss, input, lost) {
-        true => 3,
+        true => LOST_TOO_MUCH,
         false => 0,
     })
 }

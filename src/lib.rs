@@ -25,6 +25,7 @@
 //! report/      a core::Snapshot -> live line, plain, json, summary, metrics; events, commands, dead letters
 //! pv/          what only those need who know pv
 //! exit.rs      how a run ended -> exit status
+//! delimiters.rs  the bytes that end a record
 //! classes.rs   what a record is worth: classes by regular expressions
 //! memory.rs    whether there is any to be had, and large pieces of it
 //! units.rs     numbers, times and names as text for people
@@ -107,6 +108,7 @@ pub mod classes;
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod delimiters;
 pub mod engine;
 pub mod exit;
 pub mod memory;

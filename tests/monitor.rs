@@ -93,6 +93,26 @@ fn a_command_that_ends_early_is_a_consumer_that_is_gone() {
 }
 
 #[test]
+fn a_status_of_the_command_is_no_verdict_about_losses() {
+    let args = [
+        "--broken-pipe",
+        "drain",
+        "-M",
+        "in",
+        "--",
+        "sh",
+        "-c",
+        "exit 3",
+    ];
+    let done = finish(hwm(&args).spawn().unwrap(), &vec![b'\n'; FLOOD]).expect(3);
+    assert!(
+        done.stderr.contains("LOST") && !done.stderr.contains("allowed"),
+        "{}",
+        done.stderr
+    );
+}
+
+#[test]
 fn what_a_command_did_not_read_is_in_the_account() {
     let script = "head -c 3 >/dev/null";
     let args = [

@@ -15,9 +15,10 @@ use clap::{Arg, ArgAction, Command, Parser, ValueEnum};
 use super::names::{PolicyName, ReportName, SideName};
 use super::respawn::{self, Respawn};
 use super::watermark::{self, Watermark};
-use super::{duration, hints, loss_limit, mark, number, percent, rate, sample, size};
+use super::{delimiter, duration, hints, loss_limit, mark, number, percent, rate, sample, size};
 use crate::classes::Classes;
 use crate::config::{LossLimit, Mark, Sample};
+use crate::delimiters::Delimiters;
 use crate::pv::args::{DisplayArgs, TransferArgs};
 
 /// relay standard input to standard output through a bounded buffer with watermarks
@@ -245,6 +246,14 @@ pub(super) struct Args {
     #[arg(help_heading = "Input", short = '0', long)]
     pub(super) null: bool,
 
+    /// Any one of these characters ends a record, rather than a newline
+    ///
+    /// At most three, with \n \r \t \0 \xHH and \\ for those that are hard to type: '\r\n' is both of them, for what rewrites its line.
+    /// Records are then counted, as with --mark.
+    #[arg(help_heading = "Input", long, value_name = "CHARS", allow_hyphen_values = true,
+          value_parser = delimiter::parse)]
+    pub(super) delimiter: Option<Delimiters>,
+
     /// Expect SIZE bytes, records with -l; or as @FILE has
     ///
     /// This is for the share done and the time left. With @FILE it is as much as FILE has. A directory as FILE stands for all files
@@ -313,12 +322,12 @@ pub(super) struct Args {
           require_equals = true, default_missing_value = respawn::ALWAYS, value_parser = respawn::parse)]
     pub(super) respawn: Option<Respawn>,
 
-    /// With --respawn: the pause before the first start, doubled each time
+    /// With --respawn: the pause before the first start, doubled each time [default: 100ms]
     ///
     /// Up to 30s. It begins anew when COMMAND has lived for a minute.
-    #[arg(help_heading = "Endings", long, value_name = "DUR", default_value = "100ms",
+    #[arg(help_heading = "Endings", long, value_name = "DUR",
           allow_hyphen_values = true, value_parser = duration::parse_positive)]
-    pub(super) respawn_delay: Duration,
+    pub(super) respawn_delay: Option<Duration>,
 
     /// How to report
     ///

@@ -8,7 +8,7 @@
 //! unbuilt    pv's options to come      (clap)
 //! definition all of them as one command
 //! si         -k, and what it does to the options behind it
-//! size, rate, duration, watermark, sample, mark, loss_limit, grant      one kind of value each
+//! size, rate, duration, watermark, sample, mark, delimiter, loss_limit, grant      one kind of value each
 //! decimal, percent     the numbers in them, exact
 //! both       -M both                   -> the options of one side
 //! validate   rules between options     -> config::Config
@@ -20,6 +20,7 @@ pub(crate) mod args;
 mod both;
 mod decimal;
 pub(crate) mod definition;
+mod delimiter;
 pub(crate) mod duration;
 mod exit;
 pub mod grant;

@@ -8,6 +8,7 @@ use crate::config::{
     Amount, BrokenPipe, LINGER, LossLimit, Mark, MarkPiece, NextConsumer, Observers, Policy, Rate,
     ReportMode, Sample, Sink, Source, StartFill, TransferConfig,
 };
+use crate::delimiters::Delimiters;
 
 /// Words separated by blanks, without the program's name.
 fn parse_line(line: &str, terminal: bool) -> Result<Config, Exit> {
@@ -48,7 +49,7 @@ fn without_options_it_blocks_with_4_mebibytes() {
     assert_eq!(relay.capacity, 4 << 20);
     assert_eq!(relay.high_water, 4 << 20);
     assert_eq!(relay.low_water, 3 << 20);
-    assert_eq!(relay.delimiter, b'\n');
+    assert_eq!(relay.delimiters, Delimiters::NEWLINE);
     assert_eq!(relay.policy, Policy::Block);
     assert!(!relay.count_records && !relay.keeps_lost);
     assert_eq!(relay.block_timeout, None);
@@ -294,7 +295,11 @@ fn a_mark_may_hold_a_newline_where_records_end_with_nul() {
 fn line_mode_turns_amounts_into_records() {
     for (line, delimiter) in [("-l", b'\n'), ("-0", 0), ("-l0", 0)] {
         let config = config(&format!("{line} -L 30 -s 2k -S"));
-        assert_eq!(config.relay.delimiter, delimiter, "{line}");
+        assert_eq!(
+            config.relay.delimiters,
+            Delimiters::One(delimiter),
+            "{line}"
+        );
         assert!(config.relay.count_records && config.report.records);
         let rate = Rate {
             per_second: Amount::Records(30),

@@ -14,14 +14,15 @@ use clap::builder::PossibleValue;
 use super::args::{Args, BrokenPipeName, Expected};
 use super::names::{PolicyName, ReportName, SideName};
 use super::watermark::Watermark;
-use super::{hints, mark};
+use super::{delimiter, hints, mark};
 use crate::classes::Classes;
 use crate::config::display::{Display, Part, Piece};
 use crate::config::{
-    Amount, BrokenPipe, Config, Mark, MarkPiece, MonitoredCommand, NextConsumer, Observers, Policy,
-    Rate, RelayConfig, ReportConfig, ReportMode, Sample, ScreenConfig, Side, Sink, SkipErrors,
-    Source, StartFill, TransferConfig,
+    Amount, BrokenPipe, Config, Mark, MonitoredCommand, NextConsumer, Observers, Policy, Rate,
+    RelayConfig, ReportConfig, ReportMode, Sample, ScreenConfig, Side, Sink, SkipErrors, Source,
+    StartFill, TransferConfig,
 };
+use crate::delimiters::Delimiters;
 use crate::pv::switches;
 use crate::sys::input_size;
 use crate::units::reason;
@@ -34,6 +35,9 @@ const LOSSY_CAPACITY: u64 = 16 << 20;
 
 /// A buffer that is to be filled first must not hold back a slow stream for ever.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `--respawn-delay`: short enough for a service, and it doubles.
+const RESPAWN_DELAY: Duration = Duration::from_millis(100);
 
 /// `--red-max`: what Floyd recommended for it in 1997.
 const RED_MAX: f64 = 0.1;
@@ -82,7 +86,7 @@ fn command(args: &Args) -> Result<Option<MonitoredCommand>, String> {
         SideName::In | SideName::Both => ("in", Side::In),
         SideName::Out => ("out", Side::Out),
     };
-    let Some(program) = words.next() else {
+    let Some(program) = words.next().filter(|program| !program.is_empty()) else {
         return Err(format!(
             "-M {name} needs a command, as in -M {name} -- gzip -9"
         ));
@@ -112,6 +116,9 @@ fn next_consumer(args: &Args) -> Result<Option<NextConsumer>, String> {
         );
     }
     let Some(respawn) = args.respawn else {
+        if args.respawn_delay.is_some() {
+            return Err("--respawn-delay needs --respawn, as in --respawn -M in -- COMMAND".into());
+        }
         return Ok(waits.then_some(NextConsumer::Awaited));
     };
     if args.monitor != Some(SideName::In) {
@@ -126,7 +133,7 @@ fn next_consumer(args: &Args) -> Result<Option<NextConsumer>, String> {
         );
     }
     Ok(Some(NextConsumer::Started {
-        delay: args.respawn_delay,
+        delay: args.respawn_delay.unwrap_or(RESPAWN_DELAY),
         most_failures: respawn.most_failures,
     }))
 }
@@ -200,7 +207,7 @@ fn relay(args: &Args, policy: Policy, size: Option<Amount>) -> Result<RelayConfi
         CAPACITY
     });
     let (high_water, low_water) = watermarks(args, policy, capacity)?;
-    let delimiter = if args.null { 0 } else { b'\n' };
+    let delimiters = delimiters(args)?;
     Ok(RelayConfig {
         on_demand: args.demand.is_some(),
         start: start(args, capacity, high_water)?,
@@ -211,7 +218,7 @@ fn relay(args: &Args, policy: Policy, size: Option<Amount>) -> Result<RelayConfi
         capacity_records: args.buffer_records,
         high_water,
         low_water,
-        delimiter,
+        delimiters,
         policy,
         count_records: counts_records(args) || looks_at_records(args),
         linger: args.linger,
@@ -228,7 +235,7 @@ fn relay(args: &Args, policy: Policy, size: Option<Amount>) -> Result<RelayConfi
         },
         next_consumer: next_consumer(args)?,
         fail_on_loss: args.fail_on_loss,
-        mark: mark(args, delimiter)?,
+        mark: mark(args, delimiters)?,
         mark_every: args.mark_every,
         rate: rate(args)?,
         stop_after: size.filter(|_| args.stop_at_size),
@@ -325,7 +332,7 @@ fn idle_ok(args: &Args) -> Result<bool, String> {
 /// at the end.
 fn looks_at_records(args: &Args) -> bool {
     let marks = args.mark.is_some() || args.mark_every.is_some();
-    marks || args.lost_to.is_some() || args.fail_on_loss.is_some()
+    marks || args.lost_to.is_some() || args.fail_on_loss.is_some() || args.delimiter.is_some()
 }
 
 /// As in pv, `-0` implies `-l`.
@@ -341,19 +348,26 @@ fn amount(args: &Args, number: u64) -> Amount {
     }
 }
 
-/// The text goes out as one record, so it must not end one.
-fn mark(args: &Args, delimiter: u8) -> Result<Option<Mark>, String> {
-    let ends_record = |piece: &MarkPiece| match piece {
-        MarkPiece::Text(text) => text.as_bytes().contains(&delimiter),
-        _ => false,
-    };
-    match &args.mark {
-        Some(Mark(pieces)) if pieces.iter().any(ends_record) => {
-            Err("the text of --mark has a newline in it, but must be one record".into())
+/// What ends a record.
+fn delimiters(args: &Args) -> Result<Delimiters, String> {
+    match args.delimiter {
+        Some(_) if args.null => {
+            Err("-0 and --delimiter both say what ends a record: drop one of them".into())
         }
-        None if args.mark_every.is_some() => mark::parse(mark::DEFAULT).map(Some),
-        mark => Ok(mark.clone()),
+        Some(delimiters) => Ok(delimiters),
+        None if args.null => Ok(Delimiters::One(0)),
+        None => Ok(Delimiters::NEWLINE),
     }
+}
+
+fn mark(args: &Args, delimiters: Delimiters) -> Result<Option<Mark>, String> {
+    let mark = match &args.mark {
+        None if args.mark_every.is_some() => Some(mark::parse(mark::DEFAULT)?),
+        mark => mark.clone(),
+    };
+    mark.as_ref()
+        .map_or(Ok(()), |mark| delimiter::check_mark(mark, delimiters))?;
+    Ok(mark)
 }
 
 fn rate(args: &Args) -> Result<Option<Rate>, String> {
@@ -413,8 +427,8 @@ fn counted(args: &Args, mode: ReportMode, sources: &[Source]) -> Option<Amount> 
     if !counts_records(args) || mode != ReportMode::Pv || !shows_share(args) {
         return None;
     }
-    let delimiter = if args.null { 0 } else { b'\n' };
-    input_size::records_of_sources(sources, delimiter).map(Amount::Records)
+    let delimiters = delimiters(args).ok()?;
+    input_size::records_of_sources(sources, delimiters).map(Amount::Records)
 }
 
 fn observers(args: &Args) -> Observers {

@@ -5,48 +5,50 @@
 //!
 //! Refuses to hold bytes: whoever has a piece asks about that piece.
 
-use memchr::{memchr, memchr_iter, memrchr};
-
 use crate::config::RelayConfig;
+use crate::delimiters::Delimiters;
 
 /// See the module's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Framing {
-    delimiter: Option<u8>,
+    delimiters: Option<Delimiters>,
 }
 
 impl Framing {
     /// The records that a relay knows of.
     pub fn of(config: &RelayConfig) -> Self {
-        let delimiter = config.needs_records().then_some(config.delimiter);
-        Self { delimiter }
+        let delimiters = config.needs_records().then_some(config.delimiters);
+        Self { delimiters }
     }
 
     /// Records end with this byte, which is a part of them.
     pub fn delimited(delimiter: u8) -> Self {
         Self {
-            delimiter: Some(delimiter),
+            delimiters: Some(Delimiters::One(delimiter)),
         }
     }
 
     /// Bytes without records.
     pub fn none() -> Self {
-        Self { delimiter: None }
+        Self { delimiters: None }
     }
 
-    /// What a record ends with; None where there are no records.
+    /// What a record of our own ends with; None where there are no records.
     pub fn terminator(self) -> Option<u8> {
-        self.delimiter
+        self.delimiters.map(Delimiters::terminator)
     }
 
     /// Whether there are records.
     pub fn has_records(self) -> bool {
-        self.delimiter.is_some()
+        self.delimiters.is_some()
     }
 
     /// Whether a record ends with the last of these bytes.
     pub fn ends_at(self, bytes: &[u8]) -> bool {
-        self.delimiter.is_some() && bytes.last().copied() == self.delimiter
+        let (Some(delimiters), Some(last)) = (self.delimiters, bytes.last()) else {
+            return false;
+        };
+        delimiters.contains(*last)
     }
 
     /// A record without its end.
@@ -59,24 +61,24 @@ impl Framing {
 
     /// Bytes up to the first end; None when there is none.
     pub fn first_end(self, bytes: &[u8]) -> Option<usize> {
-        memchr(self.delimiter?, bytes).map(|at| at + 1)
+        self.delimiters?.find(bytes).map(|at| at + 1)
     }
 
     /// Bytes up to the last end; None when there is none.
     pub fn last_end(self, bytes: &[u8]) -> Option<usize> {
-        memrchr(self.delimiter?, bytes).map(|at| at + 1)
+        self.delimiters?.rfind(bytes).map(|at| at + 1)
     }
 
     /// Bytes up to each end.
     pub fn ends(self, bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
-        let delimiter = self.delimiter.into_iter();
-        delimiter.flat_map(|byte| memchr_iter(byte, bytes).map(|at| at + 1))
+        let delimiters = self.delimiters.into_iter();
+        delimiters.flat_map(|delimiters| delimiters.find_iter(bytes).map(|at| at + 1))
     }
 
     /// How many ends there are.
     pub fn count(self, bytes: &[u8]) -> u64 {
-        let count = |byte| memchr_iter(byte, bytes).count() as u64;
-        self.delimiter.map_or(0, count)
+        self.delimiters
+            .map_or(0, |delimiters| delimiters.count(bytes))
     }
 
     /// How many ends there are, and how many bytes up to the last of them.

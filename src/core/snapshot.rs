@@ -84,6 +84,8 @@ pub struct Snapshot {
     pub dead_letters: Option<DeadLetterCount>,
     /// The exit status, in the summary (128 + N for an ending by signal N).
     pub exit: Option<i32>,
+    /// `--fail-on-loss` says that too much was lost, and that is how it ended.
+    pub lost_too_much: bool,
     /// How the run ended, in the summary.
     pub ending: Option<Ending>,
     /// What is known of the output beyond the account.

@@ -84,11 +84,14 @@ impl Succession {
         let Some(starter) = &mut self.starter else {
             return true;
         };
-        if now.saturating_sub(starter.began) >= LONG_LIFE {
+        let was_well = now.saturating_sub(starter.began) >= LONG_LIFE;
+        if was_well {
             starter.pause = starter.first_pause;
-            starter.failures = 0;
         }
-        starter.failures = if failed { starter.failures + 1 } else { 0 };
+        starter.failures = match failed && !was_well {
+            true => starter.failures + 1,
+            false => 0,
+        };
         let most = starter.most_failures;
         if most.is_some_and(|most| starter.failures >= most) {
             return false;
@@ -175,7 +178,9 @@ mod tests {
         succession.starting(10 * SECOND);
         assert!(succession.ended(true, 70 * SECOND), "it lived for a minute");
         succession.starting(71 * SECOND);
-        assert!(!succession.ended(true, 72 * SECOND));
+        assert!(succession.ended(true, 72 * SECOND), "it is the first again");
+        succession.starting(73 * SECOND);
+        assert!(!succession.ended(true, 74 * SECOND));
         assert!(!started(SECOND, Some(1)).ended(true, SECOND));
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::output_tail::OutputTail;
 use crate::config::display;
 use crate::core::snapshot::{Seen, Snapshot};
+use crate::delimiters::Delimiters;
 
 /// See the module's header.
 #[derive(Debug)]
@@ -17,14 +18,14 @@ pub(super) struct OutputObserver {
 }
 
 impl OutputObserver {
-    /// Remembers what `wanted` says; records end with `delimiter`.
-    pub(super) fn new(wanted: display::TailNeeds, delimiter: u8) -> OutputObserver {
-        let delimiter = wanted.previous_line.then_some(delimiter);
+    /// Remembers what `wanted` says; records end with `delimiters`.
+    pub(super) fn new(wanted: display::TailNeeds, delimiters: Delimiters) -> OutputObserver {
+        let delimiters = wanted.previous_line.then_some(delimiters);
         OutputObserver {
             first_output: None,
             tail: wanted
                 .is_wanted()
-                .then(|| OutputTail::new(wanted.last_written, delimiter)),
+                .then(|| OutputTail::new(wanted.last_written, delimiters)),
         }
     }
 

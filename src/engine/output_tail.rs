@@ -3,7 +3,7 @@
 //! Refuses to keep more than was asked for, and more than a screen line's bytes of a record: the rest of a
 //! long one fits no screen.
 
-use memchr::memrchr;
+use crate::delimiters::Delimiters;
 
 /// The most bytes kept of a record.
 const LINE: usize = 1024;
@@ -20,19 +20,19 @@ pub struct OutputTail {
 
 #[derive(Debug)]
 struct Lines {
-    delimiter: u8,
+    delimiters: Delimiters,
     current: Vec<u8>,
     previous: Vec<u8>,
 }
 
 impl OutputTail {
-    /// Keeps `space` bytes, and the last record where its `delimiter` is given.
-    pub fn new(space: usize, delimiter: Option<u8>) -> OutputTail {
+    /// Keeps `space` bytes, and the last record where its `delimiters` are given.
+    pub fn new(space: usize, delimiters: Option<Delimiters>) -> OutputTail {
         OutputTail {
             space,
             last: Vec::with_capacity(space),
-            lines: delimiter.map(|delimiter| Lines {
-                delimiter,
+            lines: delimiters.map(|delimiters| Lines {
+                delimiters,
                 current: Vec::new(),
                 previous: Vec::new(),
             }),
@@ -63,11 +63,11 @@ impl OutputTail {
 
 impl Lines {
     fn wrote(&mut self, bytes: &[u8]) {
-        let Some(end) = memrchr(self.delimiter, bytes) else {
+        let Some(end) = self.delimiters.rfind(bytes) else {
             return self.begin(bytes);
         };
         let (whole, rest) = (&bytes[..end], &bytes[end + 1..]);
-        match memrchr(self.delimiter, whole) {
+        match self.delimiters.rfind(whole) {
             // The last whole record begins and ends here.
             Some(before) => {
                 self.current.clear();
@@ -96,7 +96,7 @@ mod tests {
         let text = b"one\ntwo\n\nthree";
         for cut in 0..=text.len() {
             for again in cut..=text.len() {
-                let mut tail = OutputTail::new(4, Some(b'\n'));
+                let mut tail = OutputTail::new(4, Some(Delimiters::NEWLINE));
                 tail.wrote(&text[..cut]);
                 tail.wrote(&text[cut..again]);
                 tail.wrote(&text[again..]);
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn of_a_long_record_the_beginning_is_kept() {
-        let mut tail = OutputTail::new(1, Some(0));
+        let mut tail = OutputTail::new(1, Some(Delimiters::One(0)));
         for _ in 0..3 {
             tail.wrote(&[b'x'; 1000]);
         }

@@ -75,7 +75,7 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             relay.keep_sent();
         }
         Self {
-            observer: OutputObserver::new(tail.unwrap_or_default(), relay.config().delimiter),
+            observer: OutputObserver::new(tail.unwrap_or_default(), relay.config().delimiters),
             relay,
             system,
             reporter,
@@ -176,6 +176,8 @@ impl<'a, S: System, R: Reporter> Engine<'a, S, R> {
             exit = exit_of(ending.and(Ending::Failed));
             self.say_write_failed(&error);
         }
+        // Not what the status will be: it may be that of a command.
+        snapshot.lost_too_much = exit == Exit::Status(exit::LOST_TOO_MUCH);
         let exit = self.system.finish(exit, self.relay.config().drain_timeout);
         snapshot.exit = Some(exit.as_shell());
         let reporter = self.reporter;

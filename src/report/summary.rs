@@ -265,7 +265,7 @@ fn lost(snapshot: &Snapshot, config: &ReportConfig, so_far: &str) -> Option<Vec<
         parts.push(Part::text(30, so_far.to_owned()));
     }
     parts.push(reasons(&lost));
-    if snapshot.exit == Some(3) {
+    if snapshot.lost_too_much {
         parts.push(Part::text(65, "; more than allowed"));
     }
     Some(parts)

@@ -100,7 +100,7 @@ fn a_loss_has_a_line_with_its_reasons_the_worst_first() {
         told.as_deref(),
         Some("hwm: LOST 1 record (2.00KiB): too long")
     );
-    all.exit = Some(3);
+    all.lost_too_much = true;
     let told = last(&all).pop().unwrap();
     assert!(told.ends_with(": too long; more than allowed"), "{told}");
 }

@@ -83,6 +83,7 @@ pub fn quiet() -> Snapshot {
         redelivered: 0,
         dead_letters: None,
         exit: None,
+        lost_too_much: false,
         ending: None,
         seen: Seen::default(),
     }
@@ -131,6 +132,7 @@ pub fn lossy() -> Snapshot {
         redelivered: 0,
         dead_letters: None,
         exit: Some(0),
+        lost_too_much: false,
         ending: Some(Ending::EndOfInput),
         seen: Seen::default(),
     }

@@ -13,6 +13,7 @@ use std::path::Path;
 use rustix::fs::FileType;
 
 use crate::config::Source;
+use crate::delimiters::Delimiters;
 
 /// The sum of the sizes of the sources in bytes; None when one is not known, or all are empty
 /// (as the files in /proc claim to be).
@@ -24,12 +25,12 @@ pub(crate) fn of_sources(sources: &[Source]) -> Option<u64> {
     sum(sizes).filter(|total| *total > 0)
 }
 
-/// The records in the sources, which end with `delimiter` or with the last source: they are read as one
+/// The records in the sources, which end with one of `delimiters` or with the last source: they are read as one
 /// stream. None when one is no file, or all are empty.
-pub(crate) fn records_of_sources(sources: &[Source], delimiter: u8) -> Option<u64> {
+pub(crate) fn records_of_sources(sources: &[Source], delimiters: Delimiters) -> Option<u64> {
     let mut count = Count {
-        delimiter,
-        delimiters: 0,
+        delimiters,
+        ends: 0,
         is_open: false,
     };
     for source in sources {
@@ -45,13 +46,13 @@ pub(crate) fn records_of_sources(sources: &[Source], delimiter: u8) -> Option<u6
             }
         }
     }
-    Some(count.delimiters + u64::from(count.is_open)).filter(|total| *total > 0)
+    Some(count.ends + u64::from(count.is_open)).filter(|total| *total > 0)
 }
 
 /// Records so far.
 struct Count {
-    delimiter: u8,
-    delimiters: u64,
+    delimiters: Delimiters,
+    ends: u64,
     /// Something came behind the last delimiter.
     is_open: bool,
 }
@@ -74,8 +75,8 @@ impl Count {
             let Some(last) = taken.checked_sub(1) else {
                 break;
             };
-            self.delimiters += memchr::memchr_iter(self.delimiter, &space[..taken]).count() as u64;
-            self.is_open = space[last] != self.delimiter;
+            self.ends += self.delimiters.count(&space[..taken]);
+            self.is_open = !self.delimiters.contains(space[last]);
             position += taken as u64;
         }
         Some(())
@@ -167,9 +168,9 @@ mod tests {
             Source::File(path)
         };
         let (a, b) = (write("a", "1\n2\n3"), write("b", "\0\0\n"));
-        let records = |sources: &[&Source], delimiter| {
+        let records = |sources: &[&Source], delimiter: u8| {
             let sources: Vec<Source> = sources.iter().map(|source| (*source).clone()).collect();
-            records_of_sources(&sources, delimiter)
+            records_of_sources(&sources, Delimiters::One(delimiter))
         };
         // The last of a file without a newline goes on in the next, and is one at the end.
         assert_eq!(records(&[&a, &b], b'\n'), Some(3));
@@ -185,8 +186,8 @@ mod tests {
         assert_eq!(records(&[&a, &null], b'\n'), None);
         let file = File::open("Cargo.toml").unwrap();
         let mut count = Count {
-            delimiter: b'\n',
-            delimiters: 0,
+            delimiters: Delimiters::NEWLINE,
+            ends: 0,
             is_open: false,
         };
         count.add(&file, 0).unwrap();

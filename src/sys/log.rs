@@ -16,6 +16,7 @@ use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 
 use super::error_channel::ErrorChannel;
 use super::report_output::Descriptor;
+use crate::delimiters::Delimiters;
 use crate::sys::path::reopen;
 use crate::sys::{Files, Role, is_local};
 use crate::units::reason;
@@ -28,7 +29,7 @@ pub struct Log {
     place: Place,
     way: Way,
     /// What a line or record ends in: one of these.
-    ends: [u8; 2],
+    ends: Delimiters,
     /// Where to tell of a file that could not be opened anew.
     error_channel: ErrorChannel,
     has_complained: bool,
@@ -39,8 +40,8 @@ pub struct Log {
 pub enum Way {
     /// In whole lines, each of which waits for space as long as it takes.
     Lines,
-    /// As far as there is space, so that it is known how much went. Records end in this byte.
-    Records(u8),
+    /// As far as there is space, so that it is known how much went. Records end in one of these.
+    Records(Delimiters),
 }
 
 /// What is open now.
@@ -86,8 +87,8 @@ impl Log {
             way,
             ends: match way {
                 // A live line that is forced on a file ends in a return.
-                Way::Lines => [b'\n', b'\r'],
-                Way::Records(delimiter) => [delimiter; 2],
+                Way::Lines => Delimiters::Two(b'\n', b'\r'),
+                Way::Records(delimiters) => delimiters,
             },
             error_channel,
             has_complained: false,
@@ -178,20 +179,20 @@ impl Place {
     }
 
     /// Before the first write: ends the half of a line or record that somebody left.
-    fn begin(&mut self, ends: [u8; 2]) -> io::Result<()> {
+    fn begin(&mut self, ends: Delimiters) -> io::Result<()> {
         if self.is_new
             && let Some(last) = last_byte(&self.out)
-            && !ends.contains(&last)
+            && !ends.contains(last)
         {
-            self.out.write_all(&ends[..1])?;
+            self.out.write_all(&[ends.terminator()])?;
         }
         self.is_new = false;
         Ok(())
     }
 
-    fn note(&mut self, written: &[u8], ends: [u8; 2]) {
+    fn note(&mut self, written: &[u8], ends: Delimiters) {
         let count = written.len();
-        self.torn = match memchr::memrchr2(ends[0], ends[1], written) {
+        self.torn = match ends.rfind(written) {
             Some(at) => (count - at - 1) as u64,
             None => self.torn + count as u64,
         };

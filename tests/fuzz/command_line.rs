@@ -120,7 +120,8 @@ fn expect_bounds(config: &Config) {
     }
     for piece in relay.mark.iter().flat_map(|mark| &mark.0) {
         if let MarkPiece::Text(text) = piece {
-            assert!(!text.as_bytes().contains(&relay.delimiter) && !text.is_empty());
+            let end = relay.delimiters.find(text.as_bytes());
+            assert!(end.is_none() && !text.is_empty());
         }
     }
     if let Some(rate) = relay.rate {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use highwater::config::{LossLimit, Mark, MarkPiece, Sample};
+use highwater::delimiters::Delimiters;
 
 /// A number as typed: its digits, and how many of them are behind the point.
 struct Number {
@@ -221,4 +222,32 @@ pub fn seconds(text: &str) -> Option<Duration> {
 /// The same, of at least 10 ms.
 pub fn interval(text: &str) -> Option<Duration> {
     seconds(text).filter(|interval| *interval >= Duration::from_millis(10))
+}
+
+/// What stands for one byte is read from the front, by a list of what may stand there.
+pub fn delimiters(text: &str) -> Option<Delimiters> {
+    const NAMED: [(&str, u8); 5] = [
+        ("\\n", b'\n'),
+        ("\\r", b'\r'),
+        ("\\t", b'\t'),
+        ("\\0", 0),
+        ("\\\\", b'\\'),
+    ];
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let named = NAMED.iter().find(|(name, _)| rest.starts_with(name));
+        let (byte, length) = match named {
+            Some((_, byte)) => (*byte, 2),
+            None if rest.starts_with("\\x") => {
+                let digits = rest.get(2..4)?.to_lowercase();
+                ((0..=255).find(|byte| format!("{byte:02x}") == digits)?, 4)
+            }
+            None if rest.starts_with('\\') => return None,
+            None => (rest.bytes().next().filter(u8::is_ascii)?, 1),
+        };
+        bytes.push(byte);
+        rest = &rest[length..];
+    }
+    Delimiters::new(&bytes)
 }

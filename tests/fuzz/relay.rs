@@ -14,6 +14,7 @@ use highwater::core::ending::Ending;
 use highwater::core::loss::sent::Leftover;
 use highwater::core::relay::{ReadWish, Relay};
 use highwater::core::snapshot::{Snapshot, State};
+use highwater::delimiters::Delimiters;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -364,6 +365,14 @@ fn cuts() -> impl Strategy<Value = Option<Amount>> {
     ]
 }
 
+const DELIMITERS: [Delimiters; 5] = [
+    Delimiters::NEWLINE,
+    Delimiters::NEWLINE,
+    Delimiters::One(0),
+    Delimiters::Two(b'\r', b'\n'),
+    Delimiters::Three(b'\n', 0, b'\r'),
+];
+
 fn configs() -> impl Strategy<Value = RelayConfig> {
     let capacities = prop_oneof![1_u64..8, 1_u64..80, 1_u64..600];
     let percents = || prop_oneof![Just(100_u64), 0_u64..=100];
@@ -371,7 +380,7 @@ fn configs() -> impl Strategy<Value = RelayConfig> {
     (
         (capacities, percents(), percents()),
         (policies(), classes()),
-        select(&b"\n\0"[..]),
+        select(&DELIMITERS[..]),
         flags,
         cuts(),
         any::<u64>(),
@@ -380,7 +389,7 @@ fn configs() -> impl Strategy<Value = RelayConfig> {
             |(
                 (capacity, high, low),
                 (policy, classes),
-                delimiter,
+                delimiters,
                 (marks, counts),
                 stop_after,
                 seed,
@@ -389,7 +398,7 @@ fn configs() -> impl Strategy<Value = RelayConfig> {
                 RelayConfig {
                     high_water,
                     low_water: high_water * low / 100,
-                    delimiter,
+                    delimiters,
                     classes,
                     count_records: counts || matches!(stop_after, Some(Amount::Records(_))),
                     mark: marks.then(count_mark),
@@ -403,7 +412,7 @@ fn configs() -> impl Strategy<Value = RelayConfig> {
         )
 }
 
-/// Either delimiter in any density, CRLF, empty records, giants, a tail or none.
+/// All delimiters in any density, CRLF, empty records, giants, a tail or none.
 fn inputs() -> impl Strategy<Value = Bytes> {
     let ends = || select(&["\n", "\n", "\0", "\r\n", ""][..]);
     let record = |longest: usize| {

@@ -210,6 +210,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
             redelivered: next(),
             dead_letters: bit(22).then_some(dead_letters),
             exit: bit(23).then_some(next() as i32),
+            lost_too_much: bit(27),
             ending: endings.get((bits >> 24 & 7) as usize).copied(),
         }
     })

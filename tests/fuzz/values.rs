@@ -45,7 +45,9 @@ const TEXTS: &str = "([a-z]{0,3}(\\{\\{|\\}\\}|\\{(records|bytes|size)\\}|é|\u{
 const REGEXES: &str =
     "(a|é|\\(|\\)|\\[a-c|\\]|\\*|\\{2|,3\\}|\\^|\\$|\\.|\\\\(d|x|n|p)|\\?|\n|-){0,6}";
 
-const KINDS: [Kind; 37] = [
+const CHARS: &str = "([;| a]|é|\\\\[nrt0\\\\q]|\\\\x[0-9a-fA-Fg]{1,2}){0,4}";
+
+const KINDS: [Kind; 38] = [
     kind("--buffer-size", NUMBERS, |text, config| {
         put_capacity(oracle::size(text)?, 100, config)
     }),
@@ -103,6 +105,11 @@ const KINDS: [Kind; 37] = [
     }),
     kind("-0 --mark", TEXTS, |text, config| {
         config.relay.mark = Some(oracle::mark(text, '\0')?);
+        Some(())
+    }),
+    kind("--delimiter", CHARS, |text, config| {
+        config.relay.delimiters = oracle::delimiters(text)?;
+        config.relay.count_records = true;
         Some(())
     }),
     kind("--fail-on-loss", SHARES, |text, config| {

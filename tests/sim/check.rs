@@ -599,8 +599,11 @@ impl Follower {
         );
         let may_be_cut = bytes.len() < offered || self.has_ferry || !model.counts_records();
         let of_records = &bytes[(model.mark_bytes_sent - marks) as usize..];
-        let delimiter = model.config.delimiter;
-        let is_whole = of_records.ends_with(&[delimiter]) || !of_records.contains(&delimiter);
+        let delimiters = model.config.delimiters;
+        let is_whole = of_records
+            .last()
+            .is_some_and(|last| delimiters.contains(*last))
+            || delimiters.find(of_records).is_none();
         assert!(
             may_be_cut || is_whole || !model.sends_more(),
             "whole: a record is cut in two that need not be"
@@ -633,9 +636,9 @@ impl Follower {
         let Some((last, before)) = reads.split_last().filter(|_| is_plain) else {
             return;
         };
-        let delimiter = model.config.delimiter;
+        let delimiters = model.config.delimiters;
         let whole = |read: &Vec<u8>| {
-            let end = read.iter().rposition(|byte| *byte == delimiter);
+            let end = read.iter().rposition(|byte| delimiters.contains(*byte));
             read[..end.map_or(0, |end| end + 1)].to_vec()
         };
         let mut all: Vec<u8> = before.iter().flat_map(whole).collect();
@@ -877,16 +880,17 @@ impl Follower {
             return;
         };
         assert_eq!(dead_letters.written, self.taken_as, "spill: what was taken");
-        let delimiter = self.model.config.delimiter;
-        let ended = |record: &[u8]| match record.ends_with(&[delimiter]) {
-            true => record.to_vec(),
-            false => [record, &[delimiter]].concat(),
-        };
+        let delimiters = self.model.config.delimiters;
+        let ended =
+            |record: &[u8]| match record.last().is_some_and(|last| delimiters.contains(*last)) {
+                true => record.to_vec(),
+                false => [record, &[delimiters.terminator()]].concat(),
+            };
         let lost = &self.model.lost_records;
         let mut lost = lost.iter();
         let kept: Vec<_> = self
             .taken
-            .split_inclusive(|byte| *byte == delimiter)
+            .split_inclusive(|byte| delimiters.contains(*byte))
             .collect();
         if self.space_for_lost == u64::MAX {
             let all: Vec<_> = lost.map(|record| ended(record)).collect();

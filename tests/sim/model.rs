@@ -458,18 +458,20 @@ impl Model {
         if self.phase != Phase::Running {
             return 0;
         }
-        let delimiter = self.config.delimiter;
+        let delimiters = self.config.delimiters;
         let behind = self.plain.iter().rev();
-        behind.take_while(|byte| **byte != delimiter).count()
+        behind
+            .take_while(|byte| !delimiters.contains(**byte))
+            .count()
     }
 
     /// With `block` and `fail`: the bytes held of records that have begun to go out.
     fn begun_plain(&self) -> usize {
         let begun = self.in_flight.max(usize::from(self.is_torn()));
-        let delimiter = self.config.delimiter;
+        let delimiters = self.config.delimiters;
         let ends_at = |from: usize| {
             let mut bytes = self.plain.iter().skip(from);
-            bytes.position(|byte| *byte == delimiter)
+            bytes.position(|byte| delimiters.contains(*byte))
         };
         match begun.checked_sub(1) {
             None => 0,
@@ -733,9 +735,10 @@ impl Model {
             unreachable!()
         };
         if now - all.began >= Duration::from_secs(60) {
-            (all.pause, all.failures) = (delay, 0);
+            all.pause = delay;
         }
-        all.failures = if failed { all.failures + 1 } else { 0 };
+        let counts = failed && now - all.began < Duration::from_secs(60);
+        all.failures = if counts { all.failures + 1 } else { 0 };
         if most_failures == Some(all.failures) {
             if self.phase != Phase::Ended {
                 self.decide(End::NoConsumer);
@@ -925,7 +928,7 @@ impl Model {
                 Some(Amount::Records(end)) => self.input.1 == end,
                 None => false,
             };
-            if reached || (self.completes && byte == self.config.delimiter) {
+            if reached || (self.completes && self.config.delimiters.contains(byte)) {
                 self.stamp(now);
                 self.end_input(now);
             }
@@ -1014,7 +1017,7 @@ impl Model {
         let rest = &rest[..most.min(rest.len())];
         let end = rest
             .iter()
-            .position(|byte| *byte == self.config.delimiter)?;
+            .position(|byte| self.config.delimiters.contains(*byte))?;
         let record = rest[..=end].to_vec();
         let length = record.len() as u64;
         let fits = |model: &Self| {
@@ -1073,7 +1076,7 @@ impl Model {
     }
 
     fn receive_byte(&mut self, byte: u8, now: Duration) {
-        let ends = byte == self.config.delimiter;
+        let ends = self.config.delimiters.contains(byte);
         self.open = !ends;
         if self.discards && self.doomed.is_none() {
             return self.discard(byte);
@@ -1181,7 +1184,7 @@ impl Model {
     /// The number of the first expression that matches, or of expressions.
     fn class_of(&self, record: &[u8]) -> usize {
         let content = match record.split_last() {
-            Some((last, content)) if *last == self.config.delimiter => content,
+            Some((last, content)) if self.config.delimiters.contains(*last) => content,
             _ => record,
         };
         let first = self.classes.iter().position(|one| one.is_match(content));
@@ -1687,11 +1690,11 @@ impl Model {
         });
         let text = text.collect::<String>().into_bytes();
         // A record that the input did not end.
-        let before = (is_last && self.within).then_some(self.config.delimiter);
+        let before = (is_last && self.within).then_some(self.config.delimiters.terminator());
         let whole = before
             .into_iter()
             .chain(text)
-            .chain([self.config.delimiter]);
+            .chain([self.config.delimiters.terminator()]);
         Some((whole.collect(), is_of_gap))
     }
 
@@ -1714,7 +1717,8 @@ impl Model {
         let may_go = self.sends_tail() || self.plain.len() > self.unended();
         if may_go && let Some(byte) = self.plain.pop_front() {
             self.in_flight = self.in_flight.saturating_sub(1);
-            let ends = byte == self.config.delimiter || (self.tail_is_next() && self.ended());
+            let ends =
+                self.config.delimiters.contains(byte) || (self.tail_is_next() && self.ended());
             self.went_out(byte, false, ends);
             return byte;
         }
@@ -1737,7 +1741,7 @@ impl Model {
         };
         self.claimed = false;
         let byte = record[self.sent_of_first];
-        self.within = byte != self.config.delimiter;
+        self.within = !self.config.delimiters.contains(byte);
         self.sent_of_first += 1;
         self.in_flight = self.in_flight.saturating_sub(1);
         let ends = self.sent_of_first == record.len();
@@ -1927,8 +1931,8 @@ impl Model {
         let unended = self.unended();
         let kept = self.begun_plain().min(self.plain.len() - unended);
         let lost: Vec<u8> = self.plain.drain(kept..self.plain.len() - unended).collect();
-        let delimiter = self.config.delimiter;
-        for record in lost.split_inclusive(|byte| *byte == delimiter) {
+        let delimiters = self.config.delimiters;
+        for record in lost.split_inclusive(|byte| delimiters.contains(*byte)) {
             self.lose("shutdown", record.len() as u64);
             self.lost_records.push(record.to_vec());
         }
@@ -2084,7 +2088,7 @@ impl Model {
             return;
         }
         self.discarded.get_or_insert_default().push(byte);
-        if byte == self.config.delimiter {
+        if self.config.delimiters.contains(byte) {
             self.end_discarded();
         }
     }
@@ -2187,9 +2191,17 @@ impl Model {
     fn holds_end_of_begun(&self) -> bool {
         let has_end = match self.items.front() {
             Some(Item::Record(record)) => {
-                record.ends_with(&[self.config.delimiter]) || self.came_to_end
+                record
+                    .last()
+                    .is_some_and(|byte| self.config.delimiters.contains(*byte))
+                    || self.came_to_end
             }
-            _ => self.plain.contains(&self.config.delimiter) || self.came_to_end,
+            _ => {
+                self.plain
+                    .iter()
+                    .any(|byte| self.config.delimiters.contains(*byte))
+                    || self.came_to_end
+            }
         };
         self.counts_records() && self.held() > 0 && self.is_torn() && has_end
     }
@@ -2212,7 +2224,7 @@ impl Model {
             }
         }
         let plain: Vec<u8> = std::mem::take(&mut self.plain).into();
-        for record in plain.split_inclusive(|byte| *byte == self.config.delimiter) {
+        for record in plain.split_inclusive(|byte| self.config.delimiters.contains(*byte)) {
             let whole = [&std::mem::take(&mut sent)[..], record].concat();
             self.lost_records.push(whole);
         }

@@ -9,6 +9,7 @@ use highwater::config::{
 };
 use highwater::core::allowance::demand::Grant;
 use highwater::core::rng::Rng;
+use highwater::delimiters::Delimiters;
 use highwater::exit::Exit;
 use highwater::system::Signal;
 
@@ -110,6 +111,10 @@ impl Scenario {
         if dice.one_in(4) {
             succeed(&mut dice, &mut scenario);
         }
+        let mut dice = Dice(Rng::new(seed ^ 0x4445_4c49));
+        if dice.one_in(6) {
+            several_delimiters(&mut dice, &mut scenario);
+        }
         scenario
     }
 }
@@ -189,6 +194,18 @@ fn life(dice: &mut Dice, length: u64) -> Life {
     }
 }
 
+/// More than one byte ends a record.
+fn several_delimiters(dice: &mut Dice, scenario: &mut Scenario) {
+    let bytes = dice.of(&[&b"\r\n"[..], b"\n\0;"]);
+    let before = scenario.config.delimiters;
+    scenario.config.delimiters = Delimiters::new(bytes).expect("few");
+    for byte in &mut scenario.setting.source {
+        if before.contains(*byte) {
+            *byte = dice.of(bytes);
+        }
+    }
+}
+
 /// A consumer that goes after a part of what comes, while more waits for it.
 fn leave(dice: &mut Dice, scenario: &mut Scenario) {
     let length = scenario.setting.source.len() as u64;
@@ -221,8 +238,8 @@ impl Scenario {
                 .any(|(_, asks)| matches!(asks, Asks::For(Grant::More(Amount::Bytes(_)))));
         // With a mark, in one slot and in one write of eight pieces of memory.
         let most = (setting.page.saturating_sub(20)).min(5 * self.chunk);
-        let delimiter = config.delimiter;
-        let mut records = setting.source.split(|byte| *byte == delimiter);
+        let delimiters = config.delimiters;
+        let mut records = setting.source.split(|byte| delimiters.contains(*byte));
         let is_short = records.all(|record| record.len() < most);
         let is_kind = faults.short == 0.0 && faults.ferry.is_none() && setting.tells_space;
         let is_kind = is_kind && setting.own_pipes.len() < 2 && faults.would_block == 0.0;
@@ -266,7 +283,7 @@ fn end_otherwise(dice: &mut Dice, scenario: &mut Scenario) {
         *chunk = (*chunk).max(16);
         config.rate = None;
         config.on_demand = false;
-        let delimiter = config.delimiter;
+        let delimiter = config.delimiters.terminator();
         for byte in setting.source.iter_mut().step_by(7) {
             *byte = delimiter;
         }
@@ -316,9 +333,9 @@ fn prioritize(dice: &mut Dice, scenario: &mut Scenario) {
     }
     if dice.one_in(2) {
         // Letters next to each other rather than some apart.
-        let delimiter = scenario.config.delimiter;
+        let delimiters = scenario.config.delimiters;
         for byte in &mut scenario.setting.source {
-            if *byte != delimiter {
+            if !delimiters.contains(*byte) {
                 *byte = dice.of(b"abnx");
             }
         }
@@ -359,7 +376,7 @@ fn config(dice: &mut Dice) -> RelayConfig {
         capacity_records: dice.maybe(5, |dice| dice.between(1, 12)),
         high_water,
         low_water,
-        delimiter: dice.of(b"\n\0"),
+        delimiters: Delimiters::One(dice.of(b"\n\0")),
         policy,
         classes: Classes::none(),
         count_records: dice.one_in(2),
@@ -503,7 +520,7 @@ fn source(dice: &mut Dice, config: &RelayConfig) -> Vec<u8> {
         };
         let letter = b'a' + (bytes.len() % 26) as u8;
         bytes.extend(std::iter::repeat_n(letter, length.min(1200) as usize));
-        bytes.push(config.delimiter);
+        bytes.push(config.delimiters.terminator());
     }
     if dice.one_in(2) {
         bytes.pop();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::common::Account;
 use super::play::Outcome;
-use super::records::{number_of, split};
+use super::records::{content_of, number_of, split};
 use super::round::{Round, Stream, Who};
 
 /// A number of records and their bytes.
@@ -115,12 +115,12 @@ fn is_taken_known(round: &Round, outcome: &Outcome, account: &Account) -> bool {
 fn check_most_valuable(round: &Round, account: &Account, came: &[u8], output: &[u8]) {
     let is_one = |record: &&[u8]| record[0] != b'#' && record.get(7..9) == Some(b"0 ");
     let count = |bytes| {
-        split(bytes, round.delimiter)
+        split(bytes, round.delimiters)
             .into_iter()
             .filter(is_one)
             .count() as u64
     };
-    let of_all = split(came, round.delimiter).into_iter().filter(is_one);
+    let of_all = split(came, round.delimiters).into_iter().filter(is_one);
     let space_for_all = of_all.map(|record| record.len() as u64).sum::<u64>();
     if space_for_all > account.count("capacity_bytes") || round.has("--buffer-records") {
         return;
@@ -217,12 +217,12 @@ fn check_output(round: &Round, source: &[u8], came: &[u8], output: &[u8]) -> See
         assert!(source.starts_with(output), "other bytes came out");
         assert!(output.len() <= came.len(), "more came out than in");
     }
-    let records = &split(came, round.delimiter);
+    let records = &split(came, round.delimiters);
     let mut seen = Seen::default();
     let mut next = 0;
     let mut marked = None;
-    for piece in split(output, round.delimiter) {
-        let is_whole = piece.ends_with(&[round.delimiter]);
+    for piece in split(output, round.delimiters) {
+        let is_whole = content_of(piece, round.delimiters).is_some();
         if round.mark && piece.starts_with(b"#") {
             seen.marks.bytes += piece.len() as u64;
             if is_whole {
@@ -239,7 +239,7 @@ fn check_output(round: &Round, source: &[u8], came: &[u8], output: &[u8]) -> See
         let is_tail = !is_whole && may_be_tail && records.last() == Some(&piece);
         let at = match is_whole {
             _ if is_tail => records.len() - 1,
-            true => number_of(piece, round.delimiter).expect("a torn record") as usize,
+            true => number_of(piece, round.delimiters).expect("a torn record") as usize,
             false => number_of_part(piece, next) as usize,
         };
         assert!(at >= next, "record {at} behind {next}");
@@ -307,7 +307,7 @@ fn check_sums(round: &Round, outcome: &Outcome, account: &Account, came: &[u8], 
         context()
     );
     if round.counts_records {
-        let records = split(came, round.delimiter).len() as u64;
+        let records = split(came, round.delimiters).len() as u64;
         assert_eq!(account.count("in_records"), records, "{}", context());
         assert_eq!(
             account.count("out_records"),
@@ -329,13 +329,13 @@ fn check_sums(round: &Round, outcome: &Outcome, account: &Account, came: &[u8], 
 /// What was kept of what was lost: records of the input, each once and whole, and none that came out;
 /// the rest is owned up to.
 fn check_lost(round: &Round, outcome: &Outcome, account: &Account, came: &[u8]) {
-    let came = split(came, round.delimiter);
-    let kept = split(&outcome.lost, round.delimiter);
+    let came = split(came, round.delimiters);
+    let kept = split(&outcome.lost, round.delimiters);
     let mut numbers = BTreeSet::new();
     let mut cut = None;
     for record in &kept {
         // One that was cut right before its end looks whole with the end that it gets.
-        let number = number_of(record, round.delimiter)
+        let number = number_of(record, round.delimiters)
             .filter(|number| came.get(*number as usize) == Some(record));
         match number {
             Some(number) => {
@@ -346,14 +346,14 @@ fn check_lost(round: &Round, outcome: &Outcome, account: &Account, came: &[u8]) 
     }
     if let Some(cut) = cut {
         // The last that came has no end, but gets one.
-        let begin = cut.strip_suffix(&[round.delimiter]).expect("an end");
+        let begin = content_of(cut, round.delimiters).expect("an end");
         assert_eq!(came.last(), Some(&begin), "a torn record");
     }
     if has_ended_well(round, outcome) || is_taken_known(round, outcome, account) {
-        let out = split(&outcome.output, round.delimiter);
+        let out = split(&outcome.output, round.delimiters);
         let out = out
             .iter()
-            .filter_map(|record| number_of(record, round.delimiter));
+            .filter_map(|record| number_of(record, round.delimiters));
         let mut both = out.filter(|number| numbers.contains(number));
         assert_eq!(both.next(), None, "a record is lost and is not");
     }
@@ -408,7 +408,7 @@ fn check_reasons(round: &Round, outcome: &Outcome, account: &Account, came: &[u8
     // While it blocks, a record of any length goes through.
     if ended_well && round.is_lossy() && !round.has("--then") {
         let capacity = account.count("capacity_bytes");
-        let records = split(came, round.delimiter);
+        let records = split(came, round.delimiters);
         let oversize = Tally::of(
             records
                 .iter()

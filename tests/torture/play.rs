@@ -213,7 +213,7 @@ fn start_hwm(
         let amount = match round.by_line {
             true => source
                 .iter()
-                .filter(|byte| **byte == round.delimiter)
+                .filter(|byte| round.delimiters.contains(**byte))
                 .count(),
             false => source.len(),
         };

@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Formatter};
 
 use highwater::core::rng::Rng;
+use highwater::delimiters::Delimiters;
 use rustix::process::Signal;
 
 /// What a stream of hwm's is.
@@ -47,7 +48,7 @@ pub struct Round {
     /// Whether hwm counts records: a lossy policy, a unit of records, or records to keep.
     pub counts_records: bool,
     pub by_line: bool,
-    pub delimiter: u8,
+    pub delimiters: Delimiters,
     pub mark: bool,
     /// The lost records go to a file.
     pub keeps_lost: bool,
@@ -173,9 +174,17 @@ impl Round {
             add(&["--mark=#{records} {bytes}#"]);
         }
         let keeps_lost = dice.one_in(3);
-        let unit = dice.of(&["", "", "-l", "-0"]);
-        let by_line = !unit.is_empty();
-        if by_line {
+        let (unit, delimiters) = dice.of(&[
+            ("", Delimiters::NEWLINE),
+            ("", Delimiters::NEWLINE),
+            ("-l", Delimiters::NEWLINE),
+            ("-0", Delimiters::One(0)),
+            ("--delimiter=|", Delimiters::One(b'|')),
+            ("--delimiter=\\r\\n", Delimiters::Two(b'\r', b'\n')),
+            ("--delimiter=\\n\\0|", Delimiters::Three(b'\n', 0, b'|')),
+        ]);
+        let by_line = ["-l", "-0"].contains(&unit);
+        if !unit.is_empty() {
             add(&[unit]);
         }
         if dice.one_in(3) {
@@ -230,9 +239,9 @@ impl Round {
             seed,
             args,
             policy,
-            counts_records: is_lossy || by_line || few || keeps_lost || fails_on_loss,
+            counts_records: is_lossy || !unit.is_empty() || few || keeps_lost || fails_on_loss,
             by_line,
-            delimiter: if unit == "-0" { 0 } else { b'\n' },
+            delimiters,
             mark,
             keeps_lost,
             tells_events: dice.one_in(3),

@@ -61,7 +61,7 @@ pub(super) trait Memory {
     fn retire(&mut self, chunk: Chunk);
 }
 
-/// Which records are worth how much, and who looks at one, without its delimiter, before it leaves.
+/// Which records are worth how much, and who looks at one before it leaves.
 pub(super) struct Look<'a, F> {
     pub(super) ranking: &'a dyn Ranking,
     pub(super) see: F,
@@ -87,10 +87,11 @@ fn step(
     memory: &mut impl Memory,
 ) -> Step {
     let bytes = fifo.first_record().expect("a whole record");
-    let Some(record) = fifo.part(0, bytes - 1) else {
+    let Some(record) = fifo.part(0, bytes) else {
         return Step::Stuck;
     };
-    let leaves = look.ranking.of(&record) >= class;
+    // Without its delimiter.
+    let leaves = look.ranking.of(&record[..record.len() - 1]) >= class;
     if leaves {
         (look.see)(&record);
     }
@@ -256,7 +257,7 @@ impl ClassLevels {
         let first = self.levels.first_mut()?;
         let at = first.extents.head()?;
         let bytes = first.fifo.first_record()?;
-        (look.see)(&first.fifo.part(0, bytes - 1)?);
+        (look.see)(&first.fifo.part(0, bytes)?);
         first.fifo.drop_record(bytes, |chunk| memory.retire(chunk));
         first.extents.advance(bytes);
         let next = first.extents.head().unwrap_or(behind);

@@ -432,7 +432,7 @@ impl Queue {
 
     /// Evicts the oldest whole record of the lowest class present of which no byte was written, if that is
     /// class `most` or below; None when there is nothing to evict. After [`Queue::split_off_partial`].
-    /// `see` is shown the record without its delimiter before it leaves.
+    /// `see` is shown the record before it leaves.
     pub fn evict_lowest(
         &mut self,
         ranking: &dyn Ranking,

@@ -72,7 +72,8 @@ impl Loss {
             sent.keep_text();
         }
         let mark = config.mark.clone().filter(|_| config.may_lose());
-        let marker = mark.map(|mark| Marker::new(mark, config.mark_every, config.delimiter));
+        let marker =
+            mark.map(|mark| Marker::new(mark, config.mark_every, config.delimiters.terminator()));
         let dead_letters = config.keeps_lost.then(|| DeadLetters::new(framing));
         Self {
             tally: Losses::default(),

@@ -133,11 +133,10 @@ impl Relay {
         self.buffer.queue.split_off_partial();
         // As in an eviction from the head.
         self.pass_gaps();
-        let (letters, delimiter) = (&mut self.loss.dead_letters, self.config.delimiter);
+        let letters = &mut self.loss.dead_letters;
         let keep = |record: &[u8]| {
             if let Some(letters) = letters {
                 letters.add(record);
-                letters.add(&[delimiter]);
                 letters.end();
             }
         };

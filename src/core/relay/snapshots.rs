@@ -123,6 +123,7 @@ impl Relay {
                 .as_ref()
                 .map(DeadLetters::dead_letters),
             exit: None,
+            lost_too_much: false,
             ending: None,
             seen: Seen::default(),
         }

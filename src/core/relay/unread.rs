@@ -70,7 +70,7 @@ impl Relay {
     fn last_byte(&self) -> Option<Vec<u8>> {
         let is_amid_mark = self.loss.marker.as_ref().is_some_and(Marker::is_amid);
         let ended = !self.buffer.queue.is_torn() && !is_amid_mark;
-        ended.then(|| vec![self.config.delimiter])
+        ended.then(|| vec![self.config.delimiters.terminator()])
     }
 
     /// Keeps the records that were not read; of the last one, the end may still be held.

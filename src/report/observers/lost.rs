@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use crate::config::Config;
 use crate::core::account::Tally;
 use crate::core::loss::dead_letters::{Batch, DeadLetterCount};
+use crate::delimiters::Delimiters;
 use crate::report::end::End;
 use crate::report::errors::StartError;
 use crate::sys::error_channel::ErrorChannel;
@@ -55,12 +56,12 @@ impl Lost {
         let Some(path) = &config.observers.lost_to else {
             return Ok(None);
         };
-        let delimiter = config.relay.delimiter;
-        let way = Way::Records(delimiter);
+        let delimiters = config.relay.delimiters;
+        let way = Way::Records(delimiters);
         let opened = Log::open(path, Role::Lost, way, files, error_channel.clone());
         let opened = opened.and_then(|file| {
             let name = format!("{} (--lost-to)", path.display());
-            Lost::onto(file, name, delimiter, error_channel)
+            Lost::onto(file, name, delimiters, error_channel)
         });
         opened
             .map(Some)
@@ -71,14 +72,14 @@ impl Lost {
     pub fn onto(
         out: impl Write + Send + 'static,
         name: String,
-        delimiter: u8,
+        delimiters: Delimiters,
         error_channel: ErrorChannel,
     ) -> io::Result<Lost> {
         let (inbox, batches) = channel();
         let tallies = Arc::new(Tallies::default());
         let mut writer = Writer {
             out,
-            delimiter,
+            delimiters,
             tallies: Arc::clone(&tallies),
         };
         let work = move || {
@@ -143,7 +144,7 @@ impl Lost {
 /// The thread's side.
 struct Writer<W> {
     out: W,
-    delimiter: u8,
+    delimiters: Delimiters,
     tallies: Arc<Tallies>,
 }
 
@@ -173,9 +174,9 @@ impl<W: Write> Writer<W> {
             };
             let piece = &batch.text[at..at + count];
             let mut now = counted;
-            if let Some(last) = memchr::memrchr(self.delimiter, piece) {
+            if let Some(last) = self.delimiters.rfind(piece) {
                 now.bytes = (at + last + 1) as u64;
-                now.records += memchr::memchr_iter(self.delimiter, piece).count() as u64;
+                now.records += self.delimiters.count(piece);
             }
             at += count;
             if at == batch.text.len() {
