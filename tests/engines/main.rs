@@ -7,6 +7,9 @@
 //! records   what goes in                     run       hwm, its producer and its events
 //! server    a server's processes             the rest  an engine each: its server, its client, its rows
 //!
+//! NATS and RabbitMQ are asked through the Python modules nats-py and pika; `.ci/run` puts them where
+//! `PYTHONPATH=target/python` finds them.
+//!
 //! Run it with `--nocapture` to see what each client lost of its own when it was killed.
 
 #[path = "../common/mod.rs"]
