@@ -62,7 +62,7 @@ const SOME: u64 = 400;
 /// More than it holds where records may be lost.
 const MORE: u64 = 2000;
 
-fn start<E: Engine>(engine: &mut E, options: &[&str]) -> Run {
+pub fn start<E: Engine>(engine: &mut E, options: &[&str]) -> Run {
     engine.empty();
     let own = engine.options();
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
@@ -76,7 +76,7 @@ fn start<E: Engine>(engine: &mut E, options: &[&str]) -> Run {
 /// The run ends well, and the engine has what it should. Errors come tenth, so the last record is one, which
 /// no policy loses.
 #[track_caller]
-fn end<E: Engine>(engine: &E, mut run: Run) -> Verdict {
+pub fn end<E: Engine>(engine: &E, mut run: Run) -> Verdict {
     run.allow(ERRORS);
     let (done, sent) = run.finish();
     let done = done.expect(0);
@@ -169,8 +169,28 @@ pub fn a_server_is_killed<E: Engine>(engine: &mut E) -> Verdict {
     verdict
 }
 
+/// The same where records may be lost: the producer is done before the server comes back, and the engine has a mark
+/// wherever hwm lost something.
+fn a_server_is_killed_and_the_oldest_are_lost<E: Engine>(engine: &mut E) {
+    let mark = format!("--mark={}", E::wrap(MARK));
+    let policy = ["--when-full", "drop-oldest", &mark];
+    let mut run = start(engine, &[&LOSSY, &RESPAWN, &policy[..]].concat());
+    run.allow(SOME);
+    engine.server().kill();
+    while !run.is_pressured() {
+        run.write_until("loss");
+        run.allow(MORE);
+        wait_until("all is written", || run.has_written_all());
+    }
+    engine.start_again();
+    wait_until("it flows", || !run.is_pressured());
+    let verdict = end(engine, run);
+    assert!(verdict.own_runs <= verdict.restarts + 1);
+    tell(engine, &verdict, "the server killed, the oldest lost");
+}
+
 /// For the recipes: what hwm cannot know.
-fn tell(engine: &impl Engine, verdict: &Verdict, when: &str) {
+pub fn tell(engine: &impl Engine, verdict: &Verdict, when: &str) {
     eprintln!("{when}: {verdict:?}: {}", engine.client());
 }
 
@@ -185,4 +205,5 @@ pub fn all_but_its_death<E: Engine>(engine: &mut E) {
 pub fn all<E: Engine>(engine: &mut E) {
     all_but_its_death(engine);
     a_server_is_killed(engine);
+    a_server_is_killed_and_the_oldest_are_lost(engine);
 }

@@ -10,7 +10,8 @@ use rustix::process::getuid;
 use tempfile::TempDir;
 
 use crate::cases::{self, Engine};
-use crate::common::{command, finish, skipped};
+use crate::common::{command, finish, skipped, wait_until};
+use crate::records::MARK;
 use crate::server::Server;
 
 /// A server on a socket in a folder of its own.
@@ -163,6 +164,43 @@ fn has_the_rows_that_hwm_accounts_for() {
     if let Some(mut postgresql) = PostgreSql::start(How::AtOnce) {
         cases::all(&mut postgresql);
     }
+}
+
+/// The command, with its backend terminated ten times: each time the COPY under way is rolled back, and with it
+/// all that its psql had read. From the first row of the last COPY on, nothing is missing but what a mark tells of.
+#[test]
+fn a_terminated_backend_takes_its_transaction_alone() {
+    let Some(mut postgresql) = PostgreSql::start(How::AtOnce) else {
+        return;
+    };
+    let mark = format!("--mark={MARK}");
+    let options = [
+        "-B",
+        "64M",
+        "--when-full",
+        "drop-oldest",
+        &mark,
+        "--respawn",
+        "--respawn-delay=10ms",
+    ];
+    let mut run = cases::start(&mut postgresql, &options);
+    for deaths in 1..=10 {
+        run.allow(2000);
+        wait_until("a COPY is under way", || postgresql.has_some());
+        postgresql.ask("select pg_terminate_backend(pid) from pg_stat_progress_copy");
+        // psql learns it when it has something to send.
+        wait_until("psql is started again", || {
+            if run.has_written_all() && run.count("respawn") < deaths {
+                run.allow(10);
+            }
+            run.count("respawn") == deaths
+        });
+    }
+    run.allow(2000);
+    let verdict = cases::end(&postgresql, run);
+    assert_eq!(verdict.restarts, 10);
+    assert!(verdict.own_runs <= 1);
+    cases::tell(&postgresql, &verdict, "ten backends terminated");
 }
 
 #[test]
