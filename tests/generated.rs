@@ -13,7 +13,7 @@ use clap_complete_nushell::Nushell;
 use clap_mangen::Man;
 
 /// The hand-written sections, in the order of the page; the options come after the first.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     include_str!("../man/sections/description.roff"),
     include_str!("../man/sections/policies.roff"),
     include_str!("../man/sections/time.roff"),
@@ -23,6 +23,7 @@ const SECTIONS: [&str; 14] = [
     include_str!("../man/sections/formats.roff"),
     include_str!("../man/sections/events.roff"),
     include_str!("../man/sections/commands.roff"),
+    include_str!("../man/sections/engines.roff"),
     include_str!("../man/sections/files.roff"),
     include_str!("../man/sections/status.roff"),
     include_str!("../man/sections/examples.roff"),
