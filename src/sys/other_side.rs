@@ -38,7 +38,8 @@ impl OtherSide {
     pub fn of_parent() -> Option<OtherSide> {
         let files = format!("/proc/{}/fd", getppid()?.as_raw_nonzero());
         let target = format!("/memfd:{NAME} (deleted)");
-        let is_told = |path: &Path| fs::read_link(path).is_ok_and(|link| link == *target);
+        let is_told =
+            |path: &Path| fs::read_link(path).is_ok_and(|link| link.as_os_str() == target.as_str());
         let mut files = fs::read_dir(files).ok()?.flatten().map(|file| file.path());
         let path = files.find(|path| is_told(path))?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
