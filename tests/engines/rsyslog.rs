@@ -67,6 +67,14 @@ impl Engine for Rsyslog {
     fn server(&mut self) -> &mut Server {
         &mut self.server
     }
+
+    /// What it was writing into its file when it was killed may be a part of a row, and the next one would append to that.
+    fn start_again(&mut self) {
+        let text = fs::read(self.file()).unwrap();
+        let whole = text.iter().rposition(|byte| *byte == b'\n');
+        fs::write(self.file(), &text[..whole.map_or(0, |end| end + 1)]).unwrap();
+        self.server.start_again();
+    }
 }
 
 #[test]
